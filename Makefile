@@ -1,0 +1,43 @@
+# wild3d: `make help` lists the verbs. Variables may be given on the command line: make train-stage1 RUN=mine
+PYTHON  ?= python3
+VENV    ?= .venv
+BIN     := $(VENV)/bin
+CONFIG  ?= configs/vq3d/stage1_shapeworld.yaml
+DATA    ?= data/shapeworld
+RUN     ?= vq3d-shapeworld
+DEVICES ?=
+NODES   ?=
+ARGS    ?=
+
+INSTALLED := $(VENV)/.installed
+TRAINER   := $(if $(DEVICES),--trainer.devices $(DEVICES)) $(if $(NODES),--trainer.num_nodes $(NODES))
+
+.DEFAULT_GOAL := help
+.PHONY: help install data train-stage1 test lint bench
+
+help: ## Show this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+install: $(INSTALLED) ## Create .venv and install wild3d with its tools
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	@touch $@
+
+data: $(INSTALLED) ## Build the embedded data set unless it is there
+	@if [ "$(DATA)" = data/shapeworld ]; then $(BIN)/wild3d shapeworld --root $(DATA); fi
+
+train-stage1: data ## Train VQ3D's autoencoder [CONFIG= DATA= RUN= DEVICES= NODES= ARGS=]
+	$(BIN)/wild3d fit --config $(CONFIG) --run runs/$(RUN) --data.root $(DATA) $(TRAINER) $(ARGS)
+
+test: $(INSTALLED) ## Run the tests
+	$(BIN)/pytest -n 2
+
+lint: $(INSTALLED) ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(INSTALLED) ## Measure speed against plain references; writes benchmarks/results.json
+	$(BIN)/python -m benchmarks

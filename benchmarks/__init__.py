@@ -1,0 +1,1 @@
+"""Benchmarks: ratios to a plain reference, both sides interleaved in one run."""

@@ -1,0 +1,54 @@
+"""`python -m benchmarks`: print a table and write results.json beside this file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import renderer
+from benchmarks.harness import Rates, Result, gemm_rates, gemm_sides, interleaved
+
+BENCHMARKS: dict[str, Callable[[Rates, int], list[Result]]] = {"renderer": renderer.run}
+
+
+def show(results: list[Result], rates: Rates) -> None:
+    """Print the figures as a table."""
+    title = f"GEMM 2048^3: float32 {rates.f32:.0f}, bfloat16 {rates.bf16:.0f} GFLOP/s"
+    table = Table(title=title)
+    for column in ("benchmark", "figure", "unit"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("of / against")
+    for entry in results:
+        sides = " / ".join(filter(None, entry.sides))
+        table.add_row(entry.name, f"{entry.figure:.4g}", entry.unit, sides)
+    Console().print(table)
+
+
+def main() -> None:
+    """Run the chosen benchmarks."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"any of {', '.join(BENCHMARKS)}; default: all")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of interleaved timing")
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("results.json"))
+    arguments = parser.parse_args()
+    unknown = set(arguments.names) - set(BENCHMARKS)
+    if unknown:
+        parser.error(
+            f"no benchmark {', '.join(sorted(unknown))}: choose from {', '.join(BENCHMARKS)}"
+        )
+    rates = gemm_rates(interleaved(gemm_sides(), arguments.rounds))
+    results: list[Result] = []
+    for name in arguments.names or BENCHMARKS:
+        results += BENCHMARKS[name](rates, arguments.rounds)
+    show(results, rates)
+    arguments.output.write_text(json.dumps([asdict(entry) for entry in results], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

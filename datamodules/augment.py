@@ -1,0 +1,105 @@
+"""Crop, resize and flip all modalities of an image alike, by draws that depend on the key alone."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+Crop = Literal["center", "random"]
+
+
+class Draw(NamedTuple):
+    """Random numbers of one image in one epoch: flip or not, crop position x, y in [0, 1)."""
+
+    flip: bool
+    x: float
+    y: float
+
+
+class Window(NamedTuple):
+    """A square of the stored image in pixels: its upper left corner and its side."""
+
+    left: int
+    top: int
+    side: int
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How stored images become training images.
+
+    resolution  side of the result in pixels
+    crop        where the crop window lies: in the middle, or anywhere
+    crop_share  side of the window as a share of the shorter side of the image, in (0, 1];
+                never under `resolution` pixels
+    flip        mirror every other image
+    """
+
+    resolution: int
+    crop: Crop = "center"
+    crop_share: float = 1.0
+    flip: bool = False
+
+    def window(self, height: int, width: int, draw: Draw) -> Window:
+        """The part of an image that is used; needs min(height, width) >= resolution."""
+        side = max(self.resolution, round(self.crop_share * min(height, width)))
+        if self.crop == "center":
+            return Window((width - side) // 2, (height - side) // 2, side)
+        left, top = int(draw.x * (width - side + 1)), int(draw.y * (height - side + 1))
+        return Window(left, top, side)
+
+
+def draw(seed: int, key: str, epoch: int) -> Draw:
+    """Random numbers as a function of (seed, key, epoch) and nothing else."""
+    digest = hashlib.blake2b(f"{seed}/{epoch}/{key}".encode(), digest_size=12).digest()
+    flip, x, y = np.frombuffer(digest, "<u4").tolist()
+    return Draw(flip >= 2**31, x / 2**32, y / 2**32)
+
+
+def cut_image(image: Tensor, window: Window, resolution: int, flip: bool) -> Tensor:
+    """Crop, resize with antialiasing and mirror an image (3, H, W) uint8 -> (3, r, r) uint8."""
+    if image.shape[1:] != (window.side, window.side):
+        image = image[:, window.top : window.top + window.side]
+        image = image[:, :, window.left : window.left + window.side]
+    if window.side != resolution:
+        size = (resolution, resolution)
+        image = interpolate(image[None], size, mode="bilinear", antialias=True)[0]
+    return image.flip(-1) if flip else image
+
+
+def cut_map(values: Tensor, window: Window, resolution: int, flip: bool) -> Tensor:
+    """Crop, resize to the nearest pixel and mirror a map (H, W) of codes or depths -> (r, r)."""
+    if values.shape != (window.side, window.side):
+        values = values[window.top : window.top + window.side]
+        values = values[:, window.left : window.left + window.side]
+    if window.side != resolution:
+        taken = ((torch.arange(resolution) + 0.5) * (window.side / resolution)).to(torch.int64)
+        values = values[taken][:, taken]
+    return values.flip(-1) if flip else values
+
+
+def cut_camera(
+    cam2world: np.ndarray, intrinsics: np.ndarray, window: Window, size: tuple[int, int], flip: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Camera of the cropped and mirrored image.
+
+    intrinsics are normalised, so resizing leaves them alone. Mirroring the image is mirroring the
+    world in the plane x = 0: the pose becomes M P M with M = diag(-1, 1, 1, 1), cx becomes 1 - cx.
+    """
+    height, width = size
+    scale = np.array([[width], [height], [window.side]]) / window.side
+    shift = np.array([window.left, window.top, 0]) / window.side
+    intrinsics = (intrinsics * scale).astype(np.float32)
+    intrinsics[:, 2] -= shift.astype(np.float32)
+    if not flip:
+        return cam2world, intrinsics
+    mirror = np.array([-1, 1, 1, 1], np.float32)
+    intrinsics[0, 2] = 1 - intrinsics[0, 2]
+    intrinsics[0, 1] = -intrinsics[0, 1]
+    return mirror[:, None] * cam2world * mirror, intrinsics

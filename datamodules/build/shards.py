@@ -1,0 +1,214 @@
+"""The ``wild3d shards`` command: a folder of images, or ImageNet's tars, to a shard root."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from datamodules.build.driver import REJECTED_NAME, build_shards
+from datamodules.build.prepare import DepthKind, ImageFormat, Preparation, Resize
+from datamodules.build.sources import ClassList, SourceImage, find_images
+from datamodules.build.writer import EncodedSample, Rejected
+from datamodules.errors import DataError
+from datamodules.manifest import Manifest, Parameter
+from datamodules.modalities import TRAIN, VAL
+
+
+def shards(
+    source: str,
+    out: str,
+    resolution: int = 256,
+    resize: Resize = "short_side+center_crop",
+    classes: list[str] | str | None = None,
+    masks: str | None = None,
+    depth: str | None = None,
+    depth_kind: DepthKind = "metres_mm",
+    val_fraction: float = 0.02,
+    samples_per_shard: int = 1000,
+    image_format: ImageFormat = "jpg",
+    quality: int = 95,
+    seed: int = 0,
+    workers: int = 2,
+) -> Manifest:
+    """Write shards from a folder of images (class/name.jpg) or from ImageNet's train tars.
+
+    The same command again continues after an interruption; the same inputs give the same bytes.
+    Images that cannot be read are listed in rejected.csv.
+
+    Args:
+        source: folder of class folders, of one tar a class, or of loose images without class.
+        out: folder to write; it gets manifest.json, train/ and val/.
+        resolution: side of the stored squares in pixels.
+        resize: keep proportions and crop the middle, squash to a square, or keep files as they are.
+        classes: class folders to take, or a text file of them, one a line; in label order.
+        masks: folder of masks under the same names (.png): 0 background, 1 object, 2 occluder,
+            255 unknown.
+        depth: folder of depth maps under the same names (16-bit .png), 0 unknown.
+        depth_kind: whether depth is in millimetres or already relative disparity.
+        val_fraction: share of the images for validation, chosen by a hash of their names.
+        samples_per_shard: images in one tar.
+        image_format: of images that are encoded anew.
+        quality: of JPEGs that are encoded anew, 1 to 100.
+        seed: decides the order in the shards, which mix all classes.
+        workers: processes.
+    """
+    preparation = Preparation(resolution, resize, image_format, quality)
+    _check(resolution, val_fraction, samples_per_shard, quality, (masks, depth))
+    images, listed = find_images(source, classes)
+    splits = split_images(images, val_fraction, seed)
+    parameters: dict[str, Parameter] = {
+        "tool": "wild3d shards",
+        "source": Path(source).resolve().name,
+        "images": _fingerprint(images, listed),
+        "masks": masks is not None,
+        "depth": depth_kind if depth is not None else None,
+        "val_fraction": val_fraction,
+        "samples_per_shard": samples_per_shard,
+        "seed": seed,
+        **asdict(preparation),
+    }
+    with tempfile.TemporaryDirectory(prefix="wild3d-") as lists:
+        counts = _write_lists(Path(lists), splits, samples_per_shard)
+        samples = FolderSamples(lists, listed.names, preparation, masks, depth, depth_kind)
+        stored = None if resize == "none" else resolution
+        manifest = build_shards(out, counts, samples, workers, listed.names, stored, parameters)
+    _report(manifest, out, splits, listed)
+    return manifest
+
+
+@dataclass(frozen=True)
+class FolderSamples:
+    """Makes the samples of one shard from the list of its images, in any process.
+
+    lists  folder of the lists, one a shard: a worker never holds the list of the whole set
+    """
+
+    lists: str
+    class_names: tuple[str, ...]
+    preparation: Preparation
+    masks: str | None
+    depth: str | None
+    depth_kind: DepthKind
+
+    def __call__(self, split: str, index: int) -> Iterator[EncodedSample | Rejected]:
+        """The samples of a shard, in order; an unreadable image comes as `Rejected`."""
+        for line in _list_file(Path(self.lists), split, index).read_text().splitlines():
+            image = SourceImage(*json.loads(line))
+            try:
+                yield self._sample(image)
+            except (OSError, ValueError, SyntaxError) as error:
+                where = image.file if image.offset < 0 else f"{image.file}:{image.name}"
+                yield Rejected(where, str(error))
+
+    def _sample(self, image: SourceImage) -> EncodedSample:
+        prepared = self.preparation.image(image.read())
+        size = prepared.source_size
+        mask = depth = None
+        if self.masks is not None:
+            mask = self.preparation.mask(Path(self.masks, f"{image.name}.png"), size)
+        if self.depth is not None:
+            path = Path(self.depth, f"{image.name}.png")
+            depth = self.preparation.depth(path, size, self.depth_kind)
+        record: dict[str, object] = {"label": image.label}
+        if image.label >= 0:
+            record["class"] = self.class_names[image.label]
+        return EncodedSample(image.key, prepared.content, prepared.extension, record, depth, mask)
+
+
+def split_images(
+    images: Sequence[SourceImage], val_fraction: float, seed: int
+) -> dict[str, list[SourceImage]]:
+    """Deal images into train and val by a hash of their key, each in an order shuffled by `seed`.
+
+    With a positive fraction and two images or more, both splits get at least one.
+    """
+    ranked = sorted(images, key=lambda image: _hash("split", image.key))
+    count = sum(_hash("split", image.key) < val_fraction * 2**64 for image in images)
+    if val_fraction > 0 and len(images) > 1:
+        count = min(max(count, 1), len(images) - 1)
+    parts = {TRAIN: ranked[count:], VAL: ranked[:count]}
+    return {
+        split: sorted(part, key=lambda image: _hash(str(seed), image.key))
+        for split, part in parts.items()
+        if part
+    }
+
+
+def _hash(salt: str, key: str) -> int:
+    return int.from_bytes(hashlib.blake2b(f"{salt}/{key}".encode(), digest_size=8).digest())
+
+
+def _fingerprint(images: Sequence[SourceImage], listed: ClassList) -> str:
+    """Changes when an image is added, removed or relabelled."""
+    digest = hashlib.sha256("\n".join(listed.names).encode())
+    for image in images:
+        digest.update(f"\n{image.label} {image.key}".encode())
+    return digest.hexdigest()
+
+
+def _list_file(folder: Path, split: str, index: int) -> Path:
+    return folder / f"{split}-{index:06d}.jsonl"
+
+
+def _write_lists(
+    folder: Path, splits: dict[str, list[SourceImage]], samples_per_shard: int
+) -> dict[str, list[int]]:
+    """Write the list of images of every shard; return how many each has."""
+    counts: dict[str, list[int]] = {}
+    for split, images in splits.items():
+        starts = range(0, len(images), samples_per_shard)
+        parts = [images[start : start + samples_per_shard] for start in starts]
+        for index, part in enumerate(parts):
+            lines = (json.dumps(list(asdict(image).values())) for image in part)
+            _list_file(folder, split, index).write_text("\n".join(lines))
+        counts[split] = [len(part) for part in parts]
+    return counts
+
+
+def _check(
+    resolution: int,
+    val_fraction: float,
+    samples_per_shard: int,
+    quality: int,
+    folders: Sequence[str | None],
+) -> None:
+    if resolution < 1 or samples_per_shard < 1:
+        raise DataError(
+            f"resolution {resolution} and samples_per_shard {samples_per_shard} must be at least 1."
+        )
+    if not 0 <= val_fraction < 1:
+        raise DataError(f"val_fraction is {val_fraction}, it must be at least 0 and below 1.")
+    if not 1 <= quality <= 100:
+        raise DataError(f"quality is {quality}, it must be 1 to 100.")
+    for folder in folders:
+        if folder is not None and not Path(folder).is_dir():
+            raise DataError(f"sidecar folder {folder} does not exist.")
+
+
+def _report(
+    manifest: Manifest, out: str, splits: dict[str, list[SourceImage]], listed: ClassList
+) -> None:
+    console = Console()
+    found = sum(len(images) for images in splits.values())
+    written = 0
+    for split, entries in manifest.splits.items():
+        written += manifest.samples(split)
+        size = sum(file.bytes for shard in entries for file in shard.files.values())
+        console.print(
+            f"{split}: {manifest.samples(split)} images in {len(entries)} shards, "
+            f"{size / 1e6:.1f} MB"
+        )
+    sizes = Counter(image.label for images in splits.values() for image in images)
+    if listed.names:
+        console.print(
+            f"{len(listed.names)} classes of {min(sizes.values())} to {max(sizes.values())} images"
+        )
+    if written < found:
+        console.print(f"{found - written} images rejected, see {out}/{REJECTED_NAME}")

@@ -1,0 +1,96 @@
+"""Add labels to finished shards without rewriting the images."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from datamodules.build.writer import add_member, file_info, telling_full_disk
+from datamodules.errors import DataError
+from datamodules.manifest import MANIFEST_NAME, Manifest, ShardInfo, write_atomically
+from datamodules.modalities import MODALITIES, RGB, SIDECAR_EXTENSION, SIDECARS, shard_file
+from datamodules.remote import read_manifest
+from datamodules.tar_index import TarIndex, index_tar
+
+
+def write_sidecar(
+    root: str | Path, split: str, shard: str, modality: str, contents: Iterable[tuple[str, bytes]]
+) -> None:
+    """Write the tar of one new modality of one shard, whole or not at all.
+
+    contents  (key, encoded bytes) of every image of the shard, in the order of its rgb tar
+
+    Raises DataError on an unknown modality and on a full disk. The shards do not count as having
+    the modality before `register_sidecar`.
+    """
+    _check_modality(modality)
+    path = Path(root, split, shard_file(modality, shard))
+    partial = path.with_name(path.name + ".partial")
+    with telling_full_disk(path.parent):
+        try:
+            with tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
+                for key, content in contents:
+                    add_member(tar, f"{key}.{SIDECAR_EXTENSION[modality]}", content)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def register_sidecar(root: str | Path, modality: str) -> Manifest:
+    """Check the new tars of a modality against the rgb tars and enter them in the manifest.
+
+    Raises DataError naming the shard and key when a tar is missing, damaged, or has other keys or
+    another order; the manifest is unchanged then.
+    """
+    _check_modality(modality)
+    root = Path(root)
+    manifest = read_manifest(str(root))
+    splits = {
+        split: tuple(_with_sidecar(root / split, shard, modality) for shard in shards)
+        for split, shards in manifest.splits.items()
+    }
+    present = {*manifest.modalities, modality}
+    modalities = tuple(name for name in MODALITIES if name in present)
+    extended = replace(manifest, splits=splits, modalities=modalities)
+    with telling_full_disk(root):
+        write_atomically(root / MANIFEST_NAME, extended.to_json())
+    return extended
+
+
+def _with_sidecar(folder: Path, shard: ShardInfo, modality: str) -> ShardInfo:
+    path = folder / shard_file(modality, shard.name)
+    own, rgb = _index(path), _index(folder / shard_file(RGB, shard.name))
+    for row, key in enumerate(rgb.keys):
+        found = own.keys[row] if row < len(own.keys) else "nothing"
+        if found != key:
+            raise DataError(f"{path} has {found} as sample {row}, expected key {key}.")
+        if own.extensions[row] != SIDECAR_EXTENSION[modality]:
+            raise DataError(
+                f"{path}, key {key}: the file ends in .{own.extensions[row]}, expected "
+                f".{SIDECAR_EXTENSION[modality]}."
+            )
+    if len(own.keys) > len(rgb.keys):
+        raise DataError(f"{path} has {len(own.keys)} samples, the images {len(rgb.keys)}.")
+    return replace(shard, files={**shard.files, modality: file_info(path)})
+
+
+def _index(path: Path) -> TarIndex:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    try:
+        index = index_tar(descriptor)
+    finally:
+        os.close(descriptor)
+    if index.fault is not None:
+        raise DataError(f"{path} is damaged: {index.fault}.")
+    return index
+
+
+def _check_modality(modality: str) -> None:
+    if modality not in SIDECARS:
+        raise DataError(f"modality {modality!r} is not one of {', '.join(SIDECARS)}.")

@@ -1,0 +1,158 @@
+"""Find the images of a folder of classes, or of ImageNet's tars, without opening them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from datamodules.build.writer import MAX_KEY_LENGTH
+from datamodules.errors import DataError
+from datamodules.modalities import UNLABELLED
+from datamodules.tar_index import index_tar
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """One image before it is read.
+
+    key     its name in the shards
+    label   index of its class, -1 without classes
+    file    path of the image, or of the tar that holds it
+    offset  first byte in the tar; -1 when the file is the image
+    size    bytes in the tar
+    name    path relative to the source without suffix, the name its mask and depth go by
+    """
+
+    key: str
+    label: int
+    file: str
+    offset: int
+    size: int
+    name: str
+
+    def read(self) -> bytes:
+        """Read the compressed image."""
+        with open(self.file, "rb") as file:
+            if self.offset < 0:
+                return file.read()
+            file.seek(self.offset)
+            return file.read(self.size)
+
+
+@dataclass(frozen=True)
+class ClassList:
+    """Classes to take: their folder (or tar) names and the names people read, by label."""
+
+    folders: tuple[str, ...]
+    names: tuple[str, ...]
+
+
+def find_images(
+    source: str, classes: Sequence[str] | str | None
+) -> tuple[list[SourceImage], ClassList]:
+    """List the images of a source, sorted by class and name.
+
+    source   ``class/name.jpg`` folders; one tar a class (``n01440764.tar``); or loose images,
+             which then have no class
+    classes  folder names to take, or a text file of them: one a line, optionally followed by the
+             name people read (``n01440764 tench``); their order gives the labels; None takes all
+
+    Raises DataError when the folder, a class, or any image is missing, or two images share a key.
+    """
+    root = Path(source)
+    if not root.is_dir():
+        raise DataError(f"source {source} is not a folder: give one of class folders or of tars.")
+    folders = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+    tars = sorted(entry.stem for entry in root.iterdir() if entry.suffix == ".tar")
+    listed = read_classes(classes, tuple(folders or tars), source)
+    if not folders and not tars:
+        images = list(_in_folder(root, root, UNLABELLED, ""))
+    else:
+        scan = _in_class_folder if folders else _in_class_tar
+        images = [
+            image
+            for label, folder in enumerate(listed.folders)
+            for image in scan(root, folder, label)
+        ]
+    if not images:
+        raise DataError(
+            f"source {source} holds no image: expected class/name.jpg (also png, webp, bmp, tif), "
+            "or one tar a class."
+        )
+    _check_keys(images)
+    return images, listed
+
+
+def read_classes(
+    classes: Sequence[str] | str | None, available: tuple[str, ...], source: str
+) -> ClassList:
+    """Classes asked for, from names or from a text file; DataError if one is not available."""
+    if classes is None:
+        return ClassList(available, available)
+    if isinstance(classes, str):
+        try:
+            lines = Path(classes).read_text().splitlines()
+        except OSError as error:
+            raise DataError(f"class list {classes} cannot be read: {error.strerror}.") from error
+    else:
+        lines = list(classes)
+    entries = [line.split(maxsplit=1) for line in lines if line.strip()]
+    for entry in entries:
+        if entry[0] not in available:
+            raise DataError(f"class {entry[0]!r} of the class list is not in {source}.")
+    return ClassList(tuple(e[0] for e in entries), tuple(e[-1].strip() for e in entries))
+
+
+def _in_class_folder(root: Path, folder: str, label: int) -> Iterator[SourceImage]:
+    return _in_folder(root, root / folder, label, folder)
+
+
+def _in_folder(root: Path, folder: Path, label: int, prefix: str) -> Iterator[SourceImage]:
+    for directory, children, files in os.walk(folder):
+        children.sort()
+        for file in sorted(files):
+            path = Path(directory, file)
+            if path.suffix.lower() in IMAGE_SUFFIXES:
+                name = str(path.relative_to(root).with_suffix(""))
+                stem = str(path.relative_to(folder).with_suffix(""))
+                yield SourceImage(make_key(prefix, stem), label, str(path), -1, 0, name)
+
+
+def _in_class_tar(root: Path, folder: str, label: int) -> Iterator[SourceImage]:
+    path = root / f"{folder}.tar"
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        index = index_tar(descriptor)
+    finally:
+        os.close(descriptor)
+    if index.fault is not None:
+        raise DataError(f"{path} is damaged: {index.fault}.")
+    for stem, (offset, size) in zip(index.keys, index.payload.tolist(), strict=True):
+        key = make_key(folder, stem)
+        yield SourceImage(key, label, str(path), offset, size, f"{folder}/{stem}")
+
+
+def make_key(folder: str, stem: str) -> str:
+    """Key of an image: class and file name, unless the name begins with the class already."""
+    name = stem if not folder or stem.startswith(folder) else f"{folder}_{stem}"
+    key = name.replace("/", "_").replace(".", "-")
+    if len(key.encode()) <= MAX_KEY_LENGTH:
+        return key
+    digest = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+    kept = key.encode()[: MAX_KEY_LENGTH - len(digest) - 1].decode(errors="ignore")
+    return f"{kept}-{digest}"
+
+
+def _check_keys(images: Sequence[SourceImage]) -> None:
+    seen: dict[str, SourceImage] = {}
+    for image in images:
+        other = seen.setdefault(image.key, image)
+        if other is not image:
+            raise DataError(
+                f"{other.file} and {image.file} would both be named {image.key}: rename one."
+            )

@@ -1,0 +1,223 @@
+"""Write one shard: all its tars or none, the same bytes for the same samples."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import json
+import os
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from datamodules.errors import DataError
+from datamodules.manifest import FileInfo, ShardInfo, shard_from_json, write_atomically
+from datamodules.modalities import (
+    DEPTH,
+    IMAGE_EXTENSIONS,
+    MASK,
+    MODALITIES,
+    RAYS,
+    RGB,
+    SIDECAR_EXTENSION,
+    shard_file,
+)
+
+MAX_KEY_LENGTH = 80
+PROGRESS_FOLDER = ".progress"
+
+
+@dataclass(frozen=True)
+class EncodedSample:
+    """One image and its labels, already compressed (see `datamodules.build.encode`).
+
+    key          no dot, no slash, at most 80 characters, unique in its split
+    image_ext    "jpg", "png" or "webp"
+    json_record  label (int) and class (str); size [l, w, h] and time_of_day where known
+    """
+
+    key: str
+    image_bytes: bytes
+    image_ext: str
+    json_record: Mapping[str, Any]
+    depth_png: bytes | None = None
+    mask_png: bytes | None = None
+    rays_npz: bytes | None = None
+
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities this sample carries, in the order of `MODALITIES`."""
+        sidecars = self._sidecars()
+        return tuple(m for m in MODALITIES if m == RGB or sidecars[m] is not None)
+
+    def members(self, modality: str) -> tuple[tuple[str, bytes], ...]:
+        """File names and contents of this sample in the tar of one modality."""
+        if modality == RGB:
+            record = json.dumps(dict(self.json_record), sort_keys=True, separators=(",", ":"))
+            return (
+                (f"{self.key}.{self.image_ext}", self.image_bytes),
+                (f"{self.key}.json", record.encode()),
+            )
+        content = self._sidecars()[modality]
+        if content is None:
+            raise DataError(f"sample {self.key} has no {modality}, the samples before it do.")
+        return ((f"{self.key}.{SIDECAR_EXTENSION[modality]}", content),)
+
+    def _sidecars(self) -> dict[str, bytes | None]:
+        return {DEPTH: self.depth_png, MASK: self.mask_png, RAYS: self.rays_npz}
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A source that could not become a sample; it is listed in ``rejected.csv``."""
+
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """What the building of one shard left behind: the proof that it is finished."""
+
+    split: str
+    shard: ShardInfo
+    rejected: tuple[Rejected, ...] = field(default=())
+
+
+def write_shard(
+    root: str | Path, split: str, index: int, samples: Iterable[EncodedSample | Rejected]
+) -> ShardInfo:
+    """Write shard `index` of a split; nothing of it is visible as finished until all of it is.
+
+    Tars are written under a ``.partial`` name and renamed together; the record of the finished
+    shard comes last, so a shard that was interrupted is written again. Modalities are those of
+    the first sample. Returns a ShardInfo with 0 samples and no files if every source was rejected.
+
+    Raises DataError on a bad or repeated key, on a sample with other modalities, on a full disk.
+    """
+    root = Path(root)
+    name = f"{index:06d}"
+    rejected: list[Rejected] = []
+    with telling_full_disk(root / split):
+        (root / split).mkdir(parents=True, exist_ok=True)
+        (root / PROGRESS_FOLDER).mkdir(exist_ok=True)
+        shard = _write_tars(root / split, name, _accepted(samples, rejected))
+        record = ShardRecord(split, shard, tuple(rejected))
+        write_atomically(record_path(root, split, index), json.dumps(asdict(record)))
+    return shard
+
+
+def record_path(root: Path, split: str, index: int) -> Path:
+    """Where the record of a finished shard is kept until the manifest is written."""
+    return root / PROGRESS_FOLDER / f"{split}-{index:06d}.json"
+
+
+def read_record(path: Path) -> ShardRecord | None:
+    """Read the record of a finished shard, None if the shard is not finished."""
+    if not path.exists():
+        return None
+    raw = json.loads(path.read_text())
+    rejected = tuple(Rejected(entry["source"], entry["reason"]) for entry in raw["rejected"])
+    return ShardRecord(raw["split"], shard_from_json(raw["shard"]), rejected)
+
+
+def _accepted(
+    samples: Iterable[EncodedSample | Rejected], rejected: list[Rejected]
+) -> Iterator[EncodedSample]:
+    """Pass samples on with their keys checked; collect the rejected sources on the way."""
+    keys: set[str] = set()
+    for sample in samples:
+        if isinstance(sample, Rejected):
+            rejected.append(sample)
+            continue
+        check_key(sample.key)
+        if sample.key in keys:
+            raise DataError(f"key {sample.key!r} occurs twice in one shard: keys must be unique.")
+        if sample.image_ext not in IMAGE_EXTENSIONS:
+            raise DataError(
+                f"sample {sample.key} has image type {sample.image_ext!r}, "
+                f"expected one of {', '.join(IMAGE_EXTENSIONS)}."
+            )
+        keys.add(sample.key)
+        yield sample
+
+
+def check_key(key: str) -> None:
+    """DataError unless the key can name a file of a shard: no dot or slash, 1 to 80 characters."""
+    if not key or "." in key or "/" in key or len(key.encode()) > MAX_KEY_LENGTH:
+        raise DataError(
+            f"key {key!r} is not usable: it needs 1 to {MAX_KEY_LENGTH} characters, no dot, "
+            "no slash."
+        )
+
+
+def _write_tars(folder: Path, name: str, samples: Iterator[EncodedSample]) -> ShardInfo:
+    first = next(samples, None)
+    if first is None:
+        return ShardInfo(name, 0, {})
+    modalities = first.modalities()
+    finals = {modality: folder / shard_file(modality, name) for modality in modalities}
+    partials = {m: path.with_name(path.name + ".partial") for m, path in finals.items()}
+    try:
+        count = _fill(partials, first, samples)
+        files = {modality: file_info(path) for modality, path in partials.items()}
+        for modality in reversed(modalities):
+            os.replace(partials[modality], finals[modality])
+    finally:
+        for path in partials.values():
+            path.unlink(missing_ok=True)
+    return ShardInfo(name, count, files)
+
+
+def _fill(partials: Mapping[str, Path], first: EncodedSample, rest: Iterator[EncodedSample]) -> int:
+    """Write the samples into one open tar a modality, in lock-step; return how many."""
+    count = 0
+    with ExitStack() as stack:
+        tars = {
+            modality: stack.enter_context(tarfile.open(path, "w", format=tarfile.USTAR_FORMAT))
+            for modality, path in partials.items()
+        }
+        sample: EncodedSample | None = first
+        while sample is not None:
+            if sample.modalities() != tuple(tars):
+                raise DataError(
+                    f"sample {sample.key} has {', '.join(sample.modalities())}, "
+                    f"the samples before it {', '.join(tars)}."
+                )
+            for modality, tar in tars.items():
+                for member, content in sample.members(modality):
+                    add_member(tar, member, content)
+            count += 1
+            sample = next(rest, None)
+    return count
+
+
+def add_member(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    """Append a file with fixed owner, mode and time, so that equal content gives equal tars."""
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    info.mode = 0o644
+    tar.addfile(info, io.BytesIO(content))
+
+
+def file_info(path: Path) -> FileInfo:
+    """Checksum and size of a file on disk."""
+    with path.open("rb") as file:
+        return FileInfo(hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size)
+
+
+@contextmanager
+def telling_full_disk(folder: Path) -> Iterator[None]:
+    """Turn a full disk or quota into a DataError that says so."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DataError(
+            f"the disk is full while writing to {folder}: free some space and run the same "
+            "command again, finished shards are kept."
+        ) from error

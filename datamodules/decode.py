@@ -1,0 +1,152 @@
+"""From the compressed bytes of one image to a `Sample`."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.io import ImageReadMode, decode_jpeg, decode_png, decode_webp
+
+from datamodules.augment import Augmentation, Draw, cut_camera, cut_image, cut_map
+from datamodules.join import RawSample
+from datamodules.modalities import DEPTH, MASK, RAYS, TIME_UNKNOWN, TIMES_OF_DAY, UNLABELLED
+from datamodules.schema import Sample
+
+_IMAGE_DECODERS: Mapping[str, Callable[..., Tensor]] = {
+    "jpg": decode_jpeg,
+    "jpeg": decode_jpeg,
+    "JPEG": decode_jpeg,
+    "png": decode_png,
+    "webp": decode_webp,
+}
+_SIZE_UNKNOWN = np.full(3, np.nan, np.float32)
+
+
+def decode_sample(raw: RawSample, augmentation: Augmentation, draw: Draw) -> Sample:
+    """Decode one image and its sidecars and cut them alike.
+
+    Raises ValueError with the reason when a part cannot be decoded or does not fit the rest.
+    """
+    image = _decode_image(raw)
+    height, width = image.shape[1:]
+    resolution = augmentation.resolution
+    if min(height, width) < resolution:
+        raise ValueError(f"it is {width} x {height}, smaller than resolution {resolution}")
+    window = augmentation.window(height, width, draw)
+    flip = augmentation.flip and draw.flip
+    maps: dict[str, np.ndarray] = {}
+    for modality, pixels in ((DEPTH, torch.uint16), (MASK, torch.uint8)):
+        if modality in raw.sidecars:
+            values = _decode_map(raw.sidecars[modality], pixels, (height, width), modality)
+            maps[modality] = cut_map(values, window, resolution, flip).numpy()
+    cam2world, intrinsics = None, None
+    if RAYS in raw.sidecars:
+        camera = read_camera(bytes(raw.sidecars[RAYS]))
+        cam2world, intrinsics = cut_camera(*camera, window, (height, width), flip)
+    depth = maps.get(DEPTH)
+    return Sample(
+        key=raw.key,
+        image=cut_image(image, window, resolution, flip).numpy(),
+        label=_integer(raw.record, "label", UNLABELLED),
+        depth=None if depth is None else depth.view(np.uint16),
+        mask=maps.get(MASK),
+        cam2world=cam2world,
+        intrinsics=intrinsics,
+        size=_size(raw.record),
+        time_of_day=_time_of_day(raw.record),
+    )
+
+
+def read_camera(content: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """cam2world (4, 4) and intrinsics (3, 3) of a rays file; ValueError when it is not one."""
+    found = _stored_floats(content)
+    if found is not None:
+        return found
+    try:
+        with np.load(io.BytesIO(content)) as arrays:
+            pose, matrix = arrays["cam2world"], arrays["intrinsics"]
+            return pose.astype(np.float32).reshape(4, 4), matrix.astype(np.float32).reshape(3, 3)
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(f"its rays are not cam2world and intrinsics: {error}") from error
+
+
+def _stored_floats(content: bytes) -> tuple[np.ndarray, np.ndarray] | None:
+    """The arrays as `encode_rays` lays them out, far faster than np.load; else None."""
+    arrays = []
+    position = 0
+    for name, shape in ((b"cam2world.npy", (4, 4)), (b"intrinsics.npy", (3, 3))):
+        start = content.find(b"\x93NUMPY", position)
+        if start < 0 or content.find(name, position, start) < 0:
+            return None
+        header_end = start + 10 + struct.unpack_from("<H", content, start + 8)[0]
+        position = header_end + 4 * shape[0] * shape[1]
+        header = f"'descr': '<f4', 'fortran_order': False, 'shape': {shape}".encode()
+        if header not in content[start:header_end]:
+            return None
+        arrays.append(np.frombuffer(content[header_end:position], "<f4").reshape(shape))
+    return arrays[0], arrays[1]
+
+
+def _decode_image(raw: RawSample) -> Tensor:
+    decoder = _IMAGE_DECODERS.get(raw.extension)
+    if decoder is None:
+        raise ValueError(f"its image type {raw.extension!r} is not jpg, png or webp")
+    image = _decode(decoder, raw.image, ImageReadMode.RGB, "image")
+    if image.dtype != torch.uint8:
+        raise ValueError(f"its image has {image.dtype} pixels, expected 8 bits a channel")
+    return image
+
+
+def _decode_map(
+    content: bytearray, pixels: torch.dtype, size: tuple[int, int], modality: str
+) -> Tensor:
+    """Decode a one-channel PNG to (H, W); 16-bit maps come as int16 views, which can be flipped."""
+    values = _decode(decode_png, content, ImageReadMode.UNCHANGED, modality)
+    if values.dtype != pixels or values.shape != (1, *size):
+        raise ValueError(
+            f"its {modality} is {tuple(values.shape)} {values.dtype}, expected (1, {size[0]}, "
+            f"{size[1]}) {pixels}"
+        )
+    return values[0].view(torch.int16) if pixels == torch.uint16 else values[0]
+
+
+def _decode(
+    decoder: Callable[..., Tensor], content: bytearray, mode: ImageReadMode, what: str
+) -> Tensor:
+    if not content:
+        raise ValueError(f"its {what} is empty")
+    try:
+        return decoder(torch.frombuffer(content, dtype=torch.uint8), mode=mode)
+    except RuntimeError as error:
+        reason = str(error).split("\n", 1)[0].rsplit("/", 1)[-1]
+        raise ValueError(f"its {what} cannot be decoded ({reason})") from error
+
+
+def _integer(record: Mapping[str, Any], name: str, default: int) -> int:
+    value = record.get(name, default)
+    if not isinstance(value, int):
+        raise ValueError(f"its {name} is {value!r}, expected an integer")
+    return value
+
+
+def _size(record: Mapping[str, Any]) -> np.ndarray:
+    size = record.get("size")
+    if size is None:
+        return _SIZE_UNKNOWN
+    if not isinstance(size, list) or len(size) != 3:
+        raise ValueError(f"its size is {size!r}, expected [length, width, height]")
+    return np.asarray(size, np.float32)
+
+
+def _time_of_day(record: Mapping[str, Any]) -> int:
+    time = record.get("time_of_day")
+    if time is None:
+        return TIME_UNKNOWN
+    if time not in TIMES_OF_DAY:
+        raise ValueError(f"its time_of_day is {time!r}, expected one of {', '.join(TIMES_OF_DAY)}")
+    return TIMES_OF_DAY.index(time)

@@ -1,0 +1,79 @@
+"""A discriminator with its losses: what a generator is judged by, and how the judge is trained."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from lightning_modules.losses.adversarial import (
+    AdversarialObjective,
+    discriminator_loss,
+    generator_loss,
+    r1_penalty,
+)
+from models.blocks.discriminators import Discriminator
+
+
+@dataclass(frozen=True)
+class AdversarySettings:
+    """Size and training of a discriminator.
+
+    base, most: channels, see `Discriminator`. train_from: images seen before it starts to learn;
+    let it start before its weight in the generator's loss rises. r1: gamma of the R1 penalty,
+    applied every `r1_interval` steps and multiplied by that interval (lazy regularisation,
+    arXiv 1912.04958 section 3.1).
+    """
+
+    base: int = 4096
+    most: int = 256
+    objective: AdversarialObjective = "non_saturating"
+    train_from: int = 0
+    r1: float = 10.0
+    r1_interval: int = 16
+
+
+class Adversary(nn.Module):
+    """Judge of square images (B, C, H, W) in [-1, 1]."""
+
+    def __init__(self, channels: int, resolution: int, settings: AdversarySettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.discriminator = Discriminator(channels, resolution, settings.base, settings.most)
+
+    def judge(self, fake: Tensor) -> Tensor:
+        """The generator's loss (); gradients reach `fake` and leave the discriminator alone."""
+        weights = {name: p.detach() for name, p in self.discriminator.named_parameters()}
+        logits = functional_call(self.discriminator, weights, fake)
+        return generator_loss(logits, self.settings.objective)
+
+    def learn(self, real: Tensor, fake: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The discriminator's loss (), and what to log; `fake` and `real` get no gradients.
+
+        `step` counts optimiser steps and says when R1 is due.
+        """
+        penalise = self.settings.r1 > 0 and step % self.settings.r1_interval == 0
+        real = real.detach().requires_grad_(penalise)
+        real_logits = self.discriminator(real)
+        fake_logits = self.discriminator(fake.detach())
+        loss = discriminator_loss(real_logits, fake_logits, self.settings.objective)
+        logs = {
+            "loss": loss.detach(),
+            "accuracy": 0.5 * ((real_logits > 0).float().mean() + (fake_logits < 0).float().mean()),
+        }
+        if penalise:
+            r1 = r1_penalty(real_logits, real)
+            loss = loss + self.settings.r1 * self.settings.r1_interval * r1
+            logs["r1"] = r1.detach()
+        return loss, logs
+
+
+def as_image(values: Tensor) -> Tensor:
+    """Rays of a square view (B, R, C) in [0, 1] as an image (B, C, H, W) in [-1, 1]."""
+    side = round(values.shape[1] ** 0.5)
+    return 2 * values.transpose(1, 2).unflatten(2, (side, side)) - 1
+
+
+def with_disparity(rgb: Tensor, disparity: Tensor) -> Tensor:
+    """Append disparity (B, R) in [0, 1] to colours (B, R, 3)."""
+    return torch.cat([rgb, disparity[..., None]], -1)

@@ -1,0 +1,95 @@
+"""A progress bar in images: rate, time left, and the figures one watches."""
+
+import time
+from typing import Any
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from lightning_modules.stage1 import Stage1
+
+
+class ImagesProgressBar(ProgressBar):
+    """Images seen of `max_images`, images/s, time left; in a log file, a line now and then."""
+
+    def __init__(self, log_seconds: float = 30.0) -> None:
+        super().__init__()
+        self.log_seconds = log_seconds
+        self.console = Console()
+        self.progress: Progress | None = None
+        self.task = TaskID(0)
+        self.begun = self.printed = 0.0
+        self.images_before = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Show the bar where there is a terminal."""
+        assert isinstance(pl_module, Stage1)
+        self.begun = self.printed = time.monotonic()
+        self.images_before = pl_module.images_seen
+        if not trainer.is_global_zero or not self.console.is_terminal:
+            return
+        self.progress = Progress(
+            TextColumn("train"),
+            BarColumn(),
+            TextColumn("{task.completed:,}/{task.total:,} images"),
+            TextColumn("{task.fields[rate]:.0f} images/s"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[figures]}"),
+            console=self.console,
+        )
+        self.task = self.progress.add_task(
+            "train",
+            total=pl_module.max_images,
+            completed=pl_module.images_seen,
+            rate=0.0,
+            figures="",
+        )
+        self.progress.start()
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Advance the bar, or print a line now and then."""
+        assert isinstance(pl_module, Stage1)
+        now, seen = time.monotonic(), pl_module.images_seen
+        rate = (seen - self.images_before) / max(now - self.begun, 1e-9)
+        if self.progress is not None:
+            figures = _figures(trainer, outputs)
+            self.progress.update(self.task, completed=seen, rate=rate, figures=figures)
+        elif trainer.is_global_zero and now - self.printed >= self.log_seconds:
+            self.printed = now
+            left = (pl_module.max_images - seen) / max(rate, 1e-9)
+            self.console.print(
+                f"{seen:,}/{pl_module.max_images:,} images, {rate:.0f} images/s, "
+                f"{left / 60:.1f} min left, {_figures(trainer, outputs)}",
+                highlight=False,
+            )
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave the terminal in order."""
+        self._close()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Leave the terminal in order."""
+        self._close()
+
+    def _close(self) -> None:
+        if self.progress is not None:
+            self.progress.stop()
+            self.progress = None
+
+
+def _figures(trainer: Trainer, outputs: Any) -> str:
+    parts = [f"loss {float(outputs['loss/total']):.4f}"]
+    if "val/psnr" in trainer.callback_metrics:
+        parts.append(f"val PSNR {float(trainer.callback_metrics['val/psnr']):.2f} dB")
+    return ", ".join(parts)

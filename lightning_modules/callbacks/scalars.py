@@ -1,0 +1,117 @@
+"""Losses, codebook and throughput in the loggers, over images seen."""
+
+import resource
+import sys
+import time
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from lightning_modules.stage1 import Stage1
+
+
+class Throughput:
+    """Images a second and the share of time spent waiting for data, since the last reading."""
+
+    def __init__(self) -> None:
+        self.restart(0)
+
+    def restart(self, images_seen: int) -> None:
+        """Begin a new interval."""
+        self.begun = self.idle_since = time.monotonic()
+        self.waited, self.images_before = 0.0, images_seen
+
+    def batch_arrived(self) -> None:
+        """The wait for data is over."""
+        self.waited += time.monotonic() - self.idle_since
+
+    def batch_done(self) -> None:
+        """The next wait for data begins."""
+        self.idle_since = time.monotonic()
+
+    def read(self, images_seen: int) -> dict[str, float]:
+        """Figures of the interval, which ends."""
+        seconds = max(time.monotonic() - self.begun, 1e-9)
+        figures = {
+            "throughput/images_per_second": (images_seen - self.images_before) / seconds,
+            "throughput/data_wait_share": self.waited / seconds,
+            "throughput/memory_gb": peak_memory_gb(),
+        }
+        self.restart(images_seen)
+        return figures
+
+
+class ScalarLog(Callback):
+    """Log the mean of every training figure and the throughput each `every_images` images."""
+
+    def __init__(self, every_images: int = 10_000) -> None:
+        self.every_images = every_images
+        self.throughput = Throughput()
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
+        self.logged_at = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self.logged_at = _images_seen(pl_module)
+        self.throughput.restart(self.logged_at)
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Data arrived."""
+        self.throughput.batch_arrived()
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Add up this step's figures; log when enough images have passed."""
+        for name, value in outputs.items():
+            self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + value.detach()
+            self.counts[name] = self.counts.get(name, 0) + 1
+        seen = _images_seen(pl_module)
+        if seen - self.logged_at >= self.every_images:
+            self._write(trainer, seen)
+        self.throughput.batch_done()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the validation figures; its time does not count as waiting for data."""
+        if trainer.sanity_checking:
+            return
+        figures = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith("val/")
+        }
+        _log(trainer, figures, _images_seen(pl_module))
+        self.throughput.restart(_images_seen(pl_module))
+
+    def _write(self, trainer: Trainer, images_seen: int) -> None:
+        means = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+        _log(trainer, means | self.throughput.read(images_seen), images_seen)
+        self.sums, self.counts, self.logged_at = {}, {}, images_seen
+
+
+def peak_memory_gb() -> float:
+    """Peak memory of this process in GB: of the GPU where there is one, else resident."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e9
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
+def _log(trainer: Trainer, figures: dict[str, float], images_seen: int) -> None:
+    for logger in trainer.loggers:
+        logger.log_metrics(figures, step=images_seen)
+
+
+def _images_seen(module: LightningModule) -> int:
+    assert isinstance(module, Stage1)
+    return module.images_seen

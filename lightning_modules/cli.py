@@ -1,0 +1,196 @@
+"""The `wild3d` command: `fit` and `validate` by LightningCLI, and the verbs in `verbs.py`."""
+
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+from rich.table import Table
+
+from datamodules.errors import DataError
+from lightning_modules.callbacks.checkpoints import (
+    LAST,
+    AtomicCheckpointIO,
+    BestCheckpoint,
+    LastCheckpoint,
+)
+from lightning_modules.callbacks.clock import RunClock
+from lightning_modules.callbacks.progress import ImagesProgressBar
+from lightning_modules.callbacks.scalars import ScalarLog
+from lightning_modules.callbacks.sheets import Sheets
+from lightning_modules.callbacks.stop import StopAfterImages
+from lightning_modules.parser import NearestNameParser
+from lightning_modules.run_record import versions, write_json
+from lightning_modules.stage1 import Stage1
+from lightning_modules.verbs import VERBS, overview, run_verb
+
+TRAINER_DEFAULTS = {
+    "max_epochs": -1,
+    "precision": "bf16-mixed",
+    "use_distributed_sampler": False,
+    "num_sanity_val_steps": 0,
+    "enable_model_summary": False,
+    "check_val_every_n_epoch": None,
+}
+
+PROTOCOL = (
+    "whole validation split, averaged weights, whole images: psnr is the mean over images in dB, "
+    "disparity_correlation the mean over images of Pearson's r over pixels with known disparity, "
+    "codebook_usage the share of codes that occur"
+)
+
+
+class RunCLI(LightningCLI):
+    """LightningCLI whose run directory holds everything and is continued when it exists."""
+
+    def __init__(self, args: Sequence[str]) -> None:
+        super().__init__(
+            LightningModule,
+            LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=SaveRunConfig,
+            save_config_kwargs={"save_to_log_dir": False},
+            trainer_defaults=TRAINER_DEFAULTS,
+            seed_everything_default=0,
+            parser_class=NearestNameParser,
+            args=list(args),
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Lightning's verbs that make sense here."""
+        return {name: LightningCLI.subcommands()[name] for name in ("fit", "validate")}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add `--run` and the callbacks that every run has."""
+        parser.add_argument("--run", type=str, default="runs/run", help="Directory of the run.")
+        parser.link_arguments("run", "trainer.default_root_dir")
+        parser.add_lightning_class_args(StopAfterImages, "stop")
+        parser.add_lightning_class_args(LastCheckpoint, "last_checkpoint")
+        parser.add_lightning_class_args(BestCheckpoint, "best_checkpoint")
+        parser.add_lightning_class_args(ScalarLog, "scalars")
+        parser.add_lightning_class_args(Sheets, "sheets")
+        parser.add_lightning_class_args(ImagesProgressBar, "progress")
+        parser.add_lightning_class_args(RunClock, "clock")
+
+    def instantiate_classes(self) -> None:
+        """Build everything; settings that do not fit together end in one sentence."""
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            raise DataError(str(error)) from error
+
+    @property
+    def run_folder(self) -> Path:
+        """The run directory."""
+        return Path(self.config[self.subcommand].run)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Save atomically, and log to the run's TensorBoard folder unless told otherwise."""
+        settings = self.config_init[self.subcommand].trainer
+        if settings.logger is None:
+            kwargs["logger"] = TensorBoardLogger(
+                str(self.run_folder), name="tensorboard", version="", purge_step=self._resumed_at()
+            )
+        kwargs["plugins"] = [AtomicCheckpointIO(), *(settings.plugins or [])]
+        return super().instantiate_trainer(**kwargs)
+
+    def _resumed_at(self) -> int | None:
+        """Images seen by the checkpoint that a fit continues from: curves are cut back to there."""
+        last = self.run_folder / "checkpoints" / LAST
+        if self.subcommand != "fit" or not last.exists():
+            return None
+        return int(torch.load(last, mmap=True, weights_only=True)["images_seen"])
+
+    def before_fit(self) -> None:
+        """Continue from the last checkpoint of the run, unless another was named."""
+        last = self.run_folder / "checkpoints" / LAST
+        if self.config_init.fit.ckpt_path is None and last.exists():
+            print(f"Continuing {self.run_folder} from {last.name}")
+            self.config_init.fit.ckpt_path = str(last)
+        self.config_init.fit.weights_only = True
+
+    def after_fit(self) -> None:
+        """Measure the final model on the whole validation split and write the result."""
+        self.trainer.limit_val_batches = 1.0
+        self.trainer.validate(self.model, self.datamodule, verbose=False)
+        self._write_result()
+
+    def _write_result(self) -> None:
+        assert isinstance(self.model, Stage1)
+        figures = {
+            name.removeprefix("val/"): round(float(value), 4)
+            for name, value in self.trainer.callback_metrics.items()
+            if name.startswith("val/")
+        }
+        clock = self.config_init.fit.clock
+        result = figures | {
+            "images_seen": self.model.images_seen,
+            "seconds": round(clock.seconds, 1),
+            "protocol": PROTOCOL,
+        }
+        if self.trainer.is_global_zero:
+            write_json(self.run_folder / "result.json", result)
+            print_result(self.run_folder, result)
+
+
+class SaveRunConfig(SaveConfigCallback):
+    """Stores the resolved configuration and the versions behind each launch of a run."""
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write `config.yaml` and `versions.json` into the run directory (rank 0)."""
+        if stage != "fit":
+            return
+        folder = Path(trainer.default_root_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / self.config_filename
+        self.parser.save(self.config, path, skip_none=False, overwrite=True)
+        write_json(folder / "versions.json", versions())
+
+
+def print_result(run: Path, result: dict[str, Any]) -> None:
+    """Print the figures of a run as a table, and where to look."""
+    table = Table(title=f"Result of {run}")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    for name, value in result.items():
+        if name != "protocol":
+            table.add_row(name, f"{value:,}")
+    console = Console()
+    console.print(table)
+    console.print(f"Figures: {run / 'result.json'}", highlight=False)
+    console.print(f"Sheets of novel views: {run / 'sheets'}", highlight=False)
+    console.print(f"Curves: tensorboard --logdir {run / 'tensorboard'}", highlight=False)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code. Bad input ends in one sentence and code 2."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for module in (r"lightning\.pytorch", r"torch\.", r"torchmetrics"):
+        warnings.filterwarnings("ignore", module=module)
+    if not args or args[0] in ("-h", "--help"):
+        print(overview())
+        return 0
+    try:
+        if args[0] in VERBS:
+            run_verb(args[0], args[1:])
+        else:
+            RunCLI(args)
+    except (DataError, FileNotFoundError) as error:
+        print(f"wild3d {args[0]}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

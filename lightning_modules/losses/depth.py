@@ -1,0 +1,86 @@
+"""Depth supervision from relative disparity, known up to scale and shift (VQ3D).
+
+Let d_i be the disparity (1 / depth) of sample i of a ray, w_i its volume rendering weight and D the
+given relative disparity. The prediction is aligned to the label, as MiDaS does
+(arXiv 1907.01341, equation 4), never the label to the prediction: that direction would make a
+constant depth a perfect score.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+SCALE_LIMITS = (0.5, 3.0)
+"""Bounds of s when the scene's disparity is itself scaled to [0, 1] between far and near.
+
+A floor near zero is a trap: a scene whose depth came out inverted would get s near 0 and with it no
+gradient. A missing ceiling blows up the loss of scenes that are still flat.
+"""
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Scale and shift (B, 1) that map rendered disparity onto given disparity."""
+
+    scale: Tensor
+    shift: Tensor
+
+
+def align_disparity(rendered: Tensor, given: Tensor, known: Tensor) -> Alignment:
+    """Least-squares scale and shift of each image: argmin over (s, t) of sum (s d + t - D)^2.
+
+    The scale is held within `SCALE_LIMITS`, so an inverted depth can't be explained by a negative
+    one; the shift is then the best for that scale. No gradient flows through the result.
+
+    Args:
+        rendered: (B, R) accumulated disparity, sum_i w_i d_i, of a scene scaled to [0, 1].
+        given: (B, R) relative disparity D.
+        known: (B, R) bool, which labels count.
+    """
+    weight = known.float()
+    count = weight.sum(1, keepdim=True).clamp(min=1)
+    d, label = rendered.detach().float(), given.float()
+    d_mean = (weight * d).sum(1, keepdim=True) / count  # (B, 1)
+    label_mean = (weight * label).sum(1, keepdim=True) / count
+    covariance = (weight * (d - d_mean) * (label - label_mean)).sum(1, keepdim=True)
+    variance = (weight * (d - d_mean).square()).sum(1, keepdim=True)
+    scale = (covariance / variance.clamp(min=1e-12)).clamp(*SCALE_LIMITS)
+    return Alignment(scale, label_mean - scale * d_mean)
+
+
+def pointwise_depth_loss(
+    weights: Tensor, disparity: Tensor, given: Tensor, known: Tensor
+) -> Tensor:
+    """Mean over known rays of sum_i w_i (s d_i + t - D)^2, the weighted pointwise depth loss.
+
+    It equals `accumulated_depth_loss` plus s^2 times the variance of d along the ray under w, and
+    so pulls density onto the surface (VQ3D, arXiv 2302.06833; the side that is aligned and the
+    detached s, t are our choice).
+
+    Args:
+        weights: (B, R, S) rendering weights that sum to one (residual opacity on the far sample).
+        disparity: (B, R, S) disparity d_i of the samples, scaled to [0, 1] between far and near.
+        given: (B, R) relative disparity in [0, 1].
+        known: (B, R) bool. Images with no known ray contribute nothing.
+
+    Returns:
+        () float32; zero when nothing is known.
+    """
+    weights, disparity = weights.float(), disparity.float()
+    fit = align_disparity((weights * disparity).sum(-1), given, known)
+    residual = fit.scale[..., None] * disparity + (fit.shift - given.float())[..., None]
+    return _mean_over_known((weights * residual.square()).sum(-1), known)
+
+
+def accumulated_depth_loss(
+    weights: Tensor, disparity: Tensor, given: Tensor, known: Tensor
+) -> Tensor:
+    """Mean over known rays of (s sum_i w_i d_i + t - D)^2; arguments as `pointwise_depth_loss`."""
+    rendered = (weights.float() * disparity.float()).sum(-1)
+    fit = align_disparity(rendered, given, known)
+    return _mean_over_known((fit.scale * rendered + fit.shift - given.float()).square(), known)
+
+
+def _mean_over_known(per_ray: Tensor, known: Tensor) -> Tensor:
+    return torch.where(known, per_ray, 0.0).sum() / known.sum().clamp(min=1)

@@ -1,0 +1,61 @@
+"""Loss terms, their weights as data, and their one sum."""
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from lightning_modules.schedules import Schedule, always_zero, check_schedule, scheduled_value
+
+
+@dataclass(frozen=True)
+class Stage1Weights:
+    """Weight of every stage-1 term: a number, or knots [[images seen, weight], ...].
+
+    A term whose weight is zero throughout is not computed, but for `l2` and `quantizer`. Defaults
+    for the pixel, perceptual, quantiser and adversarial terms are ViT-VQGAN's, the parent of VQ3D;
+    the rest are ours.
+    """
+
+    l2: Schedule = 1.0
+    logit_laplace: Schedule = 0.1
+    perceptual: Schedule = 0.1
+    quantizer: Schedule = 1.0
+    depth: Schedule = 1.0
+    adversarial: Schedule = 0.1
+    novel_view: Schedule = 0.1
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            check_schedule(getattr(self, field.name))
+
+    def at(self, images_seen: int) -> dict[str, float]:
+        """The weights at a count of images, by name of the term."""
+        return {
+            field.name: scheduled_value(getattr(self, field.name), images_seen)
+            for field in fields(self)
+        }
+
+    def ever_used(self, term: str) -> bool:
+        """Whether a term has a weight at any time of the run."""
+        return not always_zero(getattr(self, term))
+
+
+def weighted_sum(terms: dict[str, Tensor], weights: dict[str, float]) -> Tensor:
+    """Sum of weight times term over the terms that were computed.
+
+    Raises:
+        FloatingPointError: the sum is not finite; names the terms that are not.
+    """
+    total = torch.stack([weights[name] * term.float() for name, term in terms.items()]).sum()
+    if not torch.isfinite(total):
+        broken = [
+            f"{name} = {float(term)}, weight {weights[name]:g}"
+            for name, term in terms.items()
+            if not (weights[name] * term.float()).isfinite() or not term.isfinite()
+        ]
+        raise FloatingPointError(
+            f"The loss is {float(total)} ({', '.join(broken)}): "
+            "lower the learning rate or the weight of that term."
+        )
+    return total

@@ -1,0 +1,36 @@
+"""Per-image measures of a reconstruction."""
+
+import torch
+from torch import Tensor
+
+
+def psnr(predicted: Tensor, target: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of each image, 10 log10(1 / mean squared error), in dB.
+
+    Args:
+        predicted, target: (B, C, H, W) in [0, 1]; predictions are clipped to that range.
+
+    Returns:
+        (B,) float32, at most 100.
+    """
+    error = (predicted.float().clamp(0, 1) - target.float()).square().flatten(1).mean(1)
+    return -10 * torch.log10(error.clamp(min=1e-10))
+
+
+def masked_correlation(predicted: Tensor, target: Tensor, known: Tensor) -> Tensor:
+    """Pearson correlation of each image over its known pixels.
+
+    Args:
+        predicted, target: (B, N) float.
+        known: (B, N) bool.
+
+    Returns:
+        (B,) float32 in [-1, 1]; NaN where fewer than two pixels are known or one side is constant.
+    """
+    weight = known.double()
+    count = weight.sum(1, keepdim=True)
+    a = weight * (predicted.double() - (weight * predicted).sum(1, keepdim=True) / count)
+    b = weight * (target.double() - (weight * target).sum(1, keepdim=True) / count)
+    spread = (a.square().sum(1) * b.square().sum(1)).sqrt()
+    correlation = (a * b).sum(1) / spread
+    return torch.where(spread > 1e-12, correlation, torch.nan).float()

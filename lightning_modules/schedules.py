@@ -1,0 +1,56 @@
+"""Values that change over training, always as functions of images seen."""
+
+import math
+from itertools import pairwise
+
+Schedule = float | list[tuple[int, float]]
+"""A constant, or knots (images seen, value) joined by straight lines and held beyond the ends."""
+
+
+def scheduled_value(schedule: Schedule, images_seen: int) -> float:
+    """Value of a schedule at a count of images.
+
+    >>> scheduled_value([(0, 0.0), (1000, 1.0)], 250)
+    0.25
+    """
+    if isinstance(schedule, int | float):
+        return float(schedule)
+    first_at, first = schedule[0]
+    if images_seen <= first_at:
+        return float(first)
+    for (left_at, left), (right_at, right) in pairwise(schedule):
+        if images_seen < right_at:
+            share = (images_seen - left_at) / (right_at - left_at)
+            return left + share * (right - left)
+    return float(schedule[-1][1])
+
+
+def check_schedule(schedule: Schedule) -> None:
+    """Refuse knots that are empty or out of order.
+
+    Raises:
+        ValueError: with the knots.
+    """
+    if isinstance(schedule, int | float):
+        return
+    counts = [count for count, _ in schedule]
+    if not counts or any(b <= a for a, b in pairwise(counts)):
+        raise ValueError(f"Schedule knots {list(schedule)} must be in increasing order of images.")
+
+
+def always_zero(schedule: Schedule) -> bool:
+    """Whether a schedule is zero at every count, so that what it weighs need not be computed."""
+    if isinstance(schedule, int | float):
+        return schedule == 0
+    return all(value == 0 for _, value in schedule)
+
+
+def warmup_cosine(images_seen: int, warmup: int, total: int, floor: float = 0.0) -> float:
+    """Factor on a learning rate: a linear rise over `warmup` images, then half a cosine to `floor`.
+
+    Returns a factor in [0, 1]; `total` and beyond give `floor`, once the rise is over.
+    """
+    if images_seen < warmup:
+        return images_seen / warmup
+    progress = min(1.0, (images_seen - warmup) / max(1, total - warmup))
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))

@@ -1,0 +1,308 @@
+"""VQ3D stage 1 as a LightningModule: one batch from pixels to logged losses."""
+
+from typing import cast
+
+import torch
+import torch.distributed as dist
+from lightning import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor
+from torch.optim import Optimizer
+
+from datamodules.schema import Batch
+from lightning_modules.adversary import Adversary, AdversarySettings, as_image, with_disparity
+from lightning_modules.ema import averaged_copy, ema_decay, update_average
+from lightning_modules.losses.depth import pointwise_depth_loss
+from lightning_modules.losses.perceptual import PerceptualLoss
+from lightning_modules.losses.pixel import l2_loss, logit_laplace_loss
+from lightning_modules.losses.weights import Stage1Weights, weighted_sum
+from lightning_modules.metrics.reconstruction import ReconstructionMetrics
+from lightning_modules.noise import Purpose, step_noise
+from lightning_modules.optimization import OptimizerSettings, set_lr
+from lightning_modules.schedules import Schedule, scheduled_value
+from lightning_modules.views import Pixels, RayPlan, Renderings, draw_pixels, render_views
+from models.blocks.quantizer import Quantized, perplexity
+from models.vq3d import VQ3D, NovelViews
+from renderers.cameras import Camera
+from renderers.rays import gather_image
+
+
+class Stage1(LightningModule):
+    """Trains a VQ3D autoencoder; progress is counted in images, never in optimiser steps.
+
+    Args:
+        model: the autoencoder.
+        max_images: images to train on; learning rates end there and `StopAfterImages` stops.
+        weights: loss terms.
+        rays: what each training image renders.
+        novel_views: cap of camera offsets that the novel-view discriminator sees.
+        widen: factor on the cap's extents.
+        optimizer, adversary_optimizer: of the autoencoder and of both discriminators.
+        adversary: size and training of both discriminators.
+        perceptual_weights: VGG16 state dict; None looks in torchvision's cache.
+        ema_half_life: of the averaged weights, in images; they validate, draw and are exported.
+        seed: of rays, sample jitter, novel views and code revival.
+    """
+
+    model: VQ3D
+    average: VQ3D
+
+    def __init__(
+        self,
+        model: VQ3D,
+        max_images: int = 100_000_000,
+        weights: Stage1Weights = Stage1Weights(),
+        rays: RayPlan = RayPlan(),
+        novel_views: NovelViews = NovelViews(),
+        widen: Schedule = 1.0,
+        optimizer: OptimizerSettings = OptimizerSettings(),
+        adversary_optimizer: OptimizerSettings = OptimizerSettings(betas=(0.0, 0.99), grad_clip=0),
+        adversary: AdversarySettings = AdversarySettings(),
+        perceptual_weights: str | None = None,
+        ema_half_life: float = 10_000.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        check_settings(model, max_images, weights, rays, optimizer)
+        self.model, self.average = model, averaged_copy(model)
+        self.max_images, self.images_seen = max_images, 0
+        self.weights, self.rays = weights, rays
+        self.novel_views, self.widen = novel_views, widen
+        self.optimizer, self.adversary_optimizer = optimizer, adversary_optimizer
+        self.ema_half_life, self.seed = ema_half_life, seed
+        self.uses_patch = weights.ever_used("perceptual") or weights.ever_used("adversarial")
+        self.perceptual = (
+            PerceptualLoss(perceptual_weights) if weights.ever_used("perceptual") else None
+        )
+        self.metrics = ReconstructionMetrics(model.quantizer.size.codes)
+        self.main_adversary = self.novel_adversary = None
+        if weights.ever_used("adversarial"):
+            self.main_adversary = Adversary(3, rays.patch, adversary)
+        if weights.ever_used("novel_view"):
+            side = model.resolution // rays.grid_stride
+            self.novel_adversary = Adversary(4, side, adversary)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """One batch: encode, render, weigh, step; see the methods in the order they are called."""
+        noise = self._noise(Purpose.VIEWS, self.global_rank)
+        images = batch.float_image()
+        if self.images_seen == 0:
+            self._calibrate(images)
+        pixels, novel = self._draw_views(len(batch), noise)
+        quantized, scenes = self.model(images)
+        views = render_views(scenes, pixels, novel, noise)
+        terms = self._reconstruction_terms(images, batch, quantized, pixels, views)
+        terms |= self._adversarial_terms(views)
+        logs = self._step_autoencoder(terms)
+        logs |= self._step_adversaries(images, pixels, views)
+        logs |= self._update_codebook(quantized)
+        self._count_images(len(batch))
+        return logs
+
+    @torch.no_grad()
+    def _calibrate(self, images: Tensor) -> None:
+        """Fit the untrained quantiser to the first batch; the average starts from the same."""
+        self.model.calibrate(images, self._noise(Purpose.CODEBOOK, rank=0))
+        self.average.load_state_dict(self.model.state_dict())
+
+    def _draw_views(self, batch: int, noise: torch.Generator) -> tuple[Pixels, Camera | None]:
+        """This step's pixels and, when novel views are judged, their cameras."""
+        pixels = draw_pixels(self.rays, batch, self.model.resolution, self.uses_patch, noise)
+        if self.novel_adversary is None:
+            return pixels, None
+        widen = scheduled_value(self.widen, self.images_seen)
+        count = min(batch, self.rays.novel_images)
+        return pixels, self.novel_views.draw(self.model.view, count, widen, noise)
+
+    def _reconstruction_terms(
+        self,
+        images: Tensor,
+        batch: Batch,
+        quantized: Quantized,
+        pixels: Pixels,
+        views: Renderings,
+    ) -> dict[str, Tensor]:
+        """Terms that compare the canonical view with the image and its depth."""
+        target = gather_image(images, pixels.grid)  # (B, R, 3)
+        terms = {"l2": l2_loss(views.grid.rgb, target), "quantizer": quantized.loss}
+        if self.weights.ever_used("logit_laplace"):
+            terms["logit_laplace"] = logit_laplace_loss(views.grid.rgb, target)
+        if self.weights.ever_used("depth"):
+            terms["depth"] = pointwise_depth_loss(
+                views.grid.weights,
+                views.grid_disparity(self.model.space),
+                gather_image(batch.disparity()[:, None], pixels.grid)[..., 0],
+                gather_image(batch.disparity_known()[:, None], pixels.grid)[..., 0],
+            )
+        if self.perceptual is not None:
+            real, fake = self._patches(images, pixels, views)
+            terms["perceptual"] = self.perceptual((fake + 1) / 2, (real + 1) / 2)
+        return terms
+
+    def _adversarial_terms(self, views: Renderings) -> dict[str, Tensor]:
+        """What both discriminators make of the renderings."""
+        terms = {}
+        weights = self.weights.at(self.images_seen)
+        if self.main_adversary is not None and weights["adversarial"] > 0:
+            assert views.patch is not None
+            terms["adversarial"] = self.main_adversary.judge(as_image(views.patch.rgb))
+        if self.novel_adversary is not None and weights["novel_view"] > 0:
+            terms["novel_view"] = self.novel_adversary.judge(self._novel_sides(views)[1])
+        return terms
+
+    def _step_autoencoder(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weigh, differentiate, clip and step; returns what to log."""
+        total = weighted_sum(terms, self.weights.at(self.images_seen))
+        norm = self._step(self._optimizers()[0], self.optimizer, total)
+        logs = {f"loss/{name}": term.detach() for name, term in terms.items()}
+        return logs | {"loss/total": total.detach(), "train/grad_norm": norm}
+
+    def _step_adversaries(
+        self, images: Tensor, pixels: Pixels, views: Renderings
+    ) -> dict[str, Tensor]:
+        """Train the discriminators on this step's renderings; returns what to log."""
+        sides = {}
+        if self.main_adversary is not None:
+            sides["main"] = (self.main_adversary, *self._patches(images, pixels, views))
+        if self.novel_adversary is not None:
+            sides["novel"] = (self.novel_adversary, *self._novel_sides(views))
+        losses: list[Tensor] = []
+        logs: dict[str, Tensor] = {}
+        step = self.images_seen // self._global_batch(len(images))
+        for name, (adversary, real, fake) in sides.items():
+            if self.images_seen >= adversary.settings.train_from:
+                loss, seen = adversary.learn(real, fake, step)
+                losses.append(loss)
+                logs |= {f"discriminator_{name}/{key}": value for key, value in seen.items()}
+        if losses:
+            self._step(self._optimizers()[1], self.adversary_optimizer, torch.stack(losses).sum())
+        return logs
+
+    @torch.no_grad()
+    def _update_codebook(self, quantized: Quantized) -> dict[str, Tensor]:
+        """Count the codes of this step and revive dead ones, the same way on every rank."""
+        quantizer = self.model.quantizer
+        quantizer.update_usage(quantized.tokens)
+        revived = quantizer.revive(quantized.latents, self._noise(Purpose.CODEBOOK, rank=0))
+        # A mean of a code's old and new place would be neither.
+        self.average.quantizer.codebook[revived] = quantizer.codebook[revived]
+        alive = (quantizer.usage >= quantizer.size.dead_share).float().mean()
+        return {
+            "codebook/perplexity": perplexity(quantizer.usage),
+            "codebook/alive": alive,
+            "codebook/revived": revived.sum().float(),
+        }
+
+    def _count_images(self, batch: int) -> None:
+        """Move the averaged weights and the one measure of progress."""
+        self.images_seen += self._global_batch(batch)
+        decay = ema_decay(self._global_batch(batch), self.images_seen, self.ema_half_life, 0.05)
+        update_average(self.average, self.model, decay)
+        datamodule = getattr(self.trainer, "datamodule", None)
+        if datamodule is not None:
+            datamodule.images_seen = self.images_seen
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Render the averaged model's reconstruction of whole images and measure it."""
+        quantized, scenes = self.average(batch.float_image())
+        view = scenes.view(scenes.canonical, *batch.image.shape[-2:])
+        self.metrics.update(view.rgb, view.disparity, quantized.tokens, batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the figures, equal on all ranks."""
+        figures = self.metrics.compute()
+        self.log_dict({f"val/{name}": value for name, value in figures.items()}, logger=False)
+        self.metrics.reset()
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        """One optimiser for the autoencoder and, if there are any, one for the discriminators."""
+        optimizers = [self.optimizer.build(self.model.parameters())]
+        judges = [a for a in (self.main_adversary, self.novel_adversary) if a is not None]
+        if judges:
+            parameters = [p for judge in judges for p in judge.parameters()]
+            optimizers.append(self.adversary_optimizer.build(parameters))
+        return optimizers
+
+    def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
+        """Store progress, and the model's recipe for loading without this module."""
+        checkpoint["images_seen"] = self.images_seen
+        checkpoint["model"] = self.model.recipe()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, object]) -> None:
+        """Take up progress where the checkpoint left it."""
+        self.images_seen = int(checkpoint["images_seen"])  # type: ignore[call-overload]
+
+    def _patches(self, images: Tensor, pixels: Pixels, views: Renderings) -> tuple[Tensor, Tensor]:
+        """Real and rendered patches (b, 3, p, p) in [-1, 1]."""
+        assert pixels.patch is not None
+        assert views.patch is not None
+        real = gather_image(images[: len(pixels.patch)], pixels.patch)
+        return as_image(real), as_image(views.patch.rgb)
+
+    def _novel_sides(self, views: Renderings) -> tuple[Tensor, Tensor]:
+        """Canonical renders, the real side (Kato and Harada, arXiv 1811.10719), and novel views.
+
+        Both (b, 4, h, w) in [-1, 1], RGB and disparity.
+        """
+        assert views.novel is not None
+        scale = self.model.space.scale_disparity
+        count = len(views.novel.rgb)
+        real = with_disparity(views.grid.rgb, scale(views.grid.disparity))[:count]
+        novel = with_disparity(views.novel.rgb, scale(views.novel.disparity))
+        return as_image(real), as_image(novel)
+
+    def _step(
+        self, optimizer: LightningOptimizer, settings: OptimizerSettings, loss: Tensor
+    ) -> Tensor:
+        """Differentiate `loss` and step at the scheduled rate; returns the gradient norm."""
+        set_lr(optimizer, settings.lr_at(self.images_seen, self.max_images))
+        optimizer.zero_grad(set_to_none=True)
+        self.manual_backward(loss)
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        norm = torch.nn.utils.clip_grad_norm_(parameters, settings.grad_clip or float("inf"))
+        optimizer.step()
+        return norm
+
+    def _optimizers(self) -> list[LightningOptimizer]:
+        optimizers = self.optimizers()
+        return cast(
+            list[LightningOptimizer], optimizers if isinstance(optimizers, list) else [optimizers]
+        )
+
+    def _noise(self, purpose: Purpose, rank: int) -> torch.Generator:
+        return step_noise(self.seed, self.images_seen, purpose, rank=rank, device=self.device)
+
+    def _global_batch(self, batch: int) -> int:
+        return batch * (dist.get_world_size() if dist.is_initialized() else 1)
+
+
+def check_settings(
+    model: VQ3D,
+    max_images: int,
+    weights: Stage1Weights,
+    rays: RayPlan,
+    optimizer: OptimizerSettings,
+) -> None:
+    """Refuse settings that can't work together.
+
+    Raises:
+        ValueError: one sentence with the value, the limit and the knob.
+    """
+    smallest = {"adversarial": 8, "perceptual": 16}
+    for term, limit in smallest.items():
+        if weights.ever_used(term) and not limit <= rays.patch <= model.resolution:
+            raise ValueError(
+                f"rays.patch is {rays.patch}, the {term} loss needs {limit} to "
+                f"{model.resolution} (the resolution): change it, or set weights.{term} to 0."
+            )
+    if model.resolution % rays.grid_stride:
+        raise ValueError(
+            f"rays.grid_stride {rays.grid_stride} does not divide the resolution "
+            f"{model.resolution}: change `rays.grid_stride`."
+        )
+    if optimizer.warmup >= max_images:
+        raise ValueError(
+            f"The learning rate would warm up for {optimizer.warmup} images of {max_images}: "
+            "lower `optimizer.warmup`."
+        )

@@ -1,0 +1,59 @@
+"""The verbs of `wild3d` beside `fit` and `validate`: each is one annotated function."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from jsonargparse import auto_cli
+
+from lightning_modules.parser import NearestNameParser
+
+
+@dataclass(frozen=True)
+class Verb:
+    """Where a verb's function is, imported only when called, and what it does in a line."""
+
+    module: str
+    function: str
+    summary: str
+
+    def load(self) -> Callable[..., Any]:
+        """The function; its annotations and docstring make the command line."""
+        function: Callable[..., Any] = getattr(import_module(self.module), self.function)
+        return function
+
+
+VERBS = {
+    "shards": Verb("datamodules.build.shards", "shards", "Write shards from photographs."),
+    "shapeworld": Verb(
+        "datamodules.build.shapeworld.verb", "shapeworld", "Write the embedded data set."
+    ),
+    "reconstruct": Verb(
+        "lightning_modules.reconstruct", "reconstruct", "Photo in; sheet, video and mesh out."
+    ),
+}
+
+TRAINER_VERBS = {
+    "fit": "Train, or continue the run in --run from its last checkpoint.",
+    "validate": "Measure a checkpoint on the validation split.",
+}
+
+
+def run_verb(verb: str, args: Sequence[str]) -> None:
+    """Parse the arguments of a verb and call it."""
+    auto_cli(
+        VERBS[verb].load(),
+        args=list(args),
+        as_positional=False,
+        prog=f"wild3d {verb}",
+        parser_class=NearestNameParser,
+    )
+
+
+def overview() -> str:
+    """What `wild3d --help` prints: the verbs, a line each."""
+    summaries = TRAINER_VERBS | {name: verb.summary for name, verb in VERBS.items()}
+    lines = [f"  {name:12} {summary}" for name, summary in summaries.items()]
+    head = "usage: wild3d VERB [options]\n\nverbs, each with its own --help:\n"
+    return head + "\n".join(lines)

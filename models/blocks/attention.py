@@ -1,0 +1,80 @@
+"""One attention entry point: xformers where a probe call works, else PyTorch's SDPA.
+
+Short sequences on a CPU take neither, see `SHORT`.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SHORT = 256
+"""Up to this many tokens a CPU takes the plain product: SDPA's flash kernel needs 2 to 15 times as
+long for its backward pass there (bf16, torch 2.14)."""
+
+logger = logging.getLogger(__name__)
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor, *, causal: bool = False) -> Tensor:
+    """Softmax attention over tokens, on the fastest backend that works here.
+
+    Args:
+        query, key, value: (B, heads, T, d), one dtype and device.
+        causal: token t sees tokens <= t only.
+
+    Returns:
+        (B, heads, T, d) in the dtype of `query`.
+    """
+    if query.device.type == "cpu" and not causal and query.shape[2] <= SHORT:
+        return softmax_attention(query, key, value)
+    if attention_backend(query.device.type, query.dtype) == "sdpa":
+        return F.scaled_dot_product_attention(query, key, value, is_causal=causal)
+    return _xformers_attention(query, key, value, causal)
+
+
+def softmax_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attention as two matrix products, softmax(Q K^T / sqrt(d)) V; shapes as in `attention`."""
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+    return scores.softmax(-1) @ value
+
+
+@cache
+def attention_backend(device_type: str, dtype: torch.dtype) -> str:
+    """Name the backend for a device and dtype, `xformers` or `sdpa`, logging the choice once.
+
+    xformers is chosen only when a real forward and backward call succeeds: its wheels import
+    on machines for which they hold no operator, and builds for another torch fail at the call.
+    """
+    try:
+        probe = torch.zeros(1, 1, 8, 32, device=device_type, dtype=dtype, requires_grad=True)
+        with torch.enable_grad(), _quiet("xformers"):
+            _xformers_attention(probe, probe, probe, True).sum().backward()
+        backend, why = "xformers", "its probe call works"
+    except Exception as error:
+        backend, why = "sdpa", f"xformers: {type(error).__name__}"
+    logger.info("attention on %s in %s: %s (%s)", device_type, dtype, backend, why)
+    return backend
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Hold back a library's own warnings: the choice is said once, by `attention_backend`."""
+    library = logging.getLogger(name)
+    level = library.level
+    library.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        library.setLevel(level)
+
+
+def _xformers_attention(query: Tensor, key: Tensor, value: Tensor, causal: bool) -> Tensor:
+    from xformers.ops import LowerTriangularMask, memory_efficient_attention
+
+    tokens_first = [x.transpose(1, 2) for x in (query, key, value)]  # (B, T, heads, d)
+    bias = LowerTriangularMask() if causal else None
+    return memory_efficient_attention(*tokens_first, attn_bias=bias).transpose(1, 2)

@@ -1,0 +1,162 @@
+"""Factorised, l2-normalised vector quantiser with commitment loss and dead-code revival."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class CodebookSize:
+    """Number of codes K, width of the look-up space, and when a code counts as dead.
+
+    A code is dead once its usage, an average over about `memory` tokens per code, falls below
+    `dead_share` of a uniform share.
+    """
+
+    codes: int = 8192
+    width: int = 32
+    commitment: float = 0.25
+    dead_share: float = 0.05
+    memory: float = 4.0
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """Result of quantising a batch of token vectors.
+
+    tokens (B, T) int64 code indices; vectors (B, T, D) what the decoder reads, with
+    straight-through gradients; latents (B, T, c) float32 unit vectors before the look-up;
+    loss () codebook + commitment term.
+    """
+
+    tokens: Tensor
+    vectors: Tensor
+    latents: Tensor
+    loss: Tensor
+
+
+class VectorQuantizer(nn.Module):
+    """Snap token vectors to the nearest of K unit codes in a low-dimensional space.
+
+    Factorised and l2-normalised as in ViT-VQGAN (arXiv 2110.04627, section 3.2): the look-up runs
+    in `width` dimensions on the unit sphere, where the nearest code is the one of largest cosine.
+    """
+
+    usage: Tensor
+
+    def __init__(self, width_in: int, width_out: int, size: CodebookSize) -> None:
+        super().__init__()
+        self.size = size
+        self.project_in = nn.Linear(width_in, size.width)
+        self.project_out = nn.Linear(size.width, width_out)
+        self.codebook = nn.Parameter(F.normalize(torch.randn(size.codes, size.width), dim=-1))
+        self.register_buffer("usage", torch.ones(size.codes))
+
+    def forward(self, x: Tensor) -> Quantized:
+        """Quantise encoder outputs (B, T, D); see `Quantized`."""
+        latents = F.normalize(self.project_in(x).float(), dim=-1)  # (B, T, c)
+        codes = F.normalize(self.codebook.float(), dim=-1)  # (K, c)
+        tokens = nearest_codes(latents, codes)
+        chosen = F.embedding(tokens, codes)
+        through = latents + (chosen - latents).detach()
+        return Quantized(
+            tokens=tokens,
+            vectors=self.project_out(through),
+            latents=latents,
+            loss=quantizer_loss(latents, chosen, self.size.commitment),
+        )
+
+    @torch.no_grad()
+    def calibrate(self, x: Tensor, noise: torch.Generator) -> None:
+        """Spread the latents of untrained encoder outputs (B, T, D) over the sphere, codes on them.
+
+        An untrained encoder's outputs are nearly alike, so their latents would fill a narrow cone
+        from which training is slow to escape. The projection is rescaled so that each channel has
+        mean 0 and variance 1 on this batch, then every code is moved onto a latent.
+        """
+        # Autocast caches its casts of weights: it would go on with those from before the rescaling.
+        with torch.autocast(x.device.type, enabled=False):
+            projected = self.project_in(x.float()).flatten(0, 1)  # (B * T, c)
+            spread, mean = torch.std_mean(projected, 0, correction=0)
+            spread = spread.clamp(min=1e-6)
+            self.project_in.weight.div_(spread[:, None])
+            self.project_in.bias.sub_(mean).div_(spread)
+            for parameter in (self.project_in.weight, self.project_in.bias):
+                _broadcast(parameter)
+            latents = F.normalize(self.project_in(x.float()), dim=-1)
+        self.usage.zero_()
+        self.revive(latents, noise)
+
+    def lookup(self, tokens: Tensor) -> Tensor:
+        """Decoder vectors (B, T, D) of given code indices (B, T)."""
+        codes = F.normalize(self.codebook.float(), dim=-1)
+        return self.project_out(F.embedding(tokens, codes))
+
+    @torch.no_grad()
+    def update_usage(self, tokens: Tensor) -> None:
+        """Move the usage average towards this step's counts, summed over all ranks.
+
+        `usage` is 1 for a code that gets its uniform share K-th of the tokens.
+        """
+        counts = torch.bincount(tokens.flatten(), minlength=self.size.codes).float()
+        if dist.is_available() and dist.is_initialized():
+            dist.all_reduce(counts)
+        tokens_per_code = counts.sum() / self.size.codes
+        keep = torch.exp(-tokens_per_code / self.size.memory)
+        self.usage.lerp_(counts / tokens_per_code, 1 - keep)
+
+    @torch.no_grad()
+    def revive(self, latents: Tensor, noise: torch.Generator) -> Tensor:
+        """Move dead codes onto randomly drawn latents (B, T, c); returns which, (K,) bool.
+
+        `noise` is in the same state on every rank and rank 0's latents are used everywhere, so the
+        codebook stays equal across ranks.
+        """
+        dead = self.usage < self.size.dead_share  # (K,)
+        candidates = latents.detach().flatten(0, 1)
+        draw = torch.randint(
+            len(candidates), (self.size.codes,), generator=noise, device=noise.device
+        )
+        replacement = candidates[draw.to(candidates.device)].to(self.codebook.dtype)
+        _broadcast(replacement)
+        self.codebook.copy_(torch.where(dead[:, None], replacement, self.codebook))
+        self.usage.masked_fill_(dead, 1.0)
+        return dead
+
+
+def _broadcast(values: Tensor) -> None:
+    """Give every rank the values of rank 0."""
+    if dist.is_available() and dist.is_initialized():
+        dist.broadcast(values, src=0)
+
+
+def nearest_codes(latents: Tensor, codes: Tensor) -> Tensor:
+    """Indices (B, T) of the codes (K, c) with the largest cosine to unit latents (B, T, c).
+
+    Compared in float32 under autocast too: bfloat16 makes ties of the best few among many codes.
+    """
+    with torch.autocast(latents.device.type, enabled=False):
+        return (latents @ codes.T).argmax(dim=-1)
+
+
+def quantizer_loss(latents: Tensor, chosen: Tensor, commitment: float) -> Tensor:
+    """Codebook and commitment loss, mean over tokens of squared distances on the unit sphere.
+
+        L = |chosen - sg(latents)|^2 + commitment * |sg(chosen) - latents|^2
+
+    Args:
+        latents, chosen: (B, T, c) unit vectors.
+        commitment: weight of the second term (0.25 in VQ-VAE, arXiv 1711.00937, equation 3).
+    """
+    codebook = (chosen - latents.detach()).square().sum(-1).mean()
+    commit = (chosen.detach() - latents).square().sum(-1).mean()
+    return codebook + commitment * commit
+
+
+def perplexity(counts: Tensor) -> Tensor:
+    """exp of the entropy of code counts (K,): K when all are used alike, 1 when one is."""
+    share = counts.double() / counts.sum().clamp(min=1)
+    return torch.exp(-torch.special.xlogy(share, share).sum()).float()

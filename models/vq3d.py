@@ -1,0 +1,143 @@
+"""VQ3D (arXiv 2302.06833), stage 1: an image becomes tokens becomes a contracted-triplane NeRF.
+
+    image -> ViT encoder -> quantiser -> ViT decoder -> three planes -> Scenes
+
+One fixed canonical camera serves all images, so no pose is needed: a scene is what that camera saw.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.blocks.field import DensityPrior, TriplaneField
+from models.blocks.plane_decoder import PlaneHead, PlaneSize
+from models.blocks.quantizer import CodebookSize, Quantized, VectorQuantizer
+from models.blocks.vit import PatchEmbedding, Transformer, ViTSize
+from models.recipe import Recipe
+from models.scenes import ContractedSpace, Scenes
+from renderers.cameras import Camera, cap_angles, orbit_camera, uniform_pairs
+from renderers.ray_sampling import RaySampling
+
+
+@dataclass(frozen=True)
+class CanonicalView:
+    """The camera every image is taken to be seen from: distance from the origin, field of view."""
+
+    radius: float = 2.5
+    fov_degrees: float = 40.0
+
+    def camera(self, device: torch.device | str = "cpu") -> Camera:
+        """The canonical camera, batch shape (1,)."""
+        return self.offset(torch.zeros(1, device=device), torch.zeros(1, device=device))
+
+    def offset(self, yaw: Tensor, pitch: Tensor) -> Camera:
+        """Cameras (B,) turned around the origin by yaw and pitch (B,) in radians."""
+        return orbit_camera(yaw, pitch, self.radius, self.fov_degrees)
+
+
+@dataclass(frozen=True)
+class NovelViews:
+    """Cap of camera offsets around the canonical view, half-extents in radians."""
+
+    yaw: float = math.pi / 8
+    pitch: float = math.pi / 18
+
+    def draw(self, view: CanonicalView, count: int, widen: float, noise: torch.Generator) -> Camera:
+        """Draw `count` cameras uniformly from the cap, its extents multiplied by `widen`."""
+        uniform = uniform_pairs(count, noise)
+        return view.offset(*cap_angles(uniform, widen * self.yaw, widen * self.pitch))
+
+
+class VQ3D(nn.Module):
+    """The stage-1 autoencoder.
+
+    Args:
+        resolution: side of the square input, in pixels.
+        patch: side of the patch behind one token; T = (resolution / patch)^2.
+        encoder, decoder: sizes of the two transformers.
+        codebook: size of the quantiser.
+        planes: channels and side of the planes.
+        field_hidden: width of the field MLP's hidden layer.
+        prior: fog that an untrained scene consists of.
+        view: the canonical camera.
+        space: near and far of the contracted scene.
+        sampling: coarse and fine samples of a ray, linear in disparity.
+    """
+
+    def __init__(
+        self,
+        resolution: int = 256,
+        patch: int = 8,
+        encoder: ViTSize = ViTSize(512, 8, 8),
+        decoder: ViTSize = ViTSize(768, 12, 12),
+        codebook: CodebookSize = CodebookSize(),
+        planes: PlaneSize = PlaneSize(),
+        field_hidden: int = 64,
+        prior: DensityPrior = DensityPrior(-3.0, 8.0),
+        view: CanonicalView = CanonicalView(),
+        space: ContractedSpace = ContractedSpace(),
+        sampling: RaySampling = RaySampling(48, 48, "disparity"),
+    ) -> None:
+        super().__init__()
+        if resolution % patch:
+            raise ValueError(
+                f"Resolution {resolution} is not a multiple of the patch {patch}: change `patch`."
+            )
+        self.resolution, self.patch, self.tokens = resolution, patch, (resolution // patch) ** 2
+        self.sizes = encoder, decoder, codebook, planes
+        self.view, self.space, self.sampling = view, space, sampling
+        self.embed = PatchEmbedding(patch, encoder.width)
+        self.encoder = Transformer(encoder, self.tokens)
+        self.quantizer = VectorQuantizer(encoder.width, decoder.width, codebook)
+        self.decoder = Transformer(decoder, self.tokens)
+        self.to_planes = PlaneHead(decoder.width, self.tokens, planes)
+        self.field = TriplaneField(planes.channels, field_hidden, prior)
+
+    def recipe(self) -> Recipe:
+        """Class and arguments to build this model again; see `models.recipe`."""
+        encoder, decoder, codebook, planes = (asdict(size) for size in self.sizes)
+        return {
+            "class_path": "models.vq3d.VQ3D",
+            "init_args": {
+                "resolution": self.resolution,
+                "patch": self.patch,
+                "encoder": encoder,
+                "decoder": decoder,
+                "codebook": codebook,
+                "planes": planes,
+                "field_hidden": self.field.hidden.out_features,
+                "prior": asdict(self.field.prior),
+                "view": asdict(self.view),
+                "space": asdict(self.space),
+                "sampling": asdict(self.sampling),
+            },
+        }
+
+    def encode(self, images: Tensor) -> Quantized:
+        """Images (B, 3, H, W) in [0, 1] to tokens and the vectors they stand for."""
+        return self.quantizer(self.encoder(self.embed(images)))
+
+    def calibrate(self, images: Tensor, noise: torch.Generator) -> None:
+        """Prepare the untrained quantiser with images (B, 3, H, W), once, before training."""
+        self.quantizer.calibrate(self.encoder(self.embed(images)), noise)
+
+    def decode(self, vectors: Tensor) -> Scenes:
+        """Token vectors (B, T, D) to scenes."""
+        planes = self.to_planes(self.decoder(vectors))
+        canonical = self.view.camera(planes.device)
+        return Scenes(planes, self.field, self.space, self.sampling, canonical)
+
+    def decode_tokens(self, tokens: Tensor) -> Scenes:
+        """Code indices (B, T) to scenes: what a prior over tokens generates."""
+        return self.decode(self.quantizer.lookup(tokens))
+
+    def reconstruct(self, images: Tensor) -> Scenes:
+        """Images (B, 3, H, W) in [0, 1] to scenes, one forward pass."""
+        return self.decode(self.encode(images).vectors)
+
+    def forward(self, images: Tensor) -> tuple[Quantized, Scenes]:
+        """Tokens and scenes of images (B, 3, H, W) in [0, 1]."""
+        quantized = self.encode(images)
+        return quantized, self.decode(quantized.vectors)

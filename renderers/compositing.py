@@ -1,0 +1,40 @@
+"""Weighted sums of sample features along rays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from renderers.kernels import compositing_kernel, fast_path
+
+
+def composite_plain(weights: Tensor, features: Tensor) -> Tensor:
+    """Do what `composite` does in plain PyTorch, on any device."""
+    return (weights.unsqueeze(-1) * features.float()).sum(dim=-2)
+
+
+class _Composite(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, weights: Tensor, features: Tensor) -> Tensor:
+        ctx.save_for_backward(weights, features)
+        return compositing_kernel().composite_forward(weights, features)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        weights, features = ctx.saved_tensors
+        if torch.is_grad_enabled():  # double backward: stay differentiable
+            d_weights = (features.float() * grad.unsqueeze(-2)).sum(dim=-1)
+            return d_weights, (weights.unsqueeze(-1) * grad.unsqueeze(-2)).to(features.dtype)
+        return compositing_kernel().composite_backward(weights, features, grad.contiguous())
+
+
+def composite(weights: Tensor, features: Tensor) -> Tensor:
+    """Return sum_s weights_s features_s in float32, (B, R, C).
+
+    weights: (B, R, S) float32; features: (B, R, S, C) of any float type.
+    """
+    if not fast_path(features):
+        return composite_plain(weights, features)
+    return _Composite.apply(weights.contiguous(), features.contiguous())

@@ -1,0 +1,146 @@
+"""Meshes of density fields: sample a grid, march cubes, colour the vertices, write a file.
+
+The world is y-up as in glTF, so vertices are written as they are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Density = Callable[[Tensor], Tensor]
+"""Maps points (1, N, 3) to density (1, N)."""
+Colour = Callable[[Tensor], Tensor]
+"""Maps points (1, N, 3) to colours (1, N, 3) in [0, 1]."""
+FORMATS = (".glb", ".ply", ".obj")
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A triangle mesh in the world.
+
+    vertices: (V, 3) float32; faces: (F, 3) int64, counter-clockwise from outside; colours: (V, 3)
+    uint8 or None.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    colours: np.ndarray | None = None
+
+
+@torch.no_grad()
+def _in_chunks(function: Callable[[Tensor], Tensor], points: Tensor, chunk: int) -> Tensor:
+    parts = [function(part.unsqueeze(0)).squeeze(0).float().cpu() for part in points.split(chunk)]
+    return torch.cat(parts)
+
+
+def density_grid(
+    density: Density,
+    resolution: int,
+    half_extent: float = 1.0,
+    chunk: int = 1 << 18,
+    device: torch.device | str = "cpu",
+) -> np.ndarray:
+    """Evaluate `density` on a cubic lattice, float32 (resolution, resolution, resolution), indices
+    x, y, z.
+
+    The lattice spans [-half_extent, half_extent]^3, faces included; `chunk` points are evaluated at
+    once.
+    """
+    axis = torch.linspace(-half_extent, half_extent, resolution, device=device)
+    slabs = max(1, chunk // resolution**2)
+    parts = []
+    for x in axis.split(slabs):
+        points = torch.stack(torch.meshgrid(x, axis, axis, indexing="ij"), dim=-1)
+        parts.append(_in_chunks(density, points.flatten(0, 2), chunk).view(points.shape[:3]))
+    return torch.cat(parts).numpy()
+
+
+def extract_mesh(
+    grid: np.ndarray,
+    half_extent: float = 1.0,
+    level: float | None = None,
+    quantile: float = 0.95,
+) -> Mesh:
+    """March cubes over a `density_grid`; a surface that leaves the box is closed at its faces.
+
+    level: density of the surface; when None, the `quantile` of the grid, which adapts to densities
+    of unknown scale. Raises ValueError when no density reaches the level, or for a
+    quantile outside (0, 1).
+    """
+    from skimage.measure import marching_cubes
+
+    if level is None:
+        if not 0.0 < quantile < 1.0:
+            raise ValueError(f"quantile must lie in (0, 1), got {quantile}")
+        level = float(np.quantile(grid, quantile))
+    outside = min(0.0, float(grid.min()))
+    if not outside < level < grid.max():
+        raise ValueError(
+            f"no surface at density {level:.4g}: choose a level between {outside:.4g}, the density "
+            f"outside the box, and {grid.max():.4g}, the maximum inside"
+        )
+    padded = np.pad(grid, 1, constant_values=outside)
+    spacing = 2.0 * half_extent / (grid.shape[0] - 1)
+    # Density grows inwards, so "ascent" turns the faces outwards.
+    vertices, faces, _, _ = marching_cubes(
+        padded, level, spacing=(spacing,) * 3, gradient_direction="ascent"
+    )
+    vertices = np.clip(vertices - spacing - half_extent, -half_extent, half_extent)
+    return Mesh(vertices.astype(np.float32), faces.astype(np.int64))
+
+
+def largest_component(mesh: Mesh) -> Mesh:
+    """Return the connected component with the most faces."""
+    parts = to_trimesh(mesh).split(only_watertight=False)
+    biggest = max(parts, key=lambda part: len(part.faces))
+    colours = None
+    if mesh.colours is not None:
+        colours = np.asarray(biggest.visual.vertex_colors)[:, :3].astype(np.uint8)
+    return Mesh(
+        np.asarray(biggest.vertices, dtype=np.float32),
+        np.asarray(biggest.faces, dtype=np.int64),
+        colours,
+    )
+
+
+def colour_vertices(
+    mesh: Mesh, colour: Colour, chunk: int = 1 << 18, device: torch.device | str = "cpu"
+) -> Mesh:
+    """Return the mesh with `colour` evaluated at its vertices."""
+    points = torch.from_numpy(mesh.vertices).to(device)
+    values = _in_chunks(colour, points, chunk).clamp(0.0, 1.0)
+    return Mesh(mesh.vertices, mesh.faces, (values * 255.0).round().byte().numpy())
+
+
+def to_trimesh(mesh: Mesh) -> Any:
+    """Return the mesh as `trimesh.Trimesh`, vertices kept as they are."""
+    import trimesh
+
+    return trimesh.Trimesh(
+        mesh.vertices, mesh.faces, vertex_colors=mesh.colours, process=False, validate=False
+    )
+
+
+def save_mesh(mesh: Mesh, path: str | Path) -> None:
+    """Write a .glb, .ply or .obj file; the file appears complete or not at all.
+
+    Raises ValueError for another suffix.
+    """
+    target = Path(path)
+    suffix = target.suffix.lower()
+    if suffix not in FORMATS:
+        raise ValueError(
+            f"cannot write {target.name!r}: the suffix must be one of {', '.join(FORMATS)}"
+        )
+    data = to_trimesh(mesh).export(file_type=suffix[1:])
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    partial.write_bytes(data.encode() if isinstance(data, str) else data)
+    partial.replace(target)

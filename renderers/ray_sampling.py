@@ -1,0 +1,124 @@
+"""Where along a ray to evaluate the field.
+
+Samplers work on positions in [0, 1]; `positions_to_distance` maps them between near and far,
+linearly in distance or in disparity. Randomness comes from the given torch.Generator; without one,
+bins are sampled at their midpoints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from renderers.bounds import Bounds
+
+Spacing = Literal["distance", "disparity"]
+
+
+@dataclass(frozen=True)
+class RaySampling:
+    """Samples of a ray: coarse (stratified), then fine (importance), and their spacing."""
+
+    coarse: int = 48
+    fine: int = 48
+    spacing: Spacing = "distance"
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for counts or spacings that cannot be rendered."""
+        if self.coarse < 1 or self.fine < 0:
+            raise ValueError(f"need coarse >= 1 and fine >= 0, got {self.coarse} and {self.fine}")
+        if self.spacing not in ("distance", "disparity"):
+            raise ValueError(f"spacing must be 'distance' or 'disparity', got {self.spacing!r}")
+
+
+def positions_to_distance(positions: Tensor, bounds: Bounds, spacing: Spacing) -> Tensor:
+    """Map positions (B, R, S) in [0, 1] to distances between near and far.
+
+    'distance': near + s (far - near). 'disparity': 1 / ((1 - s) / near + s / far), which spends
+    samples on what is near; the companion of the contraction (mip-NeRF 360, section 5).
+    """
+    near, far = bounds.near.unsqueeze(-1), bounds.far.unsqueeze(-1)
+    if spacing == "distance":
+        return near + positions * (far - near)
+    return 1.0 / torch.lerp(1.0 / near, 1.0 / far, positions)
+
+
+def stratified_positions(
+    batch: int,
+    rays: int,
+    count: int,
+    device: torch.device,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Return one position in each of `count` bins of [0, 1], ascending (batch, rays, count)."""
+    bins = torch.arange(count, dtype=torch.float32, device=device)
+    if generator is None:
+        return ((bins + 0.5) / count).expand(batch, rays, count)
+    noise = torch.rand(batch, rays, count, generator=generator, device=generator.device)
+    return noise.to(device).add_(bins).div_(count)
+
+
+def position_edges(positions: Tensor) -> Tensor:
+    """Return the borders (B, R, S + 1) of the intervals that ascending positions (B, R, S) in [0,
+    1] stand for.
+
+    Borders lie halfway between neighbours; the first is 0, the last 1.
+    """
+    inner = torch.lerp(positions[..., 1:], positions[..., :-1], 0.5)
+    ends = torch.zeros_like(positions[..., :1])
+    return torch.cat([ends, inner, ends + 1.0], dim=-1)
+
+
+def smooth_weights(weights: Tensor, padding: float = 0.01) -> Tensor:
+    """Blur weights (B, R, S) as mip-NeRF does (arXiv 2103.13415, section 3.1): max of neighbours,
+    then their mean.
+
+    `padding` is added to every weight, so that intervals thought empty are still visited now and
+    then.
+    """
+    padded = torch.cat([weights[..., :1], weights, weights[..., -1:]], dim=-1)
+    peak = torch.maximum(padded[..., 1:], padded[..., :-1])
+    return torch.lerp(peak[..., 1:], peak[..., :-1], 0.5) + padding
+
+
+@torch.no_grad()
+def invert_histogram(edges: Tensor, weights: Tensor, levels: Tensor) -> Tensor:
+    """Return the positions (B, R, F) at which the cumulated histogram reaches `levels` (B, R, F) in
+    [0, 1).
+
+    edges: (B, R, S + 1) ascending; weights: (B, R, S) >= 0. Stratified levels make stratified
+    samples of the histogram, ascending as they are. All-zero weights count as equal. No gradient
+    flows.
+    """
+    cdf = (weights + 1e-12).cumsum(dim=-1)
+    cdf = torch.cat([torch.zeros_like(cdf[..., :1]), cdf / cdf[..., -1:]], dim=-1)
+    upper = torch.searchsorted(cdf, levels.contiguous(), right=True).clamp_(1, weights.shape[-1])
+    lower = upper - 1
+    start, stop = cdf.gather(-1, lower), cdf.gather(-1, upper)
+    fraction = ((levels - start) / (stop - start).clamp_min(1e-12)).clamp_(0.0, 1.0)
+    return torch.lerp(edges.gather(-1, lower), edges.gather(-1, upper), fraction)
+
+
+@torch.no_grad()
+def merge_ranks(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the indices int64 of two ascending lists (B, R, S1), (B, R, S2) in their merged
+    ascending list.
+
+    Ties put `first` first, so the ranks are a permutation of 0 .. S1 + S2 - 1.
+    """
+    own_first = torch.arange(first.shape[-1], device=first.device)
+    own_second = torch.arange(second.shape[-1], device=second.device)
+    first, second = first.contiguous(), second.contiguous()
+    return (
+        torch.searchsorted(second, first, right=False) + own_first,
+        torch.searchsorted(first, second, right=True) + own_second,
+    )
+
+
+def merge_by_rank(first: Tensor, second: Tensor, ranks: tuple[Tensor, Tensor]) -> Tensor:
+    """Interleave values (B, R, S1), (B, R, S2) by `merge_ranks` into (B, R, S1 + S2)."""
+    values = torch.cat([first, second], dim=-1)
+    return torch.empty_like(values).scatter(-1, torch.cat(ranks, dim=-1), values)

@@ -1,0 +1,106 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datamodules.build.prepare import Preparation, to_disparity
+
+GRADIENT = np.stack(np.meshgrid(np.arange(0, 240, 20), np.arange(0, 160, 20)) * 2, -1)[..., :3]
+GRADIENT = GRADIENT.astype(np.uint8)  # (8, 12, 3): red tells the column, green the row
+
+
+def encoded(pixels, kind="PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def pixels(content: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(content)))
+
+
+def test_crop_keeps_the_middle_square_and_squash_everything():
+    crop = Preparation(8, "short_side+center_crop", "png").image(encoded(GRADIENT))
+    assert (pixels(crop.content) == GRADIENT[:, 2:10]).all()
+    squashed = pixels(Preparation(8, "squash", "png").image(encoded(GRADIENT)).content)
+    assert squashed.shape == (8, 8, 3)
+    assert squashed[0, 0, 0] < 20
+    assert squashed[0, -1, 0] > 200
+
+
+@pytest.mark.parametrize("resize", ["short_side+center_crop", "squash", "none"])
+@pytest.mark.parametrize("resolution", [4, 8, 16])
+def test_masks_and_depth_show_the_window_of_the_image(tmp_path, resize, resolution):
+    preparation = Preparation(resolution, resize, "png")
+    image = pixels(preparation.image(encoded(GRADIENT)).content)
+    columns = (np.arange(12, dtype=np.uint16) * 20 + 1)[None].repeat(8, 0)
+    (tmp_path / "d.png").write_bytes(encoded(columns))
+    (tmp_path / "m.png").write_bytes(encoded((columns > 120).astype(np.uint8)))
+    depth = pixels(preparation.depth(tmp_path / "d.png", (12, 8), "disparity"))
+    mask = pixels(preparation.mask(tmp_path / "m.png", (12, 8)))
+    assert depth.shape == mask.shape == image.shape[:2]
+    assert np.abs(depth.astype(int) - 1 - image[..., 0]).max() <= 22
+    assert (mask == (depth > 120)).all()
+
+
+def test_a_file_that_fits_is_copied_byte_for_byte():
+    jpeg = encoded(GRADIENT[:, :8], "JPEG", quality=60)
+    assert Preparation(8).image(jpeg).content == jpeg
+    assert Preparation(64, "none").image(jpeg).content == jpeg
+    assert Preparation(64, "none").image(encoded(GRADIENT)).extension == "png"
+    assert Preparation(8, image_format="png").image(jpeg).extension == "png"
+
+
+def test_rotated_transparent_and_palette_images_become_upright_rgb():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = Preparation(8, "none", "png").image(encoded(GRADIENT, "JPEG", exif=exif, quality=100))
+    assert pixels(turned.content).shape == (12, 8, 3)
+    assert turned.source_size == (8, 12)
+    clear = np.zeros((8, 8, 4), np.uint8)
+    assert (pixels(Preparation(8, image_format="png").image(encoded(clear)).content) == 255).all()
+    palette = Image.fromarray(GRADIENT).convert("P")
+    buffer = io.BytesIO()
+    palette.save(buffer, "PNG")
+    assert pixels(Preparation(8, "none").image(buffer.getvalue()).content).ndim == 3
+
+
+def test_disparity_is_inverse_depth_with_the_nearest_at_65535():
+    depth = np.array([[0, 1000], [2000, 4000]])
+    assert to_disparity(depth) == pytest.approx(np.array([[0, 65535], [32768, 16384]]), rel=0.002)
+
+
+def test_one_pixel_far_too_near_does_not_set_the_scale():
+    depth = np.full((64, 64), 2000)
+    depth[0, 0] = 1
+    disparity = to_disparity(depth)
+    assert disparity[1, 1] == 65535
+    assert disparity.max() == 65535
+
+
+def test_known_pixels_never_become_unknown():
+    disparity = to_disparity(np.array([[1, 1, 0, 10_000_000]]))
+    assert disparity[0, 2] == 0
+    assert disparity[0, 3] == 1
+    assert to_disparity(np.zeros((2, 2))).tolist() == [[0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("image", "sentence"),
+    [
+        (GRADIENT, "its mask has mode RGB"),
+        (np.full((8, 12), 9, np.uint8), r"mask codes must be 0, 1, 2 or 255, got \[9\]"),
+        (np.zeros((8, 8), np.uint8), "its mask is 8 x 8, the image 12 x 8"),
+    ],
+)
+def test_masks_that_are_none(tmp_path, image, sentence):
+    (tmp_path / "m.png").write_bytes(encoded(image))
+    with pytest.raises(ValueError, match=sentence):
+        Preparation(8).mask(tmp_path / "m.png", (12, 8))
+
+
+def test_depth_of_8_bits_is_refused(tmp_path):
+    (tmp_path / "d.png").write_bytes(encoded(np.zeros((8, 12), np.uint8)))
+    with pytest.raises(ValueError, match="expected a 16-bit png"):
+        Preparation(8).depth(tmp_path / "d.png", (12, 8), "metres_mm")

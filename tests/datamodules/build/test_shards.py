@@ -1,0 +1,172 @@
+import csv
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from datamodules.build.encode import encode_depth, encode_jpeg, encode_mask
+from datamodules.build.shards import shards, split_images
+from datamodules.build.sources import SourceImage, find_images, make_key
+from datamodules.errors import DataError
+from datamodules.shard_datamodule import ShardDataModule
+
+CLASSES = ("cat", "dog")
+PER_CLASS = 5
+
+
+def photograph(number: int) -> bytes:
+    return encode_jpeg(np.full((12, 16, 3), number, np.uint8))
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    """cat/0.jpg ... dog/4.jpg with masks and depth beside them; the grey tells class and number."""
+    for label, name in enumerate(CLASSES):
+        for folder in ("images", "masks", "depth"):
+            (tmp_path / folder / name).mkdir(parents=True)
+        for n in range(PER_CLASS):
+            value = 40 * label + 8 * n
+            (tmp_path / f"images/{name}/{n}.jpg").write_bytes(photograph(value))
+            mask = encode_mask(np.full((12, 16), n % 3, np.uint8))
+            (tmp_path / f"masks/{name}/{n}.png").write_bytes(mask)
+            depth = encode_depth(np.full((12, 16), 1000 + n, np.uint16))
+            (tmp_path / f"depth/{name}/{n}.png").write_bytes(depth)
+    return tmp_path
+
+
+def write(photos: Path, out: str = "out", **settings):
+    options = {"resolution": 8, "workers": 1, "samples_per_shard": 4, "val_fraction": 0.2}
+    return shards(str(photos / "images"), str(photos / out), **{**options, **settings})
+
+
+def everything(root: Path, **wanted):
+    """Batches of both splits of a root."""
+    datamodule = ShardDataModule(str(root), 8, 1, num_workers=0, flip=False, lanes=1, **wanted)
+    datamodule.setup()
+    return [*datamodule.train_dataloader(), *datamodule.val_dataloader()]
+
+
+def files(root: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def test_folders_with_masks_and_depth(photos):
+    sidecars = {"masks": str(photos / "masks"), "depth": str(photos / "depth")}
+    manifest = write(photos, **sidecars)
+    assert manifest.classes == CLASSES
+    assert manifest.samples("train") + manifest.samples("val") == 10
+    batches = everything(photos / "out", mask=True, depth=True)
+    assert len({batch.keys[0] for batch in batches}) == 10
+    for batch in batches:
+        name, number = batch.keys[0].split("_")
+        assert batch.label.item() == CLASSES.index(name)
+        assert batch.image.float().mean().item() == pytest.approx(
+            40 * CLASSES.index(name) + 8 * int(number), abs=3
+        )
+        assert batch.mask.unique().tolist() == [int(number) % 3]
+        assert batch.depth.int().unique().tolist() == [65535]
+
+
+def test_same_inputs_same_bytes_and_seeds_differ(photos):
+    write(photos, "one")
+    write(photos, "two", workers=2)
+    assert files(photos / "one") == files(photos / "two")
+    write(photos, "other", seed=1)
+    assert (
+        files(photos / "other")["train/rgb-000000.tar"]
+        != files(photos / "one")["train/rgb-000000.tar"]
+    )
+
+
+def test_shards_mix_classes_and_the_split_does_not_depend_on_the_seed():
+    images = [SourceImage(f"k{n}", n // 100, "", -1, 0, "") for n in range(400)]
+    first, second = (split_images(images, 0.1, seed) for seed in (0, 1))
+    assert {image.key for image in first["val"]} == {image.key for image in second["val"]}
+    assert 20 <= len(first["val"]) <= 60
+    assert first["train"] != second["train"]
+    assert {image.label for image in first["train"][:30]} == {0, 1, 2, 3}
+    grown = split_images([*images, SourceImage("new", 0, "", -1, 0, "")], 0.1, 0)
+    assert {image.key for image in first["val"]} <= {image.key for image in grown["val"]}
+
+
+def test_imagenet_tars_hold_the_same_images_as_folders(photos):
+    (photos / "tars").mkdir()
+    for name in CLASSES:
+        with tarfile.open(photos / f"tars/{name}.tar", "w") as tar:
+            for path in sorted((photos / "images" / name).iterdir()):
+                tar.add(path, f"{name}_{path.name}")
+    options = {"resolution": 8, "workers": 1}
+    shards(str(photos / "tars"), str(photos / "from_tars"), **options)
+    shards(str(photos / "images"), str(photos / "from_folders"), **options)
+    tars, folders = files(photos / "from_tars"), files(photos / "from_folders")
+    assert {k: v for k, v in tars.items() if k != "manifest.json"} == {
+        k: v for k, v in folders.items() if k != "manifest.json"
+    }
+
+
+def test_class_lists(photos):
+    assert write(photos, classes=["dog"]).classes == ("dog",)
+    (photos / "list.txt").write_text("dog a good dog\ncat\n")
+    images, listed = find_images(str(photos / "images"), str(photos / "list.txt"))
+    assert (listed.folders, listed.names) == (("dog", "cat"), ("a good dog", "cat"))
+    assert {image.label for image in images if image.key.startswith("dog")} == {0}
+    with pytest.raises(DataError, match="class 'cow' of the class list is not in"):
+        write(photos, "none", classes=["cow"])
+    with pytest.raises(DataError, match=r"absent.txt cannot be read"):
+        write(photos, "none", classes="absent.txt")
+
+
+def test_loose_images_have_no_class(photos):
+    manifest = shards(str(photos / "images/cat"), str(photos / "loose"), resolution=8, workers=1)
+    assert manifest.classes == ()
+    assert {batch.label.item() for batch in everything(photos / "loose")} == {-1}
+
+
+def test_unusable_images_are_named(photos):
+    (photos / "images/cat/1.jpg").write_bytes(photograph(0)[:150])
+    (photos / "images/dog/2.jpg").write_bytes(b"")
+    (photos / "masks/dog/3.png").unlink()
+    manifest = write(photos, masks=str(photos / "masks"))
+    assert manifest.samples("train") + manifest.samples("val") == 7
+    rows = list(csv.reader((photos / "out/rejected.csv").open()))[1:]
+    assert {Path(source).name for source, _ in rows} == {"1.jpg", "2.jpg", "3.jpg"}
+    assert all(reason for _, reason in rows)
+
+
+def test_sources_without_images_are_told_in_one_sentence(photos):
+    (photos / "empty/cat").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"holds no image: expected class/name.jpg"):
+        shards(str(photos / "empty"), str(photos / "out"))
+    with pytest.raises(DataError, match="absent is not a folder"):
+        shards(str(photos / "absent"), str(photos / "out"))
+    with pytest.raises(DataError, match="sidecar folder absent does not exist"):
+        write(photos, masks="absent")
+    assert not (photos / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"val_fraction": 1.0}, "val_fraction is 1.0"),
+        ({"quality": 0}, "quality is 0"),
+        ({"samples_per_shard": 0}, "samples_per_shard 0"),
+    ],
+)
+def test_settings_out_of_range(photos, settings, sentence):
+    with pytest.raises(DataError, match=sentence):
+        write(photos, **settings)
+
+
+def test_keys():
+    assert make_key("cat", "a.b/c") == "cat_a-b_c"
+    assert make_key("n01", "n01_7") == "n01_7"
+    long = make_key("cat", "x" * 200)
+    assert len(long) <= 80
+    assert long != make_key("cat", "x" * 201)
+
+
+def test_two_images_of_one_key_are_refused(photos):
+    (photos / "images/cat/1.png").write_bytes(photograph(0))
+    with pytest.raises(DataError, match="would both be named cat_1"):
+        write(photos)

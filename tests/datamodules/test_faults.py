@@ -1,0 +1,143 @@
+"""Damaged shards: what the error says, and what skipping does."""
+
+import re
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+from tiny_shards import IMAGES, train_loader
+
+from datamodules.build.writer import add_member
+from datamodules.errors import DataError
+
+ALL = ("rgb", "depth", "mask")
+
+
+def rewrite(path: Path, change) -> None:
+    """Write a tar again with its (name, content) list changed."""
+    with tarfile.open(path) as tar:
+        members = [(info.name, tar.extractfile(info).read()) for info in tar]
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, content in change(members):
+            add_member(tar, name, content)
+
+
+def two_passes(loader):
+    yield from loader
+    yield from loader
+
+
+def without(key):
+    return lambda members: [m for m in members if not m[0].startswith(key)]
+
+
+def spoiled(name):
+    return lambda members: [(n, c[:30] if n == name else c) for n, c in members]
+
+
+def swap_first_two(members):
+    return [members[1], members[0], *members[2:]]
+
+
+DAMAGES = {
+    "missing sidecar shard": (
+        lambda root: (root / "train/depth-000002.tar").unlink(),
+        r"train/depth-000002.tar of .* cannot be read",
+        7,
+    ),
+    "missing rgb shard": (
+        lambda root: (root / "train/rgb-000001.tar").unlink(),
+        r"train/rgb-000001.tar of .* cannot be read",
+        3,
+    ),
+    "missing key": (
+        lambda root: rewrite(root / "train/mask-000004.tar", without("k043")),
+        r"train/mask-000004.tar holds 5 of 6 samples",
+        1,
+    ),
+    "missing key with another in its place": (
+        lambda root: rewrite(
+            root / "train/mask-000004.tar",
+            lambda members: [(n.replace("k043", "k999"), c) for n, c in members],
+        ),
+        r"train/mask-000004.tar has no sample for key k043",
+        1,
+    ),
+    "swapped keys": (
+        lambda root: rewrite(root / "train/depth-000000.tar", swap_first_two),
+        r"train/depth-000000.tar has key k001 as sample 0 where train/rgb-000000.tar has key k000",
+        0,
+    ),
+    "undecodable image": (
+        lambda root: rewrite(root / "train/rgb-000004.tar", spoiled("k042.png")),
+        r"train/rgb-000004.tar, key k042: its image cannot be decoded",
+        1,
+    ),
+    "undecodable depth": (
+        lambda root: rewrite(root / "train/depth-000004.tar", spoiled("k042.depth.png")),
+        r"train/rgb-000004.tar, key k042: its depth cannot be decoded",
+        1,
+    ),
+    "truncated tar": (
+        lambda root: truncate(root / "train/rgb-000002.tar"),
+        r"train/rgb-000002.tar holds 2 of 7 samples: it is cut off after",
+        5,
+    ),
+    "corrupt header": (
+        lambda root: scribble(root / "train/mask-000002.tar"),
+        r"train/mask-000002.tar holds 0 of 7 samples: the header at byte 0 is corrupt",
+        7,
+    ),
+}
+
+
+def truncate(path: Path) -> None:
+    with tarfile.open(path) as tar:
+        third = tar.getmembers()[4]
+    with path.open("r+b") as file:
+        file.truncate(third.offset_data + 10)
+
+
+def scribble(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(b"garbage!")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_damage_is_named(own_root, damage, workers):
+    spoil, sentence, _ = DAMAGES[damage]
+    spoil(own_root)
+    loader = train_loader(own_root, modalities=ALL, num_workers=workers)
+    with pytest.raises(DataError, match=sentence) as caught:
+        list(two_passes(loader))
+    assert "Traceback" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_skipped_the_same_way_by_any_readers(own_root, damage):
+    spoil, _, lost = DAMAGES[damage]
+    spoil(own_root)
+    wanted = {"modalities": ALL, "on_error": "skip", "max_skipped_share": 0.5}
+    one = train_loader(own_root, 11, **wanted)
+    keys = [key for batch in one for key in batch.keys]
+    assert len(keys) == IMAGES
+    assert len(set(keys)) == IMAGES - lost
+    assert one.skipped == lost
+    ranks = [train_loader(own_root, 11, r, 2, num_workers=r, **wanted) for r in range(2)]
+    by_rank = [[key for batch in loader for key in batch.keys] for loader in ranks]
+    assert by_rank == [keys[0::2], keys[1::2]]
+
+
+def test_too_many_skipped_images_stop_the_run(own_root):
+    DAMAGES["undecodable image"][0](own_root)
+    loader = train_loader(own_root, on_error="skip", max_skipped_share=0.0009)
+    with pytest.raises(DataError, match=re.escape("more than max_skipped_share 0.0009")):
+        list(two_passes(loader))
+
+
+def test_a_split_without_one_usable_image_ends(own_root):
+    shutil.rmtree(own_root / "train")
+    with pytest.raises(DataError, match=r"no image of split train in .* is usable"):
+        list(train_loader(own_root, on_error="skip", max_skipped_share=1.0))

@@ -1,0 +1,80 @@
+import logging
+
+import pytest
+import torch
+from tiny_shards import SIDE, tiny_root
+
+from datamodules.errors import DataError
+from datamodules.shard_datamodule import ShardDataModule, lane_advice
+
+
+def test_batches_carry_what_was_asked_for(root):
+    plain = ShardDataModule(str(root), SIDE, 3, num_workers=0)
+    plain.setup()
+    batch = next(iter(plain.train_dataloader()))
+    assert (batch.depth, batch.mask, batch.camera) == (None, None, None)
+    full = ShardDataModule(str(root), 2, 3, depth=True, mask=True, camera=True, num_workers=0)
+    full.setup()
+    batch = next(iter(full.train_dataloader()))
+    assert batch.image.shape == (3, 3, 2, 2)
+    assert (batch.depth.shape, batch.depth.dtype) == ((3, 2, 2), torch.uint16)
+    assert (batch.mask.shape, batch.mask.dtype) == ((3, 2, 2), torch.uint8)
+    assert batch.camera.cam2world.shape == (3, 4, 4)
+
+
+def test_training_begins_at_images_seen(root):
+    run = ShardDataModule(str(root), SIDE, 2, num_workers=0)
+    run.setup()
+    keys = [key for batch in run.train_dataloader() for key in batch.keys]
+    run.images_seen = 6
+    assert next(iter(run.train_dataloader())).keys == tuple(keys[6:8])
+
+
+def test_validation_can_be_cut_short_or_absent(root, tmp_path):
+    short = ShardDataModule(str(root), SIDE, 2, max_val_images=5, num_workers=0)
+    short.setup()
+    keys = [key for batch in short.val_dataloader() for key in batch.keys]
+    assert keys == ["k100", "k101", "k102", "k103", "k110"]
+    tiny_root(tmp_path, val=())
+    absent = ShardDataModule(str(tmp_path), SIDE, 2)
+    absent.setup()
+    assert absent.val_dataloader() == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"resolution": 64}, r"resolution 64 is larger than the 4 pixels"),
+        ({"batch_size": 0}, r"batch_size is 0, it must be at least 1"),
+        ({"crop_share": 1.5}, r"crop_share is 1.5, it must be above 0 and at most 1"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(root, settings, sentence):
+    datamodule = ShardDataModule(str(root), **{"resolution": SIDE, "batch_size": 2, **settings})
+    with pytest.raises(DataError, match=sentence):
+        datamodule.setup()
+
+
+def test_a_modality_the_shards_lack_is_refused(tmp_path):
+    tiny_root(tmp_path, sidecars=False)
+    datamodule = ShardDataModule(str(tmp_path), SIDE, 2, mask=True)
+    with pytest.raises(DataError, match=r"has rgb, no mask: set mask: false"):
+        datamodule.setup()
+
+
+def test_readers_that_cannot_own_lanes_are_told_which_numbers_fit(root, caplog):
+    assert lane_advice(64, 4, 2) is None
+    assert lane_advice(64, 2, 0) is None
+    assert "num_workers 1, 2, 4, 8, 16, 32, or lanes 66" in str(lane_advice(64, 2, 3))
+    assert "; lanes 66" in str(lane_advice(64, 3, 2))
+    with caplog.at_level(logging.WARNING):
+        ShardDataModule(str(root), SIDE, 2, num_workers=3).setup()
+    assert [record.message.split(":")[0] for record in caplog.records] == [
+        "lanes 64 is no multiple of 1 ranks x 3 workers"
+    ]
+
+
+def test_hyperparameters_are_plain_so_that_checkpoints_load(root, tmp_path):
+    datamodule = ShardDataModule(str(root), SIDE, 2)
+    torch.save(dict(datamodule.hparams), tmp_path / "hparams.pt")
+    assert torch.load(tmp_path / "hparams.pt", weights_only=True)["lanes"] == 64

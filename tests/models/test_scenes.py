@@ -1,0 +1,119 @@
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from models.scenes import ContractedSpace, Scenes, axis_cosine, expand_camera
+from renderers.cameras import Camera, orbit_camera
+from renderers.ray_sampling import RaySampling
+from renderers.rays import camera_rays
+
+RADIUS = 2.5
+
+
+def camera(count: int = 1, fov_degrees: float = 40.0) -> Camera:
+    return orbit_camera(torch.zeros(count), torch.zeros(count), RADIUS, fov_degrees)
+
+
+def wall(planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Opaque everywhere behind the world's plane z = 0; the planes' first value is its grey."""
+    density = 1e4 * (points[..., 2] < 0)
+    grey = planes[:, 0, 0, 0, 0][:, None, None]
+    return density.float(), grey.expand(*points.shape[:2], 3).float()
+
+
+def void(planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.zeros(points.shape[:2]), torch.zeros_like(points)
+
+
+def largest_coordinate(planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    return points.abs().amax(-1), points
+
+
+def scenes(field: object, count: int = 2, canonical: Camera | None = None) -> Scenes:
+    greys = torch.arange(count) / 10 + 0.1
+    planes = greys[:, None, None, None, None].expand(count, 3, 1, 1, 1)
+    sampling = RaySampling(64, 64, "disparity")
+    return Scenes(planes, field, ContractedSpace(1.0, 20.0), sampling, canonical or camera())
+
+
+def test_a_fronto_parallel_wall_has_one_disparity_over_the_image() -> None:
+    # The wall is 2.5 away along the axis: disparity 0.4 everywhere. Distance along the ray would
+    # give 0.4 * cos 38.8 deg = 0.31 in the corners of this 60-degree view (tan = sqrt(2) tan 30,
+    # at pixel centres 7/8 of that).
+    view = scenes(wall).view(camera(fov_degrees=60.0), 8, 8)
+    assert view.disparity.shape == (2, 8, 8)
+    torch.testing.assert_close(view.disparity, torch.full((2, 8, 8), 0.4), atol=0.004, rtol=0)
+
+
+def test_axis_cosine_is_that_of_the_ray_through_the_pixel() -> None:
+    # A pixel at (x, y) from the centre, in focal lengths: cos = 1 / sqrt(1 + x^2 + y^2).
+    one = camera(fov_degrees=90.0)  # focal length of half the image
+    cosine = axis_cosine(camera_rays(one, 2, 2), one)
+    torch.testing.assert_close(cosine, torch.full((1, 4), 1 / math.sqrt(1.5)))
+
+
+def test_view_has_colour_and_full_opacity() -> None:
+    view = scenes(wall).view(camera(), 4, 4)
+    torch.testing.assert_close(view.rgb[1], torch.full((3, 4, 4), 0.2), atol=1e-4, rtol=0)
+    torch.testing.assert_close(view.opacity, torch.ones(2, 4, 4))
+
+
+def test_empty_space_is_as_far_as_the_far_bound() -> None:
+    # The last sample stands for what is behind it; its disparity lies below 1/20 + one interval.
+    view = scenes(void).view(camera(fov_degrees=1.0), 2, 2)
+    assert (view.disparity >= 0.0499).all()
+    assert (view.disparity <= 1 / 20 + 0.95 / 64).all()
+
+
+def test_a_slice_renders_like_the_same_scenes_of_the_batch() -> None:
+    whole = scenes(wall, count=3)
+    part = whole[1:]
+    assert len(part) == 2
+    expected, view = whole.view(camera(), 4, 4), part.view(camera(), 4, 4)
+    assert torch.equal(view.rgb, expected.rgb[1:])
+
+
+def test_a_slice_keeps_each_scenes_own_camera() -> None:
+    yaw = torch.tensor([0.0, 0.1, 0.2])
+    own = orbit_camera(yaw, torch.zeros(3), RADIUS, 40.0)
+    part = scenes(wall, count=3, canonical=own)[1:]
+    assert torch.equal(part.canonical.cam2world, own.cam2world[1:])
+    shared = scenes(wall, count=3)[1:]
+    assert len(shared.canonical.cam2world) == 1
+
+
+def test_density_is_read_at_contracted_points() -> None:
+    # x / 2 inside the unit cube: 0.5 -> 0.25; beyond, (2 - 1/|x|) / 2: 2 -> 0.75, 10 -> 0.95.
+    points = torch.tensor([[[0.5, 0, 0], [0, 2.0, 0], [0, 0, -10.0]]]).expand(2, 3, 3)
+    density = scenes(largest_coordinate).density(points)
+    torch.testing.assert_close(density, torch.tensor([[0.25, 0.75, 0.95]]).expand(2, 3))
+
+
+def test_rays_render_alike_without_noise_and_with_equal_noise() -> None:
+    made = scenes(wall)
+    rays = camera_rays(expand_camera(camera(), 2), 4, 4)
+    assert torch.equal(made.render(rays).depth, made.render(rays).depth)
+    first, again, other = (
+        made.render(rays, torch.Generator().manual_seed(seed)).t for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_one_camera_serves_all_and_many_stay_as_they_are() -> None:
+    one = camera()
+    repeated = expand_camera(one, 3)
+    assert repeated.cam2world.shape == (3, 4, 4)
+    assert torch.equal(repeated.cam2world[2], one.cam2world[0])
+    own = orbit_camera(torch.tensor([0.1, 0.2]), torch.zeros(2), RADIUS, 40.0)
+    assert torch.equal(expand_camera(own, 2).cam2world, own.cam2world)
+    with pytest.raises(RuntimeError):
+        expand_camera(own, 3)
+
+
+@pytest.mark.parametrize(("disparity", "scaled"), [(1.0, 1.0), (0.05, 0.0), (0.525, 0.5)])
+def test_disparity_is_scaled_between_far_and_near(disparity: float, scaled: float) -> None:
+    space = ContractedSpace(near=1.0, far=20.0)
+    assert space.scale_disparity(torch.tensor(disparity)).item() == pytest.approx(scaled, abs=1e-6)

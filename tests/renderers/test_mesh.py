@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+import torch
+import trimesh
+
+from renderers.mesh import (
+    colour_vertices,
+    density_grid,
+    extract_mesh,
+    largest_component,
+    save_mesh,
+    to_trimesh,
+)
+
+
+def _ball(points, centre=(0.0, 0.0, 0.0), radius=0.5):
+    return radius - (points - points.new_tensor(centre)).norm(dim=-1)
+
+
+def _positions(points):
+    return (points + 1) / 2
+
+
+def test_a_sphere_has_its_radius_volume_and_one_component():
+    mesh = extract_mesh(density_grid(_ball, 48), level=0.0)
+    radius = np.linalg.norm(mesh.vertices, axis=1)
+    assert radius == pytest.approx(0.5, abs=0.01)
+    solid = to_trimesh(mesh)
+    assert solid.is_watertight
+    # Positive volume: faces turn outwards.
+    assert solid.volume == pytest.approx(4 / 3 * np.pi * 0.125, rel=0.02)
+    assert solid.body_count == 1
+
+
+def test_the_grid_is_indexed_by_x_y_z_and_chunks_do_not_matter():
+    def ramp(points):
+        return points @ points.new_tensor([1.0, 10.0, 100.0])
+
+    grid = density_grid(ramp, 5, half_extent=2.0)
+    assert grid[4, 2, 2] == pytest.approx(2.0)
+    assert grid[2, 4, 2] == pytest.approx(20.0)
+    assert grid[2, 2, 0] == pytest.approx(-200.0)
+    assert np.allclose(grid, density_grid(ramp, 5, half_extent=2.0, chunk=7))
+
+
+def test_a_surface_that_leaves_the_box_is_closed():
+    grid = density_grid(lambda p: torch.ones(p.shape[:2]), 8, half_extent=0.7)
+    solid = to_trimesh(extract_mesh(grid, half_extent=0.7, level=0.5))
+    assert solid.is_watertight
+    assert solid.volume == pytest.approx(1.4**3, rel=0.02)
+
+
+def test_a_quantile_adapts_to_the_scale_of_the_density():
+    grid = density_grid(_ball, 32)
+    inside = 4 / 3 * np.pi * 0.125 / 8
+    mesh = extract_mesh(1000.0 * grid, quantile=1 - inside)
+    assert np.linalg.norm(mesh.vertices, axis=1) == pytest.approx(0.5, abs=0.05)
+
+
+def test_the_largest_component_keeps_its_colours():
+    def two(points):
+        return torch.maximum(_ball(points, (-0.4, 0, 0), 0.4), _ball(points, (0.6, 0, 0), 0.2))
+
+    mesh = colour_vertices(extract_mesh(density_grid(two, 40), level=0.0), _positions)
+    assert to_trimesh(mesh).body_count == 2
+    biggest = largest_component(mesh)
+    assert to_trimesh(biggest).body_count == 1
+    assert biggest.vertices[:, 0].max() < 0.1
+    expected = (biggest.vertices + 1) / 2 * 255
+    assert np.abs(biggest.colours - expected).max() <= 1
+
+
+@pytest.mark.parametrize("suffix", [".glb", ".ply", ".obj"])
+def test_files_come_back_through_trimesh(tmp_path, suffix):
+    mesh = colour_vertices(extract_mesh(density_grid(_ball, 16), level=0.0), _positions)
+    path = tmp_path / f"ball{suffix}"
+    save_mesh(mesh, path)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    loaded = trimesh.load(path, force="mesh", process=False)
+    assert len(loaded.faces) == len(mesh.faces)
+    assert loaded.bounds == pytest.approx(to_trimesh(mesh).bounds, abs=1e-4)
+    colours = np.asarray(loaded.visual.vertex_colors)[:, :3]
+    assert colours.std() == pytest.approx(mesh.colours.std(), rel=0.05)
+
+
+def test_unknown_formats_and_empty_surfaces_are_refused(tmp_path):
+    mesh = extract_mesh(density_grid(_ball, 16), level=0.0)
+    with pytest.raises(ValueError, match=r"\.glb, \.ply, \.obj"):
+        save_mesh(mesh, tmp_path / "ball.stl")
+    with pytest.raises(ValueError, match="no surface at density 9"):
+        extract_mesh(density_grid(_ball, 16), level=9.0)
+    with pytest.raises(ValueError, match="quantile"):
+        extract_mesh(density_grid(_ball, 16), quantile=1.0)

@@ -1,0 +1,110 @@
+import pytest
+import torch
+
+from renderers.openmp import run_on_threads
+from renderers.triplane_mlp import MLPWeights, triplane_mlp, triplane_mlp_plain
+
+
+def _setup(batch=2, count=1500, channels=16, hidden=32, features=7):
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape, scale=1.0):
+        return (torch.randn(*shape, generator=generator) * scale).requires_grad_()
+
+    planes = normal(batch, 3, channels, 12, 10)
+    weights = MLPWeights(
+        normal(hidden, channels, scale=0.3),
+        normal(hidden, scale=0.3),
+        normal(1 + features, hidden, scale=0.3),
+        normal(1 + features, scale=0.3),
+    )
+    points = torch.rand(batch, count, 3, generator=generator) * 2.2 - 1.1
+    return planes, points, weights
+
+
+def _parameters(weights):
+    return [weights.hidden, weights.hidden_bias, weights.out, weights.out_bias]
+
+
+def _relative(value, expected):
+    return ((value.float() - expected).norm() / expected.norm()).item()
+
+
+@pytest.mark.parametrize("activation", ["linear", "sigmoid"])
+@pytest.mark.parametrize("count", [1500, 5000, 3])
+def test_bfloat16_equals_the_float32_composition_within_rounding(activation, count):
+    planes, points, weights = _setup(count=count)
+    half = planes.detach().bfloat16().requires_grad_()
+    fast = triplane_mlp(half, points, weights, activation)
+    exact = triplane_mlp_plain(planes, points, weights, activation)
+    assert fast[0].dtype == torch.float32
+    assert fast[1].dtype == torch.bfloat16
+    assert max(_relative(f, e) for f, e in zip(fast, exact, strict=True)) < 2**-7
+    generator = torch.Generator().manual_seed(1)
+    grads = [torch.randn(x.shape, generator=generator) for x in exact]
+    parameters = _parameters(weights)
+    fast_grads = torch.autograd.grad(fast, [half, *parameters], [grads[0], grads[1].bfloat16()])
+    exact_grads = torch.autograd.grad(exact, [planes, *parameters], grads)
+    for value, expected in zip(fast_grads, exact_grads, strict=True):
+        assert value.shape == expected.shape
+        assert _relative(value, expected) < 2**-6
+
+
+def test_one_thread_and_two_give_the_same_values():
+    planes, points, weights = _setup(count=9000)
+    half, threads = planes.detach().bfloat16(), torch.get_num_threads()
+    results = []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            results.append(triplane_mlp(half, points, weights))
+    finally:
+        torch.set_num_threads(threads)
+    torch.testing.assert_close(results[0], results[1], atol=0, rtol=0)
+
+
+def test_inference_mode_and_frozen_weights_work():
+    planes, points, weights = _setup()
+    half = planes.detach().bfloat16()
+    with torch.inference_mode():
+        density, _ = triplane_mlp(half, points, weights)
+    assert density.isfinite().all()
+    frozen = MLPWeights(*(w.detach() for w in _parameters(weights)))
+    half.requires_grad_()
+    triplane_mlp(half, points, frozen)[1].float().sum().backward()
+    assert half.grad.abs().sum() > 0
+
+
+def test_gradients_reach_the_points():
+    planes, points, weights = _setup(count=50)
+    points.requires_grad_()
+    density, _ = triplane_mlp(planes.detach().bfloat16(), points, weights)
+    density.sum().backward()
+    assert (points.grad.abs().sum(dim=-1) > 0).float().mean() > 0.7
+
+
+def test_a_diverged_weight_shows_as_nan():
+    planes, points, weights = _setup(count=50)
+    broken = MLPWeights(weights.hidden * float("nan"), *_parameters(weights)[1:])
+    density, features = triplane_mlp(planes.detach().bfloat16(), points, broken, "sigmoid")
+    assert density.isnan().all()
+    assert features.isnan().all()
+
+
+def test_no_points_give_empty_results_and_zero_gradients():
+    planes, _, weights = _setup()
+    half = planes.detach().bfloat16().requires_grad_()
+    density, features = triplane_mlp(half, torch.zeros(2, 0, 3), weights)
+    assert density.shape == (2, 0)
+    assert features.shape == (2, 0, 7)
+    (density.sum() + features.float().sum()).backward()
+    assert not weights.hidden.grad.any()
+    assert not half.grad.any()
+
+
+def test_an_error_on_a_worker_thread_is_raised_by_the_caller():
+    def fail():
+        raise RuntimeError("out of cheese")
+
+    with pytest.raises(RuntimeError, match="out of cheese"):
+        run_on_threads(fail, 2)
