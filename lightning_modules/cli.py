@@ -3,7 +3,7 @@
 import logging
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from rich.table import Table
 
 from datamodules.errors import DataError
 from lightning_modules.callbacks.checkpoints import (
+    BEST,
     LAST,
     AtomicCheckpointIO,
     BestCheckpoint,
@@ -122,24 +123,34 @@ class RunCLI(LightningCLI):
         """Measure the final model on the whole validation split and write the result."""
         self.trainer.limit_val_batches = 1.0
         self.trainer.validate(self.model, self.datamodule, verbose=False)
-        self._write_result()
-
-    def _write_result(self) -> None:
         assert isinstance(self.model, Stage1)
-        figures = {
+        figures = self._figures() | {
+            "images_seen": self.model.images_seen,
+            "seconds": round(self.config_init.fit.clock.seconds, 1),
+        }
+        if self.trainer.is_global_zero:
+            write_json(self.run_folder / "result.json", figures | {"protocol": PROTOCOL})
+            print_figures(f"Result of {self.run_folder}", figures)
+            print_places(self.run_folder)
+
+    def before_validate(self) -> None:
+        """Measure the best checkpoint of the run, unless another was named."""
+        if self.config_init.validate.ckpt_path is None:
+            self.config_init.validate.ckpt_path = str(self.run_folder / "checkpoints" / BEST)
+        self.config_init.validate.verbose = False
+        self.config_init.validate.weights_only = True
+
+    def after_validate(self) -> None:
+        """Print the figures."""
+        if self.trainer.is_global_zero:
+            print_figures(str(self.config_init.validate.ckpt_path), self._figures())
+
+    def _figures(self) -> dict[str, float]:
+        return {
             name.removeprefix("val/"): round(float(value), 4)
             for name, value in self.trainer.callback_metrics.items()
             if name.startswith("val/")
         }
-        clock = self.config_init.fit.clock
-        result = figures | {
-            "images_seen": self.model.images_seen,
-            "seconds": round(clock.seconds, 1),
-            "protocol": PROTOCOL,
-        }
-        if self.trainer.is_global_zero:
-            write_json(self.run_folder / "result.json", result)
-            print_result(self.run_folder, result)
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -156,19 +167,21 @@ class SaveRunConfig(SaveConfigCallback):
         write_json(folder / "versions.json", versions())
 
 
-def print_result(run: Path, result: dict[str, Any]) -> None:
-    """Print the figures of a run as a table, and where to look."""
-    table = Table(title=f"Result of {run}")
+def print_figures(title: str, figures: Mapping[str, float]) -> None:
+    """Print named figures as a table."""
+    table = Table(title=title)
     table.add_column("figure")
     table.add_column("value", justify="right")
-    for name, value in result.items():
-        if name != "protocol":
-            table.add_row(name, f"{value:,}")
-    console = Console()
-    console.print(table)
-    console.print(f"Figures: {run / 'result.json'}", highlight=False)
-    console.print(f"Sheets of novel views: {run / 'sheets'}", highlight=False)
-    console.print(f"Curves: tensorboard --logdir {run / 'tensorboard'}", highlight=False)
+    for name, value in figures.items():
+        table.add_row(name, f"{value:,}")
+    Console().print(table)
+
+
+def print_places(run: Path) -> None:
+    """Say where the results of a run are."""
+    print(f"Figures:               {run / 'result.json'}")
+    print(f"Sheets of novel views: {run / 'sheets'}")
+    print(f"Curves:                tensorboard --logdir {run / 'tensorboard'}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

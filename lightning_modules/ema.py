@@ -26,9 +26,12 @@ def ema_decay(batch: int, images_seen: int, half_life: float, ramp_up: float) ->
 
 @torch.no_grad()
 def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """Move `average` towards `model`; buffers (counts, not weights) are copied as they are."""
+    """Move `average` towards `model`, statistics in buffers too; integer buffers are copied."""
     targets = dict(model.named_parameters())
     names, means = zip(*average.named_parameters(), strict=True)
     torch._foreach_lerp_(list(means), [targets[name].detach() for name in names], 1 - decay)
-    for mean, value in zip(average.buffers(), model.buffers(), strict=True):
-        mean.copy_(value)
+    for buffer, value in zip(average.buffers(), model.buffers(), strict=True):
+        if buffer.is_floating_point():
+            buffer.lerp_(value, 1 - decay)
+        else:
+            buffer.copy_(value)

@@ -32,7 +32,10 @@ def load_stage1(path: str | Path) -> VQ3D:
         for name, value in checkpoint["state_dict"].items()
         if name.startswith(AVERAGED)
     }
-    model = build_model(checkpoint["model"])
+    try:
+        model = build_model(checkpoint["model"])
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from error
     if not isinstance(model, VQ3D):
         raise DataError(f"{path} is no stage-1 checkpoint: its model is a {type(model).__name__}.")
     model.load_state_dict(weights)

@@ -33,20 +33,20 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 def versions() -> dict[str, Any]:
     """Git revision of the source tree, and versions of Python, packages and CUDA."""
     return {
-        "git": git_revision(Path(__file__).parent),
+        "git": git_revision(Path(__file__).parents[1]),
         "python": platform.python_version(),
         "cuda": torch.version.cuda if torch.cuda.is_available() else None,
         "packages": {name: _package_version(name) for name in PACKAGES},
     }
 
 
-def git_revision(folder: Path) -> str | None:
-    """Commit of the working tree that `folder` is a package of, `-dirty` with local changes."""
+def git_revision(root: Path) -> str | None:
+    """Commit of the working tree `root`, `-dirty` with local changes; None if it is none."""
     describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]  # no tag names
     try:
         # An installed copy may lie inside a repository that is not ours.
-        top = _git(folder, "rev-parse", "--show-toplevel")
-        return _git(folder, *describe) if Path(top) == folder.resolve().parent else None
+        top = _git(root, "rev-parse", "--show-toplevel")
+        return _git(root, *describe) if Path(top) == root.resolve() else None
     except (OSError, subprocess.CalledProcessError):
         return None
 

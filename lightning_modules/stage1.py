@@ -183,7 +183,7 @@ class Stage1(LightningModule):
     def _update_codebook(self, quantized: Quantized) -> dict[str, Tensor]:
         """Count the codes of this step and revive dead ones, the same way on every rank."""
         quantizer = self.model.quantizer
-        quantizer.update_usage(quantized.tokens)
+        quantizer.observe(quantized)
         revived = quantizer.revive(quantized.latents, self._noise(Purpose.CODEBOOK, rank=0))
         # A mean of a code's old and new place would be neither.
         self.average.quantizer.codebook[revived] = quantizer.codebook[revived]

@@ -22,7 +22,7 @@ def build_model(recipe: Recipe) -> nn.Module:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(nn.Module, "model")
     config = parser.parse_object({"model": dict(recipe)})
-    return parser.instantiate_classes(config).model
+    return parser.instantiate(config).model
 
 
 def _is_ours(class_path: str) -> bool:

@@ -85,14 +85,14 @@ class VQ3D(nn.Module):
             raise ValueError(
                 f"Resolution {resolution} is not a multiple of the patch {patch}: change `patch`."
             )
-        self.resolution, self.patch, self.tokens = resolution, patch, (resolution // patch) ** 2
+        self.resolution, self.patch, self.grid = resolution, patch, resolution // patch
         self.sizes = encoder, decoder, codebook, planes
         self.view, self.space, self.sampling = view, space, sampling
         self.embed = PatchEmbedding(patch, encoder.width)
-        self.encoder = Transformer(encoder, self.tokens)
+        self.encoder = Transformer(encoder, self.grid)
         self.quantizer = VectorQuantizer(encoder.width, decoder.width, codebook)
-        self.decoder = Transformer(decoder, self.tokens)
-        self.to_planes = PlaneHead(decoder.width, self.tokens, planes)
+        self.decoder = Transformer(decoder, self.grid)
+        self.to_planes = PlaneHead(decoder.width, self.grid, planes)
         self.field = TriplaneField(planes.channels, field_hidden, prior)
 
     def recipe(self) -> Recipe:

@@ -12,7 +12,7 @@ def l2_loss(predicted: Tensor, target: Tensor) -> Tensor:
 
 
 def logit_laplace_loss(
-    predicted: Tensor, target: Tensor, scale: float = 0.1, margin: float = 0.1
+    predicted: Tensor, target: Tensor, scale: float = 1.0, margin: float = 0.1
 ) -> Tensor:
     """Negative log-likelihood of colours under a logit-Laplace distribution, mean over elements.
 

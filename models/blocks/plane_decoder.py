@@ -17,21 +17,20 @@ class PlaneSize:
 
 
 class PlaneHead(nn.Module):
-    """Each token of a T = h x h grid fills one square patch of every plane.
+    """Each token of a grid x grid image fills one square patch of every plane.
 
     (B, T, D) -> (B, P, C, H, W), channels-last in memory so that the triplane lookup reads the
     C features of a texel in one go.
     """
 
-    def __init__(self, width: int, tokens: int, size: PlaneSize) -> None:
+    def __init__(self, width: int, grid: int, size: PlaneSize) -> None:
         super().__init__()
-        self.grid = round(tokens**0.5)
-        if self.grid**2 != tokens or size.resolution % self.grid:
+        if size.resolution % grid:
             raise ValueError(
-                f"{tokens} tokens do not tile planes of side {size.resolution}: "
+                f"{grid} x {grid} tokens do not tile planes of side {size.resolution}: "
                 "change `planes.resolution` or `patch`."
             )
-        self.patch = size.resolution // self.grid
+        self.grid, self.patch = grid, size.resolution // grid
         self.linear = nn.Linear(width, PLANES * size.channels * self.patch**2)
 
     def forward(self, x: Tensor) -> Tensor:

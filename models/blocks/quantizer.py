@@ -7,6 +7,11 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+STATISTICS_SHARE = 0.02
+"""Share of one step's mean and spread in their running averages."""
+
+SMALLEST_SPREAD = 1e-6
+
 
 @dataclass(frozen=True)
 class CodebookSize:
@@ -27,11 +32,13 @@ class CodebookSize:
 class Quantized:
     """Result of quantising a batch of token vectors.
 
-    tokens (B, T) int64 code indices; vectors (B, T, D) what the decoder reads, with
+    projected (B, T, c) float32 in the look-up space before normalisation; tokens (B, T) int64 code
+    indices; vectors (B, T, D) what the decoder reads, with
     straight-through gradients; latents (B, T, c) float32 unit vectors before the look-up;
     loss () codebook + commitment term.
     """
 
+    projected: Tensor
     tokens: Tensor
     vectors: Tensor
     latents: Tensor
@@ -43,9 +50,15 @@ class VectorQuantizer(nn.Module):
 
     Factorised and l2-normalised as in ViT-VQGAN (arXiv 2110.04627, section 3.2): the look-up runs
     in `width` dimensions on the unit sphere, where the nearest code is the one of largest cosine.
+
+    Ours: the projection is standardised by running statistics before it is normalised. Else the
+    outputs of a young encoder, all nearly alike, fill a narrow cone of the sphere, codes and
+    commitment loss keep them there, and the decoder sees almost constant vectors.
     """
 
     usage: Tensor
+    mean: Tensor
+    spread: Tensor
 
     def __init__(self, width_in: int, width_out: int, size: CodebookSize) -> None:
         super().__init__()
@@ -54,15 +67,19 @@ class VectorQuantizer(nn.Module):
         self.project_out = nn.Linear(size.width, width_out)
         self.codebook = nn.Parameter(F.normalize(torch.randn(size.codes, size.width), dim=-1))
         self.register_buffer("usage", torch.ones(size.codes))
+        self.register_buffer("mean", torch.zeros(size.width))
+        self.register_buffer("spread", torch.ones(size.width))
 
     def forward(self, x: Tensor) -> Quantized:
         """Quantise encoder outputs (B, T, D); see `Quantized`."""
-        latents = F.normalize(self.project_in(x).float(), dim=-1)  # (B, T, c)
+        projected = self.project_in(x).float()
+        latents = self._to_sphere(projected)  # (B, T, c)
         codes = F.normalize(self.codebook.float(), dim=-1)  # (K, c)
         tokens = nearest_codes(latents, codes)
         chosen = F.embedding(tokens, codes)
         through = latents + (chosen - latents).detach()
         return Quantized(
+            projected=projected,
             tokens=tokens,
             vectors=self.project_out(through),
             latents=latents,
@@ -71,24 +88,18 @@ class VectorQuantizer(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, x: Tensor, noise: torch.Generator) -> None:
-        """Spread the latents of untrained encoder outputs (B, T, D) over the sphere, codes on them.
-
-        An untrained encoder's outputs are nearly alike, so their latents would fill a narrow cone
-        from which training is slow to escape. The projection is rescaled so that each channel has
-        mean 0 and variance 1 on this batch, then every code is moved onto a latent.
-        """
-        # Autocast caches its casts of weights: it would go on with those from before the rescaling.
+        """Take the statistics of untrained encoder outputs (B, T, D) and seat the codes on them."""
+        # Autocast would cache its cast of the weights, made under no_grad, for the training step.
         with torch.autocast(x.device.type, enabled=False):
-            projected = self.project_in(x.float()).flatten(0, 1)  # (B * T, c)
-            spread, mean = torch.std_mean(projected, 0, correction=0)
-            spread = spread.clamp(min=1e-6)
-            self.project_in.weight.div_(spread[:, None])
-            self.project_in.bias.sub_(mean).div_(spread)
-            for parameter in (self.project_in.weight, self.project_in.bias):
-                _broadcast(parameter)
-            latents = F.normalize(self.project_in(x.float()), dim=-1)
+            projected = self.project_in(x.float())
+        spread, mean = torch.std_mean(projected.flatten(0, 1), 0, correction=0)
+        self.mean.copy_(_broadcast(mean))
+        self.spread.copy_(_broadcast(spread.clamp(min=SMALLEST_SPREAD)))
         self.usage.zero_()
-        self.revive(latents, noise)
+        self.revive(self._to_sphere(projected), noise)
+
+    def _to_sphere(self, projected: Tensor) -> Tensor:
+        return F.normalize((projected - self.mean) / self.spread, dim=-1)
 
     def lookup(self, tokens: Tensor) -> Tensor:
         """Decoder vectors (B, T, D) of given code indices (B, T)."""
@@ -96,14 +107,20 @@ class VectorQuantizer(nn.Module):
         return self.project_out(F.embedding(tokens, codes))
 
     @torch.no_grad()
-    def update_usage(self, tokens: Tensor) -> None:
-        """Move the usage average towards this step's counts, summed over all ranks.
+    def observe(self, quantized: Quantized) -> None:
+        """Move usage, mean and spread towards those of this step, taken over all ranks.
 
         `usage` is 1 for a code that gets its uniform share K-th of the tokens.
         """
-        counts = torch.bincount(tokens.flatten(), minlength=self.size.codes).float()
-        if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(counts)
+        projected = quantized.projected.flatten(0, 1).double()
+        moments = torch.stack([torch.ones_like(projected), projected, projected.square()]).sum(1)
+        count, total, squares = _sum_over_ranks(moments)  # (c,) each
+        mean = total / count
+        spread = (squares / count - mean.square()).clamp(min=SMALLEST_SPREAD**2).sqrt()
+        self.mean.lerp_(mean.float(), STATISTICS_SHARE)
+        self.spread.lerp_(spread.float(), STATISTICS_SHARE)
+        tokens = quantized.tokens.flatten()
+        counts = _sum_over_ranks(torch.bincount(tokens, minlength=self.size.codes).float())
         tokens_per_code = counts.sum() / self.size.codes
         keep = torch.exp(-tokens_per_code / self.size.memory)
         self.usage.lerp_(counts / tokens_per_code, 1 - keep)
@@ -121,16 +138,23 @@ class VectorQuantizer(nn.Module):
             len(candidates), (self.size.codes,), generator=noise, device=noise.device
         )
         replacement = candidates[draw.to(candidates.device)].to(self.codebook.dtype)
-        _broadcast(replacement)
+        replacement = _broadcast(replacement)
         self.codebook.copy_(torch.where(dead[:, None], replacement, self.codebook))
         self.usage.masked_fill_(dead, 1.0)
         return dead
 
 
-def _broadcast(values: Tensor) -> None:
-    """Give every rank the values of rank 0."""
+def _broadcast(values: Tensor) -> Tensor:
+    """The values of rank 0, on every rank."""
     if dist.is_available() and dist.is_initialized():
         dist.broadcast(values, src=0)
+    return values
+
+
+def _sum_over_ranks(values: Tensor) -> Tensor:
+    if dist.is_available() and dist.is_initialized():
+        dist.all_reduce(values)
+    return values
 
 
 def nearest_codes(latents: Tensor, codes: Tensor) -> Tensor:
@@ -143,17 +167,16 @@ def nearest_codes(latents: Tensor, codes: Tensor) -> Tensor:
 
 
 def quantizer_loss(latents: Tensor, chosen: Tensor, commitment: float) -> Tensor:
-    """Codebook and commitment loss, mean over tokens of squared distances on the unit sphere.
+    """Codebook and commitment loss, mean over elements of squared differences on the unit sphere.
 
-        L = |chosen - sg(latents)|^2 + commitment * |sg(chosen) - latents|^2
+        L = mean (chosen - sg(latents))^2 + commitment * mean (sg(chosen) - latents)^2
 
     Args:
         latents, chosen: (B, T, c) unit vectors.
         commitment: weight of the second term (0.25 in VQ-VAE, arXiv 1711.00937, equation 3).
     """
-    codebook = (chosen - latents.detach()).square().sum(-1).mean()
-    commit = (chosen.detach() - latents).square().sum(-1).mean()
-    return codebook + commitment * commit
+    codebook = F.mse_loss(chosen, latents.detach())
+    return codebook + commitment * F.mse_loss(latents, chosen.detach())
 
 
 def perplexity(counts: Tensor) -> Tensor:

@@ -11,6 +11,12 @@ from torch import Tensor, nn
 
 from models.blocks.attention import attention
 
+POSITION_SCALE = 0.3
+"""Amplitude of the initial positions beside tokens of about unit size."""
+
+LONGEST_WAVE = 100.0
+"""Longest wavelength of the initial positions, in units of 2 pi tokens."""
+
 
 @dataclass(frozen=True)
 class ViTSize:
@@ -22,9 +28,10 @@ class ViTSize:
     mlp_ratio: float = 4.0
 
     def __post_init__(self) -> None:
-        if self.width % self.heads:
+        if self.width % self.heads or self.width % 4:
             raise ValueError(
-                f"ViT width {self.width} is not a multiple of heads {self.heads}: change `heads`."
+                f"ViT width {self.width} is not a multiple of heads {self.heads} and of 4: "
+                "change `width` or `heads`."
             )
 
 
@@ -65,14 +72,17 @@ class TransformerBlock(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Blocks over a fixed number of tokens with learned positions, (B, T, D) -> (B, T, D)."""
+    """Blocks over the tokens of a square grid with learned positions, (B, T, D) -> (B, T, D).
 
-    def __init__(self, size: ViTSize, tokens: int) -> None:
+    Positions start from `sine_positions`, so that neighbours are alike from the first step: for
+    this autoencoder that halves the steps to a given error against independent random ones.
+    """
+
+    def __init__(self, size: ViTSize, grid: int) -> None:
         super().__init__()
-        self.position = nn.Parameter(torch.empty(tokens, size.width))
+        self.position = nn.Parameter(POSITION_SCALE * sine_positions(grid, size.width))
         self.blocks = nn.ModuleList(TransformerBlock(size) for _ in range(size.depth))
         self.norm = nn.LayerNorm(size.width)
-        nn.init.trunc_normal_(self.position, std=0.02)
         _scale_residual_branches(self.blocks)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -81,6 +91,19 @@ class Transformer(nn.Module):
         for block in self.blocks:
             x = block(x)
         return self.norm(x)
+
+
+def sine_positions(grid: int, width: int) -> Tensor:
+    """Sines and cosines of the row and the column of each token, (grid * grid, width) in [-1, 1].
+
+    Half the channels for the row, half for the column, in geometrically spaced frequencies:
+    arXiv 1706.03762 section 3.5 in two dimensions. `width` must be a multiple of 4.
+    """
+    frequencies = LONGEST_WAVE ** (-torch.arange(width // 4) / (width // 4))
+    phases = torch.arange(grid)[:, None] * frequencies  # (grid, width / 4)
+    axis = torch.cat([phases.sin(), phases.cos()], -1)
+    rows, columns = axis[:, None].expand(-1, grid, -1), axis.expand(grid, -1, -1)
+    return torch.cat([rows, columns], -1).flatten(0, 1)
 
 
 class PatchEmbedding(nn.Module):

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from datamodules.errors import DataError
 from lightning_modules.loading import load_stage1
 from models.blocks.plane_decoder import PlaneSize
 from models.blocks.quantizer import CodebookSize
@@ -49,7 +50,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_not_a_checkpoint_is_named(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "notes.ckpt"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"notes\.ckpt is no stage-1 checkpoint"):
+    with pytest.raises(DataError, match=r"notes\.ckpt is no stage-1 checkpoint"):
         load_stage1(path)
 
 
@@ -57,14 +58,14 @@ def test_a_truncated_checkpoint_is_named(tmp_path: Path) -> None:
     path = tmp_path / "half.ckpt"
     torch.save({"state_dict": {"average.weight": torch.zeros(1000)}, "model": {}}, path)
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(ValueError, match=r"half\.ckpt is no stage-1 checkpoint"):
+    with pytest.raises(DataError, match=r"half\.ckpt is no stage-1 checkpoint"):
         load_stage1(path)
 
 
 def test_another_kind_of_checkpoint_is_named_with_what_it_holds(tmp_path: Path) -> None:
     path = tmp_path / "other.ckpt"
     torch.save({"weights": torch.zeros(1), "epoch": 3}, path)
-    with pytest.raises(ValueError, match=r"is no stage-1 checkpoint: it holds \['epoch', 'weig"):
+    with pytest.raises(DataError, match=r"is no stage-1 checkpoint: it holds \['epoch', 'weig"):
         load_stage1(path)
 
 
@@ -72,7 +73,7 @@ def test_a_checkpoint_cannot_name_code_of_others(tmp_path: Path) -> None:
     path = tmp_path / "foreign.ckpt"
     recipe = {"class_path": "torch.nn.Identity", "init_args": {}}
     torch.save({"state_dict": {}, "model": recipe}, path)
-    with pytest.raises(ValueError, match=r"names the model class 'torch\.nn\.Identity'"):
+    with pytest.raises(DataError, match=r"names the model class 'torch\.nn\.Identity'"):
         load_stage1(path)
 
 
@@ -80,5 +81,5 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "field.ckpt"
     recipe = {"class_path": "models.blocks.field.TriplaneField", "init_args": {"channels": 4}}
     torch.save({"state_dict": {}, "model": recipe}, path)
-    with pytest.raises(ValueError, match=r"field\.ckpt.*its model is a TriplaneField"):
+    with pytest.raises(DataError, match=r"field\.ckpt.*its model is a TriplaneField"):
         load_stage1(path)

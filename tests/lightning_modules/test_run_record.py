@@ -26,9 +26,13 @@ def repository(tmp_path: Path) -> Path:
 def test_revision_is_the_commit_marked_when_files_have_changed(repository: Path) -> None:
     commit = git(repository, "rev-parse", "HEAD")
     assert git_revision(repository) == commit
-    (repository / "folder").mkdir()
     (repository / "file").write_text("two")
-    assert git_revision(repository / "folder") == commit + "-dirty"
+    assert git_revision(repository) == commit + "-dirty"
+
+
+def test_an_installation_inside_another_repository_has_no_revision(repository: Path) -> None:
+    (repository / "folder").mkdir()
+    assert git_revision(repository / "folder") is None
 
 
 def test_revision_of_a_tagged_commit_is_still_the_commit(repository: Path) -> None:

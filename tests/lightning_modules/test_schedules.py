@@ -1,6 +1,6 @@
 import pytest
 
-from lightning_modules.schedules import always_zero, scheduled_value, warmup_cosine
+from lightning_modules.schedules import always_zero, check_schedule, scheduled_value, warmup_cosine
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def test_constants_and_single_knots_do_not_change() -> None:
 @pytest.mark.parametrize("knots", [[], [(10, 1.0), (5, 0.0)], [(10, 1.0), (10, 0.0)]])
 def test_knots_out_of_order_are_refused(knots: list[tuple[int, float]]) -> None:
     with pytest.raises(ValueError, match="must be in increasing order of images"):
-        scheduled_value(knots, 0)
+        check_schedule(knots)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ def test_gradients_are_the_weights() -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_the_term_that_is_not_finite_is_named(value: float) -> None:
     terms = {"l2": torch.tensor(0.5), "depth": torch.tensor(value)}
-    with pytest.raises(FloatingPointError, match=rf"\(depth = {value}\): lower the learning rate"):
+    named = rf"\(depth = {value}, weight 1\): lower the learning rate"
+    with pytest.raises(FloatingPointError, match=named):
         weighted_sum(terms, {"l2": 1.0, "depth": 1.0})
 
 

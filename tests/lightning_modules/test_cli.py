@@ -1,0 +1,123 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from lightning_modules.cli import main
+
+
+@pytest.fixture(scope="module")
+def run(tiny_root: Path, tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of 48 images."""
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    arguments = ["--config", str(tiny_config), "--run", str(folder), "--data.root", str(tiny_root)]
+    assert main(["fit", *arguments]) == 0
+    return folder
+
+
+def test_a_run_leaves_its_result_configuration_and_versions(run: Path) -> None:
+    result = json.loads((run / "result.json").read_text())
+    assert result["images_seen"] == 48
+    assert 0 < result["psnr"] < 100
+    assert -1 <= result["disparity_correlation"] <= 1
+    assert 0 < result["codebook_usage"] <= 1
+    assert result["seconds"] > 0
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["model"]["init_args"]["max_images"] == 48
+    assert json.loads((run / "versions.json").read_text())["packages"]["torch"] in torch.__version__
+
+
+def test_curves_are_drawn_over_images(run: Path) -> None:
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    tags = events.Tags()["scalars"]
+    assert {"loss/l2", "loss/depth", "val/psnr", "throughput/images_per_second"} <= set(tags)
+    assert [event.step for event in events.Scalars("loss/l2")] == [8, 16, 24, 32, 40, 48]
+    assert {"reconstruction", "novel_views"} <= set(events.Tags()["images"])
+
+
+def test_sheets_are_drawn_along_the_way_and_at_the_end(run: Path) -> None:
+    names = {path.name for path in (run / "sheets").iterdir()}
+    assert {"000000020.png", "000000048.png"} <= names
+
+
+def test_checkpoints_hold_no_code(run: Path) -> None:
+    for name in ("last.ckpt", "best.ckpt"):
+        checkpoint = torch.load(run / "checkpoints" / name, weights_only=True)
+        assert checkpoint["model"]["class_path"] == "models.vq3d.VQ3D"
+    assert not list(run.rglob("*.partial"))
+
+
+def test_a_finished_run_started_again_measures_and_ends(
+    run: Path, tiny_root: Path, tiny_config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    arguments = ["--config", str(tiny_config), "--run", str(run), "--data.root", str(tiny_root)]
+    assert main(["fit", *arguments]) == 0
+    assert "Continuing" in capsys.readouterr().out
+    after = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert after["images_seen"] == 48
+    assert all(torch.equal(value, after["state_dict"][name]) for name, value in before.items())
+
+
+def test_validate_prints_the_figures_of_a_checkpoint(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = str(run / "checkpoints" / "best.ckpt")
+    config = str(run / "config.yaml")
+    assert main(["validate", "--config", config, "--ckpt_path", checkpoint]) == 0
+    assert main(["validate", "--config", config]) == 0  # the best of the run
+    assert "psnr" in capsys.readouterr().out
+
+
+def test_reconstruct_makes_sheet_video_and_mesh(run: Path, tmp_path: Path) -> None:
+    photo = next((run / "sheets").iterdir())
+    checkpoint = str(run / "checkpoints" / "best.ckpt")
+    options = ["--checkpoint", checkpoint, "--images", str(photo), "--out", str(tmp_path)]
+    small = ["--size", "16", "--frames", "2", "--mesh_resolution", "16", "--mesh_level", "0.3"]
+    assert main(["reconstruct", *options, *small]) == 0
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {f"{photo.stem}-sheet.png", f"{photo.stem}-orbit.mp4", f"{photo.stem}.glb"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--model.max_image", "3"], "Did you mean 'max_images'?"),
+        (["--model.weights.l3", "3"], "Did you mean 'weights.l2'?"),
+        (["--sheet.images", "3"], "Did you mean 'sheets.images'?"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest(
+    arguments: list[str], sentence: str, tiny_config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", "--config", str(tiny_config), *arguments])
+    assert stop.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_missing_shards_end_in_one_sentence(
+    tiny_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--config", str(tiny_config), "--run", str(tmp_path / "run")]
+    assert main(["fit", *arguments, "--data.root", str(tmp_path / "nothing")]) == 2
+    assert "nothing" in capsys.readouterr().err
+
+
+def test_settings_that_do_not_fit_end_in_one_sentence(
+    tiny_config: Path, tiny_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--config", str(tiny_config), "--run", str(tmp_path)]
+    patch = ["--data.root", str(tiny_root), "--model.rays.patch", "32"]
+    assert main(["fit", *arguments, *patch]) == 2
+    assert "rays.patch is 32" in capsys.readouterr().err
+
+
+def test_help_lists_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    text = capsys.readouterr().out
+    assert all(verb in text for verb in ("fit", "validate", "shards", "shapeworld", "reconstruct"))

@@ -1,0 +1,121 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from lightning import Callback, Trainer
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from datamodules.schema import Batch
+from lightning_modules.losses.weights import Stage1Weights
+from lightning_modules.optimization import OptimizerSettings
+from lightning_modules.stage1 import Stage1
+from lightning_modules.views import RayPlan
+from models.blocks.plane_decoder import PlaneSize
+from models.blocks.quantizer import CodebookSize
+from models.blocks.vit import ViTSize
+from models.vq3d import VQ3D
+from renderers.ray_sampling import RaySampling
+
+SIDE = 16
+PIXELS_ONLY = Stage1Weights(
+    logit_laplace=0.0, perceptual=0.0, depth=0.0, adversarial=0.0, novel_view=0.0
+)
+
+
+def tiny_model() -> VQ3D:
+    torch.manual_seed(0)
+    return VQ3D(
+        SIDE,
+        4,
+        ViTSize(32, 1, 2),
+        ViTSize(32, 2, 2),
+        CodebookSize(32, 8),
+        PlaneSize(8, 16),
+        16,
+        sampling=RaySampling(8, 8, "disparity"),
+    )
+
+
+def module(weights: Stage1Weights, rays: RayPlan = RayPlan(2, 8, 2, 2)) -> Stage1:
+    settings = OptimizerSettings(lr=4e-3, warmup=10, floor=1.0)
+    return Stage1(tiny_model(), 10_000, weights, rays, optimizer=settings)
+
+
+def disc_batch() -> Batch:
+    """Four images of a near disc on a far ground, with the disparity that makes it so."""
+    rows, columns = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
+    inside = torch.stack([(rows - 8) ** 2 + (columns - x) ** 2 < 16 for x in (6, 7, 9, 10)])
+    image = torch.where(inside[:, None], torch.tensor([220, 60, 30])[:, None, None], 40)
+    depth = torch.where(inside, 60_000, 12_000).to(torch.uint16)
+    return Batch(tuple("abcd"), image.byte(), torch.zeros(4, dtype=torch.long), depth)
+
+
+class Logs(Callback):
+    """Keeps what each step returned."""
+
+    def __init__(self) -> None:
+        self.steps: list[dict[str, Tensor]] = []
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
+        self.steps.append({name: value.clone() for name, value in outputs.items()})
+
+
+def train(stage: Stage1, batch: Batch, steps: int) -> list[dict[str, Tensor]]:
+    logs = Logs()
+    trainer = Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[logs],
+    )
+    trainer.fit(stage, DataLoader([batch] * steps, batch_size=None))
+    return logs.steps
+
+
+def test_it_learns_colour_and_depth_of_one_batch() -> None:
+    stage = module(replace(PIXELS_ONLY, depth=1.0))
+    logs = train(stage, disc_batch(), 250)
+    assert stage.images_seen == 1000
+    assert logs[-1]["loss/l2"] < 0.1 * logs[0]["loss/l2"]
+    assert logs[-1]["loss/depth"] < 0.5 * logs[0]["loss/depth"]
+
+
+def test_the_average_follows_the_model() -> None:
+    stage = module(PIXELS_ONLY)
+    train(stage, disc_batch(), 30)
+    scenes = stage.average.reconstruct(disc_batch().float_image())
+    ours = stage.model.reconstruct(disc_batch().float_image())
+    difference = (scenes.planes - ours.planes).abs().mean()
+    assert 0 < difference < 0.5 * ours.planes.abs().mean()
+
+
+def test_terms_of_weight_zero_are_not_computed() -> None:
+    stage = module(PIXELS_ONLY)
+    assert stage.main_adversary is None
+    assert stage.novel_adversary is None
+    (logs,) = train(stage, disc_batch(), 1)
+    losses = {name for name in logs if name.startswith("loss/")}
+    assert losses == {"loss/l2", "loss/quantizer", "loss/total"}
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_weights_change() -> None:
+    stage = module(PIXELS_ONLY)
+    with torch.no_grad():
+        stage.model.field.out.bias[1] = torch.nan
+    before = stage.model.field.hidden.weight.clone()
+    with pytest.raises(FloatingPointError, match="l2 = nan"):
+        train(stage, disc_batch(), 1)
+    assert torch.equal(stage.model.field.hidden.weight, before)
+
+
+def test_settings_that_do_not_fit_are_named() -> None:
+    with pytest.raises(ValueError, match=r"rays\.patch is 0, the adversarial loss needs 8 to 16"):
+        module(Stage1Weights(perceptual=0.0), RayPlan(2, 0, 2, 2))
+    with pytest.raises(ValueError, match=r"rays\.grid_stride 3 does not divide the resolution 16"):
+        module(PIXELS_ONLY, RayPlan(3, 0, 2, 2))
+    with pytest.raises(ValueError, match=r"warm up for 10000 images of 100"):
+        Stage1(tiny_model(), 100, PIXELS_ONLY, RayPlan(2, 0, 0, 0))
