@@ -11,10 +11,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import renderer
+from benchmarks import loader, renderer
 from benchmarks.harness import Rates, Result, gemm_rates, gemm_sides, interleaved
 
-BENCHMARKS: dict[str, Callable[[Rates, int], list[Result]]] = {"renderer": renderer.run}
+BENCHMARKS: dict[str, Callable[[Rates, int], list[Result]]] = {
+    "loader": loader.run,
+    "renderer": renderer.run,
+}
 
 
 def show(results: list[Result], rates: Rates) -> None:
