@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from datamodules.schema import Batch
-from lightning_modules.adversary import Adversary, AdversarySettings, as_image, with_disparity
+from lightning_modules.adversary import AdversarySettings
 from lightning_modules.ema import averaged_copy, ema_decay, update_average
 from lightning_modules.losses.depth import pointwise_depth_loss
 from lightning_modules.losses.perceptual import PerceptualLoss
@@ -20,6 +20,7 @@ from lightning_modules.metrics.reconstruction import ReconstructionMetrics
 from lightning_modules.noise import Purpose, step_noise
 from lightning_modules.optimization import OptimizerSettings, set_lr
 from lightning_modules.schedules import Schedule, scheduled_value
+from lightning_modules.stage1_adversaries import Stage1Adversaries, patch_sides
 from lightning_modules.views import Pixels, RayPlan, Renderings, draw_pixels, render_views
 from models.blocks.quantizer import Quantized, perplexity
 from models.vq3d import VQ3D, NovelViews
@@ -76,12 +77,9 @@ class Stage1(LightningModule):
             PerceptualLoss(perceptual_weights) if weights.ever_used("perceptual") else None
         )
         self.metrics = ReconstructionMetrics(model.quantizer.size.codes)
-        self.main_adversary = self.novel_adversary = None
-        if weights.ever_used("adversarial"):
-            self.main_adversary = Adversary(3, rays.patch, adversary)
-        if weights.ever_used("novel_view"):
-            side = model.resolution // rays.grid_stride
-            self.novel_adversary = Adversary(4, side, adversary)
+        self.adversaries = Stage1Adversaries(
+            model.resolution, model.space, rays, weights, adversary
+        )
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One batch: encode, render, weigh, step; see the methods in the order they are called."""
@@ -93,7 +91,7 @@ class Stage1(LightningModule):
         quantized, scenes = self.model(images)
         views = render_views(scenes, pixels, novel, noise)
         terms = self._reconstruction_terms(images, batch, quantized, pixels, views)
-        terms |= self._adversarial_terms(views)
+        terms |= self.adversaries.judge(views, self.weights.at(self.images_seen))
         logs = self._step_autoencoder(terms)
         logs |= self._step_adversaries(images, pixels, views)
         logs |= self._update_codebook(quantized)
@@ -109,7 +107,7 @@ class Stage1(LightningModule):
     def _draw_views(self, batch: int, noise: torch.Generator) -> tuple[Pixels, Camera | None]:
         """This step's pixels and, when novel views are judged, their cameras."""
         pixels = draw_pixels(self.rays, batch, self.model.resolution, self.uses_patch, noise)
-        if self.novel_adversary is None:
+        if self.adversaries.novel is None:
             return pixels, None
         widen = scheduled_value(self.widen, self.images_seen)
         count = min(batch, self.rays.novel_images)
@@ -136,19 +134,8 @@ class Stage1(LightningModule):
                 gather_image(batch.disparity_known()[:, None], pixels.grid)[..., 0],
             )
         if self.perceptual is not None:
-            real, fake = self._patches(images, pixels, views)
+            real, fake = patch_sides(images, pixels, views)
             terms["perceptual"] = self.perceptual((fake + 1) / 2, (real + 1) / 2)
-        return terms
-
-    def _adversarial_terms(self, views: Renderings) -> dict[str, Tensor]:
-        """What both discriminators make of the renderings."""
-        terms = {}
-        weights = self.weights.at(self.images_seen)
-        if self.main_adversary is not None and weights["adversarial"] > 0:
-            assert views.patch is not None
-            terms["adversarial"] = self.main_adversary.judge(as_image(views.patch.rgb))
-        if self.novel_adversary is not None and weights["novel_view"] > 0:
-            terms["novel_view"] = self.novel_adversary.judge(self._novel_sides(views)[1])
         return terms
 
     def _step_autoencoder(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -162,21 +149,10 @@ class Stage1(LightningModule):
         self, images: Tensor, pixels: Pixels, views: Renderings
     ) -> dict[str, Tensor]:
         """Train the discriminators on this step's renderings; returns what to log."""
-        sides = {}
-        if self.main_adversary is not None:
-            sides["main"] = (self.main_adversary, *self._patches(images, pixels, views))
-        if self.novel_adversary is not None:
-            sides["novel"] = (self.novel_adversary, *self._novel_sides(views))
-        losses: list[Tensor] = []
-        logs: dict[str, Tensor] = {}
         step = self.images_seen // self._global_batch(len(images))
-        for name, (adversary, real, fake) in sides.items():
-            if self.images_seen >= adversary.settings.train_from:
-                loss, seen = adversary.learn(real, fake, step)
-                losses.append(loss)
-                logs |= {f"discriminator_{name}/{key}": value for key, value in seen.items()}
-        if losses:
-            self._step(self._optimizers()[1], self.adversary_optimizer, torch.stack(losses).sum())
+        loss, logs = self.adversaries.learn(images, pixels, views, self.images_seen, step)
+        if loss is not None:
+            self._step(self._optimizers()[1], self.adversary_optimizer, loss)
         return logs
 
     @torch.no_grad()
@@ -218,10 +194,9 @@ class Stage1(LightningModule):
     def configure_optimizers(self) -> list[Optimizer]:
         """One optimiser for the autoencoder and, if there are any, one for the discriminators."""
         optimizers = [self.optimizer.build(self.model.parameters())]
-        judges = [a for a in (self.main_adversary, self.novel_adversary) if a is not None]
+        judges = list(self.adversaries.parameters())
         if judges:
-            parameters = [p for judge in judges for p in judge.parameters()]
-            optimizers.append(self.adversary_optimizer.build(parameters))
+            optimizers.append(self.adversary_optimizer.build(judges))
         return optimizers
 
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
@@ -232,25 +207,6 @@ class Stage1(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, object]) -> None:
         """Take up progress where the checkpoint left it."""
         self.images_seen = int(checkpoint["images_seen"])  # type: ignore[call-overload]
-
-    def _patches(self, images: Tensor, pixels: Pixels, views: Renderings) -> tuple[Tensor, Tensor]:
-        """Real and rendered patches (b, 3, p, p) in [-1, 1]."""
-        assert pixels.patch is not None
-        assert views.patch is not None
-        real = gather_image(images[: len(pixels.patch)], pixels.patch)
-        return as_image(real), as_image(views.patch.rgb)
-
-    def _novel_sides(self, views: Renderings) -> tuple[Tensor, Tensor]:
-        """Canonical renders, the real side (Kato and Harada, arXiv 1811.10719), and novel views.
-
-        Both (b, 4, h, w) in [-1, 1], RGB and disparity.
-        """
-        assert views.novel is not None
-        scale = self.model.space.scale_disparity
-        count = len(views.novel.rgb)
-        real = with_disparity(views.grid.rgb, scale(views.grid.disparity))[:count]
-        novel = with_disparity(views.novel.rgb, scale(views.novel.disparity))
-        return as_image(real), as_image(novel)
 
     def _step(
         self, optimizer: LightningOptimizer, settings: OptimizerSettings, loss: Tensor

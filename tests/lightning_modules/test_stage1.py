@@ -95,8 +95,8 @@ def test_the_average_follows_the_model() -> None:
 
 def test_terms_of_weight_zero_are_not_computed() -> None:
     stage = module(PIXELS_ONLY)
-    assert stage.main_adversary is None
-    assert stage.novel_adversary is None
+    assert stage.adversaries.main is None
+    assert stage.adversaries.novel is None
     (logs,) = train(stage, disc_batch(), 1)
     losses = {name for name in logs if name.startswith("loss/")}
     assert losses == {"loss/l2", "loss/quantizer", "loss/total"}
