@@ -1,10 +1,9 @@
 """Vector arithmetic for the numba kernels, emitted as LLVM instructions.
 
 numba has neither bfloat16 nor explicit vectors, and LLVM gives up on loops whose pointers might
-overlap. A `Vector` is a
-float32 vector under construction: its operators append instructions. bfloat16 storage widens by a
-shift of 16 bits and is rounded to nearest even. Storage is named by its item size in bytes: 2 is
-bfloat16, 4 is float32.
+overlap. A `Vector` is a float32 vector under construction: its operators append instructions.
+bfloat16 storage widens by a shift of 16 bits and is rounded to nearest even. Storage is named by
+its item size in bytes: 2 is bfloat16, 4 is float32.
 """
 
 from __future__ import annotations

@@ -202,22 +202,24 @@ def backward(
     features, d_features: (B * N, F) bfloat16, d_density: (B * N) float32, all contiguous.
     """
     chunks, d_inputs = _cut(points), torch.empty_like(inputs)
-    queue = iter(chunks)
-    spaces: list[_Workspace] = []
+    shares = max(1, thread_count(len(chunks)))
+    spaces = [_workspace(layers, _longest(chunks)) for _ in range(shares)]
+    # Fixed shares, not a queue: which chunks are summed together must not depend on timing.
+    queue = iter(range(shares))
 
     def body() -> None:
-        space = _workspace(layers, _longest(chunks))
-        spaces.append(space)
-        for chunk in queue:
-            rows = chunk.rows
-            hidden = _hidden_layer(layers, inputs[rows], space.hidden, space.density)
-            grad = _output_gradient(layers, features[rows], d_features[rows], space)
-            space.sum_features.add_(grad.t() @ hidden)
-            grad = _hidden_gradient(layers, hidden, grad, d_density[rows], space)
-            torch.mm(grad, layers.hidden, out=d_inputs[rows])
-            space.sum_hidden.add_(grad.t() @ inputs[rows])
+        for share in queue:
+            space = spaces[share]
+            for chunk in chunks[share::shares]:
+                rows = chunk.rows
+                hidden = _hidden_layer(layers, inputs[rows], space.hidden, space.density)
+                grad = _output_gradient(layers, features[rows], d_features[rows], space)
+                space.sum_features.add_(grad.t() @ hidden)
+                grad = _hidden_gradient(layers, hidden, grad, d_density[rows], space)
+                torch.mm(grad, layers.hidden, out=d_inputs[rows])
+                space.sum_hidden.add_(grad.t() @ inputs[rows])
 
-    run_on_threads(body, thread_count(len(chunks)))
+    run_on_threads(body, shares)
     return _add_up(spaces, d_inputs, d_density)
 
 

@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 LAST, BEST = "last.ckpt", "best.ckpt"
+BATCHES_BETWEEN_AGREEMENTS = 16
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -61,6 +62,9 @@ class LastCheckpoint(Checkpoint):
         """Save when the interval has passed; rank 0's clock decides for all."""
         due = time.monotonic() - self.saved_at >= 60 * self.minutes
         if trainer.world_size > 1:
+            # The ranks must agree, and asking at every step would make them wait for each other.
+            if batch_idx % BATCHES_BETWEEN_AGREEMENTS:
+                return
             due = trainer.strategy.broadcast(due)
         if due:
             self._save(trainer)

@@ -18,17 +18,26 @@ class ImagesProgressBar(ProgressBar):
         super().__init__()
         self.log_seconds = log_seconds
         self.console = Console()
+        self.enabled = True
         self.progress: Progress | None = None
         self.task = TaskID(0)
         self.begun = self.printed = 0.0
         self.images_before = 0
+
+    def disable(self) -> None:
+        """Say nothing; Lightning calls this on all ranks but the first."""
+        self.enabled = False
+
+    def enable(self) -> None:
+        """Speak again."""
+        self.enabled = True
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the bar where there is a terminal."""
         assert isinstance(pl_module, Stage1)
         self.begun = self.printed = time.monotonic()
         self.images_before = pl_module.images_seen
-        if not trainer.is_global_zero or not self.console.is_terminal:
+        if not self.enabled or not self.console.is_terminal:
             return
         self.progress = Progress(
             TextColumn("train"),
@@ -63,7 +72,7 @@ class ImagesProgressBar(ProgressBar):
         if self.progress is not None:
             figures = _figures(trainer, outputs)
             self.progress.update(self.task, completed=seen, rate=rate, figures=figures)
-        elif trainer.is_global_zero and now - self.printed >= self.log_seconds:
+        elif self.enabled and now - self.printed >= self.log_seconds:
             self.printed = now
             left = (pl_module.max_images - seen) / max(rate, 1e-9)
             self.console.print(

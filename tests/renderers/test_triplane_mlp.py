@@ -63,6 +63,22 @@ def test_one_thread_and_two_give_the_same_values():
     torch.testing.assert_close(results[0], results[1], atol=0, rtol=0)
 
 
+def test_gradients_on_two_threads_repeat_to_the_bit():
+    planes, points, weights = _setup(count=40_000)
+    half, threads = planes.detach().bfloat16().requires_grad_(), torch.get_num_threads()
+    results = []
+    try:
+        torch.set_num_threads(2)
+        for _ in range(4):
+            density, features = triplane_mlp(half, points, weights)
+            loss = density.sum() + features.float().square().sum()
+            results.append(torch.autograd.grad(loss, [half, *_parameters(weights)]))
+    finally:
+        torch.set_num_threads(threads)
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
 def test_inference_mode_and_frozen_weights_work():
     planes, points, weights = _setup()
     half = planes.detach().bfloat16()
