@@ -178,7 +178,7 @@ def test_calibration_spreads_the_latents_and_puts_every_code_on_one(autocast: bo
     torch.testing.assert_close(closest, torch.ones(16))
     torch.testing.assert_close(quantizer.usage, torch.ones(16))
     assert len(quantized.tokens.unique()) > 2 * used_before
-    assert (inside * quantized.latents).sum(-1).mean() > 0.8  # bfloat16 rounds a small spread
+    assert (inside * quantized.latents).sum(-1).mean() > 0.9
 
 
 def rank_inputs(rank: int) -> tuple[Tensor, Tensor]:
