@@ -105,9 +105,10 @@ class Stage1(LightningModule):
         self.average.load_state_dict(self.model.state_dict())
 
     def _draw_views(self, batch: int, noise: torch.Generator) -> tuple[Pixels, Camera | None]:
-        """This step's pixels and, when novel views are judged, their cameras."""
+        """This step's pixels and, when anything looks at novel views, their cameras."""
         pixels = draw_pixels(self.rays, batch, self.model.resolution, self.uses_patch, noise)
-        if self.adversaries.novel is None:
+        weights = self.weights.at(self.images_seen)
+        if not self.adversaries.needs_novel_views(self.images_seen, weights):
             return pixels, None
         widen = scheduled_value(self.widen, self.images_seen)
         count = min(batch, self.rays.novel_images)

@@ -34,6 +34,12 @@ class Stage1Adversaries(nn.Module):
         if weights.ever_used("novel_view"):
             self.novel = Adversary(4, resolution // rays.grid_stride, settings)
 
+    def needs_novel_views(self, images_seen: int, weights: dict[str, float]) -> bool:
+        """Whether anything looks at novel views now: they cost as much as the canonical ones."""
+        if self.novel is None:
+            return False
+        return weights["novel_view"] > 0 or images_seen >= self.train_from
+
     def judge(self, views: Renderings, weights: dict[str, float]) -> dict[str, Tensor]:
         """The generator's terms whose weight is above zero now."""
         terms = {}

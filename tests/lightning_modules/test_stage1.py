@@ -7,7 +7,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from datamodules.schema import Batch
+from lightning_modules.adversary import AdversarySettings
 from lightning_modules.losses.weights import Stage1Weights
+from lightning_modules.noise import Purpose
 from lightning_modules.optimization import OptimizerSettings
 from lightning_modules.stage1 import Stage1
 from lightning_modules.views import RayPlan
@@ -119,3 +121,16 @@ def test_settings_that_do_not_fit_are_named() -> None:
         module(PIXELS_ONLY, RayPlan(3, 0, 2, 2))
     with pytest.raises(ValueError, match=r"warm up for 10000 images of 100"):
         Stage1(tiny_model(), 100, PIXELS_ONLY, RayPlan(2, 0, 0, 0))
+
+
+@pytest.mark.parametrize(("seen", "drawn"), [(0, False), (50, True), (100, True)])
+def test_novel_views_are_drawn_only_while_something_looks_at_them(seen: int, drawn: bool) -> None:
+    weights = replace(PIXELS_ONLY, novel_view=[(60, 0.0), (100, 0.1)])
+    settings = OptimizerSettings(warmup=10)
+    adversary = AdversarySettings(train_from=50)
+    stage = Stage1(
+        tiny_model(), 1000, weights, RayPlan(2, 0, 0, 2), optimizer=settings, adversary=adversary
+    )
+    stage.images_seen = seen
+    _, cameras = stage._draw_views(4, stage._noise(Purpose.VIEWS, 0))
+    assert (cameras is not None) is drawn
