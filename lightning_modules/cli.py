@@ -28,6 +28,7 @@ from lightning_modules.callbacks.scalars import ScalarLog
 from lightning_modules.callbacks.sheets import Sheets
 from lightning_modules.callbacks.stop import StopAfterImages
 from lightning_modules.parser import NearestNameParser
+from lightning_modules.precision import suited_precision
 from lightning_modules.run_record import versions, write_json
 from lightning_modules.stage1 import Stage1
 from lightning_modules.verbs import VERBS, overview, run_verb
@@ -102,7 +103,17 @@ class RunCLI(LightningCLI):
                 str(self.run_folder), name="tensorboard", version="", purge_step=self._resumed_at()
             )
         kwargs["plugins"] = [AtomicCheckpointIO(), *(settings.plugins or [])]
+        kwargs["precision"] = self._suit_precision()
         return super().instantiate_trainer(**kwargs)
+
+    def _suit_precision(self) -> str:
+        """The precision this hardware can do, said and stored with the run where it is another."""
+        trainer = self.config[self.subcommand].trainer
+        precision, why = suited_precision(str(trainer.precision), str(trainer.accelerator))
+        if why is not None:
+            print(why)
+            trainer.precision = precision
+        return precision
 
     def _resumed_at(self) -> int | None:
         """Images seen by the checkpoint that a fit continues from: curves are cut back to there."""
@@ -163,7 +174,7 @@ class SaveRunConfig(SaveConfigCallback):
         folder = Path(trainer.default_root_dir)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / self.config_filename
-        self.parser.save(self.config, path, skip_none=False, overwrite=True)
+        self.parser.save(self.config, path, skip_unset=False, overwrite=True)
         write_json(folder / "versions.json", versions())
 
 

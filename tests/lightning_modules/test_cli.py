@@ -6,6 +6,7 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from lightning_modules import precision
 from lightning_modules.cli import main
 
 
@@ -115,6 +116,29 @@ def test_settings_that_do_not_fit_end_in_one_sentence(
     patch = ["--data.root", str(tiny_root), "--model.rays.patch", "32"]
     assert main(["fit", *arguments, *patch]) == 2
     assert "rays.patch is 32" in capsys.readouterr().err
+
+
+def test_a_run_stores_the_precision_it_could_do(
+    tiny_config: Path,
+    tiny_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(precision, "bf16_is_fast", lambda: False)
+    arguments = [
+        "--config",
+        str(tiny_config),
+        "--run",
+        str(tmp_path),
+        "--data.root",
+        str(tiny_root),
+    ]
+    short = ["--model.max_images", "8", "--model.optimizer.warmup", "1"]
+    assert main(["fit", *arguments, *short, "--trainer.precision", "bf16-mixed"]) == 0
+    assert "training in 32-true instead of bf16-mixed" in capsys.readouterr().out
+    stored = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    assert stored["trainer"]["precision"] == "32-true"
 
 
 def test_help_lists_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:

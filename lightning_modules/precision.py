@@ -1,0 +1,27 @@
+"""The number format of a run on the hardware at hand."""
+
+import torch
+
+from renderers.precision import bf16_is_fast
+
+FLOAT32 = "32-true"
+
+
+def suited_precision(asked: str, accelerator: str) -> tuple[str, str | None]:
+    """Return the precision to train in and, where it is not the one asked for, one sentence of why.
+
+    A CPU without bfloat16 matrix instructions emulates their products 50 to 100 times slower than
+    float32 ones, so there bfloat16 gives way to float32.
+
+    Args:
+        asked: Lightning's name, e.g. `bf16-mixed`.
+        accelerator: Lightning's name; `auto` is the CPU where PyTorch finds no accelerator.
+    """
+    on_cpu = accelerator == "cpu" or (
+        accelerator == "auto" and not torch.accelerator.is_available()
+    )
+    if not asked.startswith("bf16") or not on_cpu or bf16_is_fast():
+        return asked, None
+    return FLOAT32, (
+        f"This CPU has no bfloat16 matrix instructions: training in {FLOAT32} instead of {asked}."
+    )

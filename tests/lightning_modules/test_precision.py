@@ -1,0 +1,49 @@
+from collections.abc import Callable
+
+import pytest
+
+from lightning_modules import precision
+from lightning_modules.precision import suited_precision
+
+
+@pytest.fixture
+def hardware(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool, bool], None]:
+    """Pretend to be on a machine with or without fast bfloat16 products and an accelerator."""
+
+    def pretend(fast: bool, accelerated: bool) -> None:
+        monkeypatch.setattr(precision, "bf16_is_fast", lambda: fast)
+        monkeypatch.setattr(precision.torch.accelerator, "is_available", lambda: accelerated)
+
+    return pretend
+
+
+@pytest.mark.parametrize("accelerator", ["cpu", "auto"])
+def test_a_cpu_without_bfloat16_units_trains_in_float32_and_says_so(
+    hardware: Callable[[bool, bool], None], accelerator: str
+) -> None:
+    hardware(False, False)
+    chosen, why = suited_precision("bf16-mixed", accelerator)
+    assert chosen == "32-true"
+    assert why is not None
+    assert "32-true instead of bf16-mixed" in why
+
+
+@pytest.mark.parametrize(
+    ("fast", "accelerated", "accelerator", "asked"),
+    [
+        (True, False, "cpu", "bf16-mixed"),
+        (False, True, "auto", "bf16-mixed"),
+        (False, True, "cuda", "bf16-mixed"),
+        (False, False, "cpu", "32-true"),
+        (False, False, "cpu", "64-true"),
+    ],
+)
+def test_what_the_hardware_can_do_stays(
+    hardware: Callable[[bool, bool], None],
+    fast: bool,
+    accelerated: bool,
+    accelerator: str,
+    asked: str,
+) -> None:
+    hardware(fast, accelerated)
+    assert suited_precision(asked, accelerator) == (asked, None)
