@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import loader, renderer
-from benchmarks.harness import Rates, Result, gemm_rates, gemm_sides, interleaved
+from benchmarks.harness import Rates, Result, gemm_rates, gemm_sides, gemm_size, interleaved
 
 BENCHMARKS: dict[str, Callable[[Rates, int], list[Result]]] = {
     "loader": loader.run,
@@ -22,7 +23,8 @@ BENCHMARKS: dict[str, Callable[[Rates, int], list[Result]]] = {
 
 def show(results: list[Result], rates: Rates) -> None:
     """Print the figures as a table."""
-    title = f"GEMM 2048^3: float32 {rates.f32:.0f}, bfloat16 {rates.bf16:.0f} GFLOP/s"
+    f32, bf16 = gemm_size(torch.float32), gemm_size(torch.bfloat16)
+    title = f"GFLOP/s: float32 {rates.f32:.3g} at {f32}^3, bfloat16 {rates.bf16:.3g} at {bf16}^3"
     table = Table(title=title)
     for column in ("benchmark", "figure", "unit"):
         table.add_column(column, no_wrap=True)

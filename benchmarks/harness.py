@@ -8,18 +8,23 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
 
 Side = Callable[[], object]
-GEMM_SIZE = 2048
+LARGEST, SMALLEST = 2048, 256
+"""Rows of the square matrices whose product is timed."""
+LONGEST = 1.0
+"""Seconds that one product may take; emulated bfloat16 needs smaller matrices for it."""
+GEMMS = {"gemm_f32": torch.float32, "gemm_bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Matrix product rates of this machine in this run, GFLOP/s, 2048^3, median over rounds."""
+    """Matrix product rates of this machine in this run, GFLOP/s, `gemm_size` cubed, medians."""
 
     f32: float
     bf16: float
@@ -72,19 +77,34 @@ def ratio(times: dict[str, list[float]], slow: str, fast: str) -> float:
     return statistics.median(a / b for a, b in pairs)
 
 
+@cache
+def gemm_size(dtype: torch.dtype) -> int:
+    """Return the rows of the square matrices to time: as many as LARGEST and LONGEST allow."""
+    size = SMALLEST
+    while size < LARGEST:
+        matrix = torch.randn(size, size).to(dtype)
+        product = partial(torch.mm, matrix, matrix)
+        product()
+        if 8 * seconds(product) > LONGEST:
+            break
+        size *= 2
+    return size
+
+
 def gemm_sides() -> dict[str, Side]:
     """Return the two matrix products, to be interleaved with what they are compared to."""
     sides: dict[str, Side] = {}
-    for name, dtype in (("gemm_f32", torch.float32), ("gemm_bf16", torch.bfloat16)):
-        matrix = torch.randn(GEMM_SIZE, GEMM_SIZE).to(dtype)
-        sides[name] = lambda matrix=matrix: matrix @ matrix  # type: ignore[misc]
+    for name, dtype in GEMMS.items():
+        matrix = torch.randn(gemm_size(dtype), gemm_size(dtype)).to(dtype)
+        sides[name] = partial(torch.mm, matrix, matrix)
     return sides
 
 
 def gemm_rates(times: dict[str, list[float]]) -> Rates:
     """Turn the times of `gemm_sides` into GFLOP/s."""
-    median, work = medians(times), 2.0 * GEMM_SIZE**3 / 1e9
-    return Rates(work / median["gemm_f32"], work / median["gemm_bf16"])
+    median = medians(times)
+    rates = (2e-9 * gemm_size(dtype) ** 3 / median[name] for name, dtype in GEMMS.items())
+    return Rates(*rates)
 
 
 def _resident(field: str) -> int:

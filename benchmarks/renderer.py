@@ -18,9 +18,20 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, softplus
 
-from benchmarks.harness import Rates, Result, Side, interleaved, medians, peak_bytes, ratio, result
+from benchmarks.harness import (
+    Rates,
+    Result,
+    Side,
+    gemm_size,
+    interleaved,
+    medians,
+    peak_bytes,
+    ratio,
+    result,
+)
 from renderers.bounds import Bounds, box_bounds
 from renderers.cameras import orbit_camera
+from renderers.precision import bf16_is_fast
 from renderers.ray_sampling import RaySampling
 from renderers.rays import Rays, camera_rays
 from renderers.renderer import render_rays
@@ -28,7 +39,10 @@ from renderers.triplane_mlp import MLPWeights, triplane_mlp
 
 HALF_EXTENT = 0.5
 NOISE_SEED = 1
-OURS, REFERENCE = "wild3d, bfloat16", "eager float32, grid_sample"
+PRODUCTS = torch.bfloat16 if bf16_is_fast() else torch.float32
+PRODUCTS_NAME = str(PRODUCTS).removeprefix("torch.")
+OURS = f"wild3d, bfloat16 planes, {PRODUCTS_NAME} products"
+REFERENCE = "eager float32, grid_sample"
 
 
 @dataclass(frozen=True)
@@ -176,12 +190,14 @@ def _speed(setting: Setting, suffix: str, rates: Rates, rounds: int) -> list[Res
     times = interleaved(sides, rounds)
     median, pair = medians(times), (OURS, REFERENCE)
     rays = setting.batch * setting.side**2
-    share = 3.0 * setting.mlp_flops() / median["step"] / 1e9 / rates.bf16
+    rate = rates.bf16 if bf16_is_fast() else rates.f32
+    share = 3.0 * setting.mlp_flops() / median["step"] / 1e9 / rate
+    gemm, unit = (OURS, f"{gemm_size(PRODUCTS)}^3"), f"of {PRODUCTS_NAME} GEMM"
     forward, step = (ratio(times, f"{name}_reference", name) for name in ("forward", "step"))
     return [
         result(f"renderer_forward_speedup{suffix}", forward, "x", pair, rates),
         result(f"renderer_step_speedup{suffix}", step, "x", pair, rates),
-        result(f"renderer_gemm_share{suffix}", share, "of bf16 GEMM", (OURS, "2048^3"), rates),
+        result(f"renderer_gemm_share{suffix}", share, unit, gemm, rates),
         result(f"renderer_step{suffix}", median["step"] * 1e3, "ms", (OURS, ""), rates),
         result(f"renderer_rays{suffix}", rays / median["step"], "rays/s", (OURS, "step"), rates),
         result(

@@ -94,6 +94,13 @@ class Vector:
         bits = self.builder.shl(biased, _integers(23, self.lanes))
         return self._new(self.builder.bitcast(bits, self.value.type))
 
+    def interleave(self, odd: Vector) -> Vector:
+        """Emit self[0], odd[0], self[1], odd[1], ...: a vector of twice the lanes."""
+        order = [lane // 2 + lane % 2 * self.lanes for lane in range(2 * self.lanes)]
+        mask = ir.Constant(ir.VectorType(I32, 2 * self.lanes), order)
+        value = self.builder.shuffle_vector(self.value, odd.value, mask)
+        return Vector(self.builder, value, 2 * self.lanes)
+
     def sum(self) -> Any:
         """Emit the sum over lanes, a float32 scalar."""
         kind = ir.FunctionType(F32, [F32, self.value.type])
@@ -135,6 +142,19 @@ class Row:
             value = builder.bitcast(wide, ir.VectorType(F32, lanes))
         return Vector(builder, value, lanes)
 
+    def load_even_odd(self, first: int, lanes: int) -> tuple[Vector, Vector]:
+        """Emit a load of `lanes` bfloat16 elements; those at even and odd places, as float32."""
+        builder, half = self.builder, lanes // 2
+        pointer = self._pointer(first, lanes)
+        wide = builder.bitcast(pointer, ir.VectorType(I32, half).as_pointer())
+        pairs = builder.load(wide, align=self.itemsize)
+        even = builder.shl(pairs, _integers(16, half))
+        odd = builder.and_(pairs, _integers(0xFFFF0000, half))
+        kind = ir.VectorType(F32, half)
+        values = (builder.bitcast(bits, kind) for bits in (even, odd))
+        first_half, second_half = (Vector(builder, value, half) for value in values)
+        return first_half, second_half
+
     def store(self, vector: Vector, first: int) -> None:
         """Emit a store from element `first` on, rounded to the storage type."""
         builder, lanes, value = self.builder, vector.lanes, vector.value
@@ -152,30 +172,3 @@ def splat(builder: Any, scalar: Any, lanes: int) -> Vector:
     undefined = ir.Constant(ir.VectorType(F32, lanes), ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.Constant(I32, 0))
     return Vector(builder, builder.shuffle_vector(first, undefined, _integers(0, lanes)), lanes)
-
-
-def exp_of_negative(x: Vector) -> Vector:
-    """e^x for x <= 0: 2^floor by exponent bits, 2^fraction by a cubic, relative error 1e-4."""
-    scaled = x.at_least(-87.0) * 1.4426950408889634
-    floor = scaled.floor()
-    f = scaled - floor
-    power = f * (f * (f * 0.0790208 + 0.22494) + 0.695976) + 1.0
-    return power * floor.exponent()
-
-
-def _minus_absolute(x: Vector) -> Vector:
-    return x.where_negative(x, x * -1.0)
-
-
-def softplus(x: Vector) -> Vector:
-    """log(1 + e^x) = max(x, 0) + log1p(e^-|x|), log1p on [0, 1] by Abramowitz and Stegun 4.1.43."""
-    u = exp_of_negative(_minus_absolute(x))
-    tail = u * (u * (u * 0.03215845 - 0.13606275) + 0.28947478) - 0.49190896
-    return x.at_least(0.0) + u * (u * tail + 0.99949556)
-
-
-def sigmoid(x: Vector) -> Vector:
-    """1 / (1 + e^-x), from e^-|x| so that nothing overflows."""
-    u = exp_of_negative(_minus_absolute(x))
-    smaller = u / (u + 1.0)
-    return x.where_negative(smaller, 1.0 - smaller)

@@ -52,8 +52,13 @@ def compositing_kernel() -> Any:
 
 
 def triplane_mlp_chunks() -> Any:
-    """Return the module with the chunk loop of the triplane MLP."""
+    """Return the module with the chunk loops of the triplane MLP, around PyTorch's products."""
     return import_module("renderers.triplane_mlp_chunks")
+
+
+def triplane_mlp_fused_kernel() -> Any:
+    """Return the module with the triplane MLP's forward in one kernel, products in float32."""
+    return import_module("renderers.triplane_mlp_fused_kernel")
 
 
 def ray_kernel() -> Any:

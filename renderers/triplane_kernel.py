@@ -26,11 +26,13 @@ from renderers.kernel_lanes import (
     prefetch_rows,
     weighted_rows,
 )
+from renderers.kernel_products import keep_taps, stack, sum_taps
 from renderers.openmp import COUNTER, SLOTS, UNITS, call, launch, thread_count
 
 POINTS_PER_UNIT = 1024
-AHEAD = 6
-"""How many points ahead a row is asked for, since planes do not fit the second-level cache."""
+TAPS, TILE = 12, 24
+"""Taps of a point; points whose taps are found first and asked for from memory, then summed."""
+OFFSETS_BYTES, WEIGHTS_BYTES = 8 * TAPS * TILE, 4 * TAPS * TILE
 ONE = np.float32(1.0)
 
 
@@ -70,6 +72,39 @@ def point_taps(points: Any, n: Any, base: Any, strides: Any, height: Any, width:
     return rows0 + rows1 + rows2, weights0 + weights1 + weights2
 
 
+@helper
+def find_taps(
+    points: Any, first: Any, count: Any, geometry: Any, taps: Any, itemsize: Any, channels: Any
+) -> None:
+    """Write the taps of `count` points from `first` on, and ask for their rows from memory.
+
+    geometry: table, base, strides, height, width; taps: addresses of TAPS * TILE int64 offsets and
+    float32 weights.
+    """
+    table, base, strides, height, width = geometry
+    for i in range(count):
+        rows, weights = point_taps(points, first + i, base, strides, height, width)
+        prefetch_rows(table, rows, itemsize, channels)
+        keep_taps(taps[0], taps[1], i * TAPS, rows, weights)
+
+
+@helper
+def sum_tile(
+    table: Any, itemsize: Any, taps: Any, count: Any, out: Any, row: Any, out_size: Any, width: Any
+) -> None:
+    """Write the sums over the taps of `count` points to rows of `width` from `row` on."""
+    for i in range(count):
+        sum_taps(table, itemsize, taps, i * TAPS, TAPS, out, (row + i) * width, out_size, width)
+
+
+@helper
+def unit_points(unit: Any, count: Any, units_per_batch: Any) -> Any:
+    """Return the batch element of a work unit, its first point and the end of its points."""
+    batch, inside = unit // units_per_batch, unit % units_per_batch
+    first = batch * count + inside * POINTS_PER_UNIT
+    return batch, first, min((batch + 1) * count, first + POINTS_PER_UNIT)
+
+
 @cache
 def lookup_kernel(channels: int, itemsize: int) -> Any:
     """Compile the lookup for rows of `channels` elements of `itemsize` bytes."""
@@ -80,18 +115,17 @@ def lookup_kernel(channels: int, itemsize: int) -> Any:
         _ = stamp
         table, batch_stride, strides, height, width = a[3], a[4], (a[5], a[6], a[7]), a[8], a[9]
         points, count, units_per_batch, out = carray(floats_at(a[10]), (1,)), a[11], a[12], a[13]
+        taps = (stack(OFFSETS_BYTES), stack(WEIGHTS_BYTES))
         while True:
             unit = fetch_add(a, COUNTER)
             if unit >= a[UNITS]:
                 return
-            batch, inside = unit // units_per_batch, unit % units_per_batch
-            base, first = batch * batch_stride, batch * count + inside * POINTS_PER_UNIT
-            end = min((batch + 1) * count, first + POINTS_PER_UNIT)
-            for n in range(first, end):
-                ahead, _ = point_taps(points, min(n + AHEAD, end - 1), base, strides, height, width)
-                prefetch_rows(table, ahead, itemsize, channels)
-                rows, weights = point_taps(points, n, base, strides, height, width)
-                weighted_rows(table, rows, weights, itemsize, out, n * channels, itemsize, channels)
+            batch, first, end = unit_points(unit, count, units_per_batch)
+            geometry = (table, batch * batch_stride, strides, height, width)
+            for n in range(first, end, TILE):
+                rows = min(TILE, end - n)
+                find_taps(points, n, rows, geometry, taps, itemsize, channels)
+                sum_tile(table, itemsize, taps, rows, out, n, itemsize, channels)
 
     return kernel
 
@@ -149,8 +183,8 @@ def as_rows(planes: Tensor) -> Tensor:
     return planes.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
 
 
-def _geometry(planes: Tensor, points: Tensor) -> tuple[int, ...]:
-    """Return the arguments with which both kernels begin: planes, strides, size, points."""
+def geometry_of(planes: Tensor, points: Tensor) -> tuple[int, ...]:
+    """Return the arguments with which the kernels begin: planes, strides, size, points."""
     batch, plane, _, row, column = planes.stride()
     height, width = planes.shape[-2:]
     return (
@@ -171,7 +205,9 @@ def lookup(planes: Tensor, points: Tensor) -> Tensor:
     out = torch.empty(*points.shape[:2], planes.shape[2], dtype=planes.dtype)
     kernel = lookup_kernel(planes.shape[2], planes.element_size())
     per_batch = -(-points.shape[1] // POINTS_PER_UNIT)
-    launch(kernel, lookup_unit_count(points), *_geometry(planes, points), per_batch, out.data_ptr())
+    launch(
+        kernel, lookup_unit_count(points), *geometry_of(planes, points), per_batch, out.data_ptr()
+    )
     return out
 
 
@@ -193,7 +229,7 @@ def lookup_units(planes: Tensor, points: Tensor, out: Tensor, first: int, count:
     per_batch = -(-points.shape[1] // POINTS_PER_UNIT)
     origin = out.data_ptr() - unit_start(points, first) * channels * size
     kernel = lookup_kernel(channels, size)
-    call(kernel, count, *_geometry(planes, points), per_batch, origin, first_unit=first)
+    call(kernel, count, *geometry_of(planes, points), per_batch, origin, first_unit=first)
 
 
 def scatter(grad: Tensor, points: Tensor, like: Tensor) -> Tensor:
@@ -206,5 +242,5 @@ def scatter(grad: Tensor, points: Tensor, like: Tensor) -> Tensor:
     units = batch * 3 * (channels // block)
     scratch = torch.empty(thread_count(units), height * width * block, dtype=torch.float32)
     kernel = scatter_kernel(channels, block, like.element_size())
-    launch(kernel, units, *_geometry(out, points), grad.data_ptr(), scratch.data_ptr())
+    launch(kernel, units, *geometry_of(out, points), grad.data_ptr(), scratch.data_ptr())
     return out

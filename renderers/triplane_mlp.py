@@ -1,23 +1,28 @@
 """Triplane lookup and a small MLP as one operation: features -> Linear -> softplus -> Linear.
 
-On CPU in bfloat16 it works through the points in chunks that stay in the second-level cache, and
-its backward recomputes the hidden layer instead of storing it. Elsewhere it is the plain
-composition of PyTorch operations.
+On CPU it works through the points in chunks that stay in the second-level cache, and its backward
+recomputes the hidden layer instead of storing it. Elsewhere it is the plain composition of PyTorch
+operations.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear, softplus
 
-from renderers.kernels import fast_path, triplane_kernel, triplane_mlp_chunks
+from renderers.kernels import (
+    fast_path,
+    triplane_kernel,
+    triplane_mlp_chunks,
+    triplane_mlp_fused_kernel,
+)
+from renderers.precision import product_type
 from renderers.triplane import check_triplane, sample_triplane
-
-Activation = Literal["linear", "sigmoid"]
+from renderers.triplane_mlp_layers import Activation, prepare_layers
 
 
 @dataclass(frozen=True)
@@ -40,20 +45,16 @@ def triplane_mlp(
     """Return density logits (B, N) float32 and features (B, N, F) in the type of `planes`.
 
     planes: (B, 3, C, H, W); points: (B, N, 3) in [-1, 1]; activation: applied to the features, not
-    to the logits. Products run in the type of `planes`. Gradients reach planes, weights, and points
-    (by the plain path).
+    to the logits. Products run in the type of `planes`, or in float32 on a CPU where that is faster
+    (see `bf16_is_fast`). Gradients reach planes, weights, and points (by the plain path).
     """
     check_triplane(planes, points)
-    if points.requires_grad or planes.dtype != torch.bfloat16 or not fast_path(planes):
+    if points.requires_grad or not fast_path(planes):
         return triplane_mlp_plain(planes, points, weights, activation)
+    parameters = (weights.hidden, weights.hidden_bias, weights.out, weights.out_bias)
+    keep = torch.is_grad_enabled() and any(x.requires_grad for x in (planes, *parameters))
     return _TriplaneMLP.apply(
-        planes,
-        points.float().contiguous(),
-        activation,
-        weights.hidden.float(),
-        weights.hidden_bias.float(),
-        weights.out.float(),
-        weights.out_bias.float(),
+        planes, points.float().contiguous(), activation, keep, *(x.float() for x in parameters)
     )
 
 
@@ -61,22 +62,28 @@ def triplane_mlp_plain(
     planes: Tensor, points: Tensor, weights: MLPWeights, activation: Activation = "linear"
 ) -> tuple[Tensor, Tensor]:
     """Do what `triplane_mlp` does by plain operations, on any device, in any float type."""
-    kind = planes.dtype
-    features = sample_triplane(planes, points)
+    kind = product_type(planes)
+    features = sample_triplane(planes, points).to(kind)
     hidden = softplus(linear(features, weights.hidden.to(kind), weights.hidden_bias.to(kind)))
     out = linear(hidden, weights.out.to(kind), weights.out_bias.to(kind))
-    values = out[..., 1:]
-    return out[..., 0].float(), values.sigmoid() if activation == "sigmoid" else values
+    values = out[..., 1:].sigmoid() if activation == "sigmoid" else out[..., 1:]
+    return out[..., 0].float(), values.to(planes.dtype)
 
 
 class _TriplaneMLP(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, planes: Tensor, points: Tensor, activation: Activation, *weights: Tensor
+        ctx: Any,
+        planes: Tensor,
+        points: Tensor,
+        activation: Activation,
+        keep: bool,
+        *weights: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        chunks = triplane_mlp_chunks()
-        layers = chunks.prepare_layers(*weights, activation)
-        density, features, inputs = chunks.forward(layers, planes, points)
+        layers = prepare_layers(weights, activation, product_type(planes))
+        fused = layers.hidden.dtype == torch.float32
+        module = triplane_mlp_fused_kernel() if fused else triplane_mlp_chunks()
+        density, features, inputs = module.forward(layers, planes, points, keep)
         ctx.save_for_backward(planes, points, inputs, features, *weights)
         ctx.activation = activation
         return density, features
@@ -89,10 +96,9 @@ class _TriplaneMLP(torch.autograd.Function):
             grads = torch.autograd.grad(
                 outputs, [planes, *weights], [d_density, d_features], create_graph=True
             )
-            return grads[0], None, None, *grads[1:]
-        chunks = triplane_mlp_chunks()
-        result = chunks.backward(
-            chunks.prepare_layers(*weights, ctx.activation),
+            return grads[0], None, None, None, *grads[1:]
+        result = triplane_mlp_chunks().backward(
+            prepare_layers(weights, ctx.activation, product_type(planes)),
             points,
             inputs,
             features.flatten(0, 1),
@@ -102,4 +108,5 @@ class _TriplaneMLP(torch.autograd.Function):
         d_planes = None
         if ctx.needs_input_grad[0]:
             d_planes = triplane_kernel().scatter(result.inputs, points, planes)
-        return d_planes, None, None, result.hidden, result.hidden_bias, result.out, result.out_bias
+        gradients = (result.hidden, result.hidden_bias, result.out, result.out_bias)
+        return d_planes, None, None, None, *gradients

@@ -1,8 +1,9 @@
-"""The pointwise parts of the triplane MLP on CPU, on rows of bfloat16 that are still in cache.
+"""The pointwise parts of the triplane MLP on CPU, on rows that are still in cache.
 
-Matrix products stay with PyTorch, which runs them on the matrix unit. These kernels do what lies
-between: softplus, the density row of the last layer (a dot product in float32), the sigmoid, and
-their backward with the bias sums.
+Matrix products stay with PyTorch. These kernels do what lies between: softplus, the density row of
+the last layer (a dot product in float32), the sigmoid, and their backward with the bias sums. The
+hidden layer has the type of the products, features have the type of the planes: `size` and
+`stored` are their bytes an element.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
+from renderers.kernel_activations import exp_of_negative, sigmoid, softplus
 from renderers.kernel_lanes import (
     SOURCE_STAMP,
     compiled,
@@ -22,16 +24,7 @@ from renderers.kernel_lanes import (
     row_intrinsic,
     row_sum,
 )
-from renderers.kernel_vectors import (
-    I64,
-    Row,
-    Vector,
-    blocks,
-    exp_of_negative,
-    sigmoid,
-    softplus,
-    splat,
-)
+from renderers.kernel_vectors import I64, Row, Vector, blocks, splat
 from renderers.openmp import COUNTER, UNITS
 
 ROWS_PER_UNIT = 1024
@@ -39,43 +32,58 @@ ZERO = ir.Constant(I64, 0)
 
 
 @row_intrinsic
-def _hidden_row(typingctx: Any, hidden: Any, row: Any, bias: Any, weight: Any, width: Any) -> Any:
+def hidden_row(
+    typingctx: Any, hidden: Any, row: Any, size: Any, bias: Any, weight: Any, width: Any
+) -> Any:
     """Set hidden[row + c] = softplus(hidden[row + c] + bias[c]); return <hidden, weight>."""
-    sizes = literals(width)
+    sizes = literals(size, width)
     if sizes is None:
         return None
+    itemsize, count = sizes
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        values = Row(builder, args[0], args[1], 2)
-        biases, weights = Row(builder, args[2], ZERO, 4), Row(builder, args[3], ZERO, 4)
+        values = Row(builder, args[0], args[1], itemsize)
+        biases, weights = Row(builder, args[3], ZERO, 4), Row(builder, args[4], ZERO, 4)
 
         def block(c: int, lanes: int) -> Vector:
-            activated = softplus(values.load(c, lanes) + biases.load(c, lanes))
+            activated = softplus(values.load(c, lanes) + biases.load(c, lanes), itemsize)
             values.store(activated, c)
             return activated * weights.load(c, lanes)
 
-        return row_sum(builder, sizes[0], block)
+        return row_sum(builder, count, block)
 
-    return types.float32(types.int64, types.int64, types.int64, types.int64, width), codegen
+    return types.float32(types.int64, types.int64, size, types.int64, types.int64, width), codegen
 
 
 @row_intrinsic
-def _output_row(
-    typingctx: Any, values: Any, row: Any, bias: Any, is_sigmoid: Any, width: Any
+def output_row(
+    typingctx: Any,
+    values: Any,
+    size: Any,
+    out: Any,
+    stored: Any,
+    row: Any,
+    bias: Any,
+    is_sigmoid: Any,
+    width: Any,
 ) -> Any:
-    """values[row + c] = activation(values[row + c] + bias[c])."""
-    sizes = literals(is_sigmoid, width)
+    """out[row + c] = activation(values[row + c] + bias[c])."""
+    sizes = literals(size, stored, is_sigmoid, width)
     if sizes is None:
         return None
+    source_size, target_size, squashes, count = sizes
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        rows, biases = Row(builder, args[0], args[1], 2), Row(builder, args[2], ZERO, 4)
-        for c, lanes in blocks(sizes[1]):
-            total = rows.load(c, lanes) + biases.load(c, lanes)
-            rows.store(sigmoid(total) if sizes[0] else total, c)
+        source = Row(builder, args[0], args[4], source_size)
+        target = Row(builder, args[2], args[4], target_size)
+        biases = Row(builder, args[5], ZERO, 4)
+        for c, lanes in blocks(count):
+            total = source.load(c, lanes) + biases.load(c, lanes)
+            target.store(sigmoid(total, target_size) if squashes else total, c)
         return context.get_dummy_value()
 
-    return types.void(types.int64, types.int64, types.int64, is_sigmoid, width), codegen
+    head = (types.int64, size, types.int64, stored, types.int64, types.int64)
+    return types.void(*head, is_sigmoid, width), codegen
 
 
 @row_intrinsic
@@ -83,30 +91,35 @@ def _output_gradient_row(
     typingctx: Any,
     values: Any,
     grad: Any,
+    stored: Any,
     out: Any,
+    size: Any,
     row: Any,
     sums: Any,
     is_sigmoid: Any,
     width: Any,
 ) -> Any:
     """Set out[row + c] = grad[row + c] * slope of the activation; sums[c] += out[row + c]."""
-    sizes = literals(is_sigmoid, width)
+    sizes = literals(stored, size, is_sigmoid, width)
     if sizes is None:
         return None
+    source_size, target_size, squashes, count = sizes
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        value, gradient, target = (Row(builder, args[k], args[3], 2) for k in range(3))
-        total = Row(builder, args[4], ZERO, 4)
-        for c, lanes in blocks(sizes[1]):
+        value, gradient = (Row(builder, args[k], args[5], source_size) for k in range(2))
+        target = Row(builder, args[3], args[5], target_size)
+        total = Row(builder, args[6], ZERO, 4)
+        for c, lanes in blocks(count):
             result = gradient.load(c, lanes)
-            if sizes[0]:
+            if squashes:
                 s = value.load(c, lanes)
                 result = result * s * (1.0 - s)
             target.store(result, c)
             total.store(total.load(c, lanes) + result, c)
         return context.get_dummy_value()
 
-    return types.void(*(types.int64,) * 5, is_sigmoid, width), codegen
+    head = (types.int64, types.int64, stored, types.int64, size, types.int64, types.int64)
+    return types.void(*head, is_sigmoid, width), codegen
 
 
 @row_intrinsic
@@ -115,6 +128,7 @@ def _hidden_gradient_row(
     hidden: Any,
     grad: Any,
     row: Any,
+    size: Any,
     d_density: Any,
     weight: Any,
     sums: Any,
@@ -125,29 +139,30 @@ def _hidden_gradient_row(
 
     1 - e^-softplus(x) is sigmoid(x), so the pre-activation is not needed.
     """
-    sizes = literals(width)
+    sizes = literals(size, width)
     if sizes is None:
         return None
+    itemsize, count = sizes
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        value, gradient = (Row(builder, args[k], args[2], 2) for k in range(2))
-        weights, row_sums = Row(builder, args[4], ZERO, 4), Row(builder, args[5], ZERO, 4)
-        bias_sums = Row(builder, args[5], ir.Constant(I64, sizes[0]), 4)
-        for c, lanes in blocks(sizes[0]):
-            d, activated = splat(builder, args[3], lanes), value.load(c, lanes)
-            slope = 1.0 - exp_of_negative(activated * -1.0)
+        value, gradient = (Row(builder, args[k], args[2], itemsize) for k in range(2))
+        weights, row_sums = Row(builder, args[5], ZERO, 4), Row(builder, args[6], ZERO, 4)
+        bias_sums = Row(builder, args[6], ir.Constant(I64, count), 4)
+        for c, lanes in blocks(count):
+            d, activated = splat(builder, args[4], lanes), value.load(c, lanes)
+            slope = 1.0 - exp_of_negative(activated * -1.0, itemsize)
             result = (gradient.load(c, lanes) + d * weights.load(c, lanes)) * slope
             gradient.store(result, c)
             row_sums.store(row_sums.load(c, lanes) + d * activated, c)
             bias_sums.store(bias_sums.load(c, lanes) + result, c)
         return context.get_dummy_value()
 
-    head = (types.int64, types.int64, types.int64, types.float32)
+    head = (types.int64, types.int64, types.int64, size, types.float32)
     return types.void(*head, types.int64, types.int64, width), codegen
 
 
 @cache
-def hidden_kernel(width: int) -> Any:
+def hidden_kernel(width: int, size: int) -> Any:
     """Compile: hidden = softplus(hidden + bias), density = <hidden, weight> + its bias."""
 
     stamp = SOURCE_STAMP
@@ -162,13 +177,13 @@ def hidden_kernel(width: int) -> Any:
             if unit >= a[UNITS]:
                 return
             for n in range(unit * ROWS_PER_UNIT, min(rows, (unit + 1) * ROWS_PER_UNIT)):
-                density[n] = density_bias + _hidden_row(hidden, n * width, bias, weight, width)
+                density[n] = density_bias + hidden_row(hidden, n * width, size, bias, weight, width)
 
     return kernel
 
 
 @cache
-def output_kernel(width: int, is_sigmoid: int) -> Any:
+def output_kernel(width: int, is_sigmoid: int, size: int) -> Any:
     """Compile: values = activation(values + bias) in place."""
 
     stamp = SOURCE_STAMP
@@ -182,13 +197,13 @@ def output_kernel(width: int, is_sigmoid: int) -> Any:
             if unit >= a[UNITS]:
                 return
             for n in range(unit * ROWS_PER_UNIT, min(rows, (unit + 1) * ROWS_PER_UNIT)):
-                _output_row(values, n * width, bias, is_sigmoid, width)
+                output_row(values, size, values, size, n * width, bias, is_sigmoid, width)
 
     return kernel
 
 
 @cache
-def output_backward_kernel(width: int, is_sigmoid: int) -> Any:
+def output_backward_kernel(width: int, is_sigmoid: int, size: int, stored: int) -> Any:
     """Compile: out = gradient before the activation, bias sums += its column sums."""
 
     stamp = SOURCE_STAMP
@@ -202,13 +217,15 @@ def output_backward_kernel(width: int, is_sigmoid: int) -> Any:
             if unit >= a[UNITS]:
                 return
             for n in range(unit * ROWS_PER_UNIT, min(rows, (unit + 1) * ROWS_PER_UNIT)):
-                _output_gradient_row(values, grad, out, n * width, sums, is_sigmoid, width)
+                _output_gradient_row(
+                    values, grad, stored, out, size, n * width, sums, is_sigmoid, width
+                )
 
     return kernel
 
 
 @cache
-def hidden_backward_kernel(width: int) -> Any:
+def hidden_backward_kernel(width: int, size: int) -> Any:
     """Compile: grad becomes the gradient before softplus; sums (2, width) += its reductions."""
 
     stamp = SOURCE_STAMP
@@ -222,6 +239,8 @@ def hidden_backward_kernel(width: int) -> Any:
             if unit >= a[UNITS]:
                 return
             for n in range(unit * ROWS_PER_UNIT, min(rows, (unit + 1) * ROWS_PER_UNIT)):
-                _hidden_gradient_row(hidden, grad, n * width, d_density[n], weight, sums, width)
+                _hidden_gradient_row(
+                    hidden, grad, n * width, size, d_density[n], weight, sums, width
+                )
 
     return kernel

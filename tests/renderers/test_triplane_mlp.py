@@ -1,8 +1,18 @@
 import pytest
 import torch
+from torch.nn.functional import softplus
 
+from renderers import precision
 from renderers.openmp import run_on_threads
 from renderers.triplane_mlp import MLPWeights, triplane_mlp, triplane_mlp_plain
+
+HALF, SINGLE = torch.bfloat16, torch.float32
+TOLERANCES = {
+    (HALF, HALF): (2**-7, 2**-7, 2**-6),
+    (HALF, SINGLE): (2e-6, 2**-8, 2**-7),
+    (SINGLE, SINGLE): (2e-6, 2e-6, 4e-6),
+}
+"""By the types of planes and products: relative errors of density, features and gradients."""
 
 
 def _setup(batch=2, count=1500, channels=16, hidden=32, features=7):
@@ -30,24 +40,72 @@ def _relative(value, expected):
     return ((value.float() - expected).norm() / expected.norm()).item()
 
 
+@pytest.fixture(autouse=True, params=[False, True], ids=["emulated", "fast"])
+def is_fast(request, monkeypatch):
+    """Run every test as on a CPU without and with bfloat16 products."""
+    monkeypatch.setattr(precision, "bf16_is_fast", lambda: request.param)
+    return request.param
+
+
 @pytest.mark.parametrize("activation", ["linear", "sigmoid"])
 @pytest.mark.parametrize("count", [1500, 5000, 3])
-def test_bfloat16_equals_the_float32_composition_within_rounding(activation, count):
+@pytest.mark.parametrize("stored", [HALF, SINGLE])
+def test_it_equals_the_float32_composition_within_rounding(stored, activation, count, is_fast):
+    tolerances = TOLERANCES[stored, HALF if is_fast and stored == HALF else SINGLE]
     planes, points, weights = _setup(count=count)
-    half = planes.detach().bfloat16().requires_grad_()
-    fast = triplane_mlp(half, points, weights, activation)
-    exact = triplane_mlp_plain(planes, points, weights, activation)
+    ours = planes.detach().to(stored).requires_grad_()
+    theirs = ours.detach().float().requires_grad_()
+    fast = triplane_mlp(ours, points, weights, activation)
+    exact = triplane_mlp_plain(theirs, points, weights, activation)
     assert fast[0].dtype == torch.float32
-    assert fast[1].dtype == torch.bfloat16
-    assert max(_relative(f, e) for f, e in zip(fast, exact, strict=True)) < 2**-7
+    assert fast[1].dtype == stored
+    assert _relative(fast[0], exact[0]) < tolerances[0]
+    assert _relative(fast[1], exact[1]) < tolerances[1]
     generator = torch.Generator().manual_seed(1)
     grads = [torch.randn(x.shape, generator=generator) for x in exact]
+    grads[1] = grads[1].to(stored).float()
     parameters = _parameters(weights)
-    fast_grads = torch.autograd.grad(fast, [half, *parameters], [grads[0], grads[1].bfloat16()])
-    exact_grads = torch.autograd.grad(exact, [planes, *parameters], grads)
+    fast_grads = torch.autograd.grad(fast, [ours, *parameters], [grads[0], grads[1].to(stored)])
+    exact_grads = torch.autograd.grad(exact, [theirs, *parameters], grads)
     for value, expected in zip(fast_grads, exact_grads, strict=True):
         assert value.shape == expected.shape
-        assert _relative(value, expected) < 2**-6
+        assert _relative(value, expected) < tolerances[2]
+
+
+def test_sizes_that_fill_no_vector_work():
+    planes, points, weights = _setup(channels=5, hidden=9, features=3)
+    expected = triplane_mlp_plain(planes, points, weights)
+    for value, exact in zip(triplane_mlp(planes, points, weights), expected, strict=True):
+        assert _relative(value, exact) < 2e-6
+    half = planes.detach().bfloat16()
+    assert _relative(triplane_mlp(half, points, weights)[0], expected[0]) < 2**-7
+
+
+@pytest.mark.parametrize("stored", [HALF, SINGLE])
+def test_values_with_and_without_gradients_are_the_same(stored):
+    planes, points, weights = _setup()
+    ours = planes.detach().to(stored).requires_grad_()
+    expected = triplane_mlp(ours, points, weights, "sigmoid")
+    with torch.no_grad():
+        values = triplane_mlp(ours, points, weights, "sigmoid")
+    torch.testing.assert_close(values, tuple(x.detach() for x in expected), atol=0, rtol=0)
+
+
+def test_float32_activations_are_precise_over_their_whole_range():
+    x = torch.linspace(-80.0, 80.0, 641)
+    planes, points = torch.zeros(1, 3, 1, 2, 2), torch.zeros(1, 1, 3)
+    # No input reaches the layers: their biases are the arguments of softplus and sigmoid.
+    width = len(x)
+    weights = MLPWeights(
+        torch.zeros(width, 1), x, torch.eye(1 + width, width), torch.zeros(1 + width)
+    )
+    _, features = triplane_mlp(planes, points, weights)
+    expected = softplus(x.double())[1:]
+    torch.testing.assert_close(features[0, 0, :-1].double(), expected, atol=0, rtol=1e-6)
+    weights = MLPWeights(torch.zeros(1, 1), x[:1], torch.zeros(width, 1), x)
+    _, features = triplane_mlp(planes, points, weights, "sigmoid")
+    expected = x.double().sigmoid()[1:]
+    torch.testing.assert_close(features[0, 0].double(), expected, atol=0, rtol=1e-6)
 
 
 def test_one_thread_and_two_give_the_same_values():

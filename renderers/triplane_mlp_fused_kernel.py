@@ -1,0 +1,143 @@
+"""The forward of the triplane MLP on CPU with float32 products, from lookup to output in the
+first-level cache.
+
+Where a matrix unit is missing, products need not be left to PyTorch: a tile of points goes through
+all layers at once. The rows of the next tile come in from memory meanwhile.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+from numba import carray
+from torch import Tensor
+
+from renderers.kernel_lanes import (
+    SOURCE_STAMP,
+    compiled,
+    fetch_add,
+    floats_at,
+    helper,
+    weighted_rows,
+)
+from renderers.kernel_products import ROWS, multiply_rows, stack
+from renderers.openmp import COUNTER, SLOTS, UNITS, launch, thread_count
+from renderers.triplane_kernel import (
+    OFFSETS_BYTES,
+    ONE,
+    POINTS_PER_UNIT,
+    TILE,
+    WEIGHTS_BYTES,
+    as_rows,
+    find_taps,
+    geometry_of,
+    lookup_unit_count,
+    sum_tile,
+    unit_points,
+)
+from renderers.triplane_mlp_kernel import hidden_row, output_row
+from renderers.triplane_mlp_layers import Layers
+
+
+@helper
+def multiply_tile(
+    source: Any, count: Any, depth: Any, weights: Any, out: Any, columns: Any
+) -> None:
+    """Write source (TILE, depth) weights (depth, columns) to out (TILE, columns), `count` rows."""
+    for i in range(0, count, ROWS):
+        multiply_rows(source, i * depth, depth, weights, out, i * columns, columns)
+
+
+@helper
+def hidden_tile(
+    values: Any,
+    count: Any,
+    bias: Any,
+    weights: Any,
+    out_bias: Any,
+    density: Any,
+    n: Any,
+    width: Any,
+) -> None:
+    """Activate `count` rows of hidden values in place; write the density logits from n on."""
+    for i in range(count):
+        density[n + i] = out_bias + hidden_row(values, i * width, 4, bias, weights, width)
+
+
+@helper
+def keep_tile(source: Any, count: Any, out: Any, n: Any, stored: Any, width: Any) -> None:
+    """Round `count` float32 rows into rows of `out` from n on."""
+    for i in range(count):
+        weighted_rows(source, (i * width,), (ONE,), 4, out, (n + i) * width, stored, width)
+
+
+@cache
+def fused_kernel(channels: int, width: int, features: int, is_sigmoid: int, stored: int) -> Any:
+    """Compile lookup, hidden layer and output layer; `stored` bytes hold an element of planes,
+    inputs and features.
+    """
+    stamp = SOURCE_STAMP
+
+    @compiled
+    def kernel(a: Any) -> None:
+        _ = stamp
+        table, points, count = a[3], carray(floats_at(a[10]), (1,)), a[11]
+        density_bias, density = floats_at(a[18])[0], floats_at(a[19])
+        inputs = a[22] + fetch_add(a, SLOTS) * TILE * (channels + width + features) * 4
+        hidden = inputs + TILE * channels * 4
+        values = hidden + TILE * width * 4
+        taps = (stack(OFFSETS_BYTES), stack(WEIGHTS_BYTES))
+        while True:
+            unit = fetch_add(a, COUNTER)
+            if unit >= a[UNITS]:
+                return
+            batch, first, end = unit_points(unit, count, a[12])
+            geometry = (table, batch * a[4], (a[5], a[6], a[7]), a[8], a[9])
+            find_taps(points, first, min(TILE, end - first), geometry, taps, stored, channels)
+            for n in range(first, end, TILE):
+                size, ahead = min(TILE, end - n), max(0, min(TILE, end - n - TILE))
+                sum_tile(table, stored, taps, size, inputs, 0, 4, channels)
+                find_taps(points, n + TILE, ahead, geometry, taps, stored, channels)
+                if a[21] != 0:
+                    keep_tile(inputs, size, a[21], n, stored, channels)
+                multiply_tile(inputs, size, channels, a[13], hidden, width)
+                hidden_tile(hidden, size, a[14], a[17], density_bias, density, n, width)
+                multiply_tile(hidden, size, width, a[15], values, features)
+                out = a[20] + n * features * stored
+                for i in range(size):
+                    output_row(values, 4, out, stored, i * features, a[16], is_sigmoid, features)
+
+    return kernel
+
+
+def forward(
+    layers: Layers, planes: Tensor, points: Tensor, keep: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return what `triplane_mlp_chunks.forward` returns, for float32 layers."""
+    batch, count = points.shape[:2]
+    (width, channels), outputs = layers.hidden.shape, layers.features.shape[0]
+    density, features = torch.empty(batch, count), planes.new_empty(batch, count, outputs)
+    inputs = planes.new_empty(batch * count, channels) if keep else None
+    units, table = lookup_unit_count(points), as_rows(planes)
+    scratch = torch.zeros(thread_count(units), TILE, channels + width + outputs)
+    weights = (
+        layers.hidden.t().contiguous(),
+        layers.hidden_bias,
+        layers.features.t().contiguous(),
+        layers.features_bias,
+        layers.density,
+        layers.density_bias,
+    )
+    is_sigmoid = int(layers.activation == "sigmoid")
+    launch(
+        fused_kernel(channels, width, outputs, is_sigmoid, planes.element_size()),
+        units,
+        *geometry_of(table, points),
+        -(-count // POINTS_PER_UNIT),
+        *(x.data_ptr() for x in (*weights, density, features)),
+        0 if inputs is None else inputs.data_ptr(),
+        scratch.data_ptr(),
+    )
+    return density, features, inputs
