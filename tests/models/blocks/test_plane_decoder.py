@@ -1,30 +1,42 @@
 import pytest
 import torch
 
-from models.blocks.plane_decoder import PlaneHead, PlaneSize
+from models.blocks.plane_decoder import PatchJoin, PlaneHead, PlaneSize
 
 
-@pytest.mark.parametrize(("i", "j"), [(0, 0), (0, 2), (1, 0), (2, 1)])
-def test_a_token_fills_exactly_its_patch_of_every_plane(i: int, j: int) -> None:
-    torch.manual_seed(0)
-    head = PlaneHead(width=5, grid=3, size=PlaneSize(channels=4, resolution=6))
+def changed_texels(head: PlaneHead, token: int) -> torch.Tensor:
+    """Where planes (B, P, C, H, W) of two scenes change with one token of the second."""
     x = torch.zeros(2, 9, 5)
     empty = head(x)
-    x[1, 3 * i + j] = 1.0
-    changed = head(x) != empty  # (B, P, C, H, W)
-    expected = torch.zeros(6, 6, dtype=torch.bool)
-    expected[2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = True
-    assert changed.shape == (2, 3, 4, 6, 6)
+    x[1, token] = 1.0
+    return head(x) != empty
+
+
+def test_a_token_fills_its_patch_of_every_plane_and_two_texels_around() -> None:
+    torch.manual_seed(0)
+    head = PlaneHead(width=5, grid=3, size=PlaneSize(channels=4, resolution=12))
+    changed = changed_texels(head, 4)
+    expected = torch.zeros(12, 12, dtype=torch.bool)
+    expected[2:10, 2:10] = True  # the patch is 4:8
     assert not changed[0].any()
-    assert torch.equal(changed[1], expected.expand(3, 4, 6, 6))
+    assert torch.equal(changed[1].any(1), expected.expand(3, 12, 12))
 
 
-def test_planes_lie_channels_last_in_memory() -> None:
+def test_channels_are_joined_each_by_itself() -> None:
+    torch.manual_seed(0)
+    join = PatchJoin(channels=4)
+    planes = torch.zeros(1, 4, 6, 6)
+    empty = join(planes)
+    planes[:, 2] = 1.0
+    changed = (join(planes) != empty).any(-1).any(-1)[0]
+    assert changed.tolist() == [False, False, True, False]
+
+
+def test_channels_of_a_texel_are_adjacent_in_memory() -> None:
     planes = PlaneHead(width=5, grid=2, size=PlaneSize(channels=8, resolution=4))(
         torch.randn(2, 4, 5)
     )
     assert planes.stride(2) == 1
-    assert planes.permute(0, 1, 3, 4, 2).is_contiguous()
 
 
 def test_tokens_that_do_not_tile_the_planes_are_refused() -> None:
