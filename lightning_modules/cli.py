@@ -28,7 +28,7 @@ from lightning_modules.callbacks.scalars import ScalarLog
 from lightning_modules.callbacks.sheets import Sheets
 from lightning_modules.callbacks.stop import StopAfterImages
 from lightning_modules.parser import NearestNameParser
-from lightning_modules.precision import suited_precision
+from lightning_modules.run_precision import suited_precision
 from lightning_modules.run_record import versions, write_json
 from lightning_modules.stage1 import Stage1
 from lightning_modules.verbs import VERBS, overview, run_verb

@@ -6,7 +6,7 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lightning_modules import precision
+from lightning_modules import run_precision
 from lightning_modules.cli import main
 
 
@@ -125,7 +125,7 @@ def test_a_run_stores_the_precision_it_could_do(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(precision, "bf16_is_fast", lambda: False)
+    monkeypatch.setattr(run_precision, "bf16_is_fast", lambda: False)
     arguments = [
         "--config",
         str(tiny_config),

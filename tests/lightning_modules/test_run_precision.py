@@ -2,8 +2,8 @@ from collections.abc import Callable
 
 import pytest
 
-from lightning_modules import precision
-from lightning_modules.precision import suited_precision
+from lightning_modules import run_precision
+from lightning_modules.run_precision import suited_precision
 
 
 @pytest.fixture
@@ -11,8 +11,8 @@ def hardware(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool, bool], None]:
     """Pretend to be on a machine with or without fast bfloat16 products and an accelerator."""
 
     def pretend(fast: bool, accelerated: bool) -> None:
-        monkeypatch.setattr(precision, "bf16_is_fast", lambda: fast)
-        monkeypatch.setattr(precision.torch.accelerator, "is_available", lambda: accelerated)
+        monkeypatch.setattr(run_precision, "bf16_is_fast", lambda: fast)
+        monkeypatch.setattr(run_precision.torch.accelerator, "is_available", lambda: accelerated)
 
     return pretend
 
