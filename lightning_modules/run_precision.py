@@ -10,8 +10,8 @@ FLOAT32 = "32-true"
 def suited_precision(asked: str, accelerator: str) -> tuple[str, str | None]:
     """Return the precision to train in and, where it is not the one asked for, one sentence of why.
 
-    A CPU without bfloat16 matrix instructions emulates their products 50 to 100 times slower than
-    float32 ones, so there bfloat16 gives way to float32.
+    A CPU without bfloat16 matrix instructions emulates their products about a hundred times slower
+    than float32 ones, so there bfloat16 gives way to float32.
 
     Args:
         asked: Lightning's name, e.g. `bf16-mixed`.

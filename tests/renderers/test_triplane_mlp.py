@@ -72,6 +72,26 @@ def test_it_equals_the_float32_composition_within_rounding(stored, activation, c
         assert _relative(value, expected) < tolerances[2]
 
 
+@pytest.mark.parametrize("activation", ["linear", "sigmoid"])
+@pytest.mark.parametrize("count", [1500, 5000, 3])
+def test_bfloat16_equals_the_float32_composition_within_rounding(activation, count):
+    planes, points, weights = _setup(count=count)
+    half = planes.detach().bfloat16().requires_grad_()
+    fast = triplane_mlp(half, points, weights, activation)
+    exact = triplane_mlp_plain(planes, points, weights, activation)
+    assert fast[0].dtype == torch.float32
+    assert fast[1].dtype == torch.bfloat16
+    assert max(_relative(f, e) for f, e in zip(fast, exact, strict=True)) < 2**-7
+    generator = torch.Generator().manual_seed(1)
+    grads = [torch.randn(x.shape, generator=generator) for x in exact]
+    parameters = _parameters(weights)
+    fast_grads = torch.autograd.grad(fast, [half, *parameters], [grads[0], grads[1].bfloat16()])
+    exact_grads = torch.autograd.grad(exact, [planes, *parameters], grads)
+    for value, expected in zip(fast_grads, exact_grads, strict=True):
+        assert value.shape == expected.shape
+        assert _relative(value, expected) < 2**-6
+
+
 def test_sizes_that_fill_no_vector_work():
     planes, points, weights = _setup(channels=5, hidden=9, features=3)
     expected = triplane_mlp_plain(planes, points, weights)

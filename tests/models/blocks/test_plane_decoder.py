@@ -12,12 +12,15 @@ def changed_texels(head: PlaneHead, token: int) -> torch.Tensor:
     return head(x) != empty
 
 
-def test_a_token_fills_its_patch_of_every_plane_and_two_texels_around() -> None:
+@pytest.mark.parametrize(("i", "j"), [(0, 0), (0, 2), (1, 0), (1, 1), (2, 1)])
+def test_a_token_fills_its_patch_of_every_plane_and_two_texels_around(i: int, j: int) -> None:
     torch.manual_seed(0)
     head = PlaneHead(width=5, grid=3, size=PlaneSize(channels=4, resolution=12))
-    changed = changed_texels(head, 4)
+    changed = changed_texels(head, 3 * i + j)
     expected = torch.zeros(12, 12, dtype=torch.bool)
-    expected[2:10, 2:10] = True  # the patch is 4:8
+    top, left = max(0, 4 * i - 2), max(0, 4 * j - 2)
+    expected[top : 4 * i + 6, left : 4 * j + 6] = True
+    assert changed.shape == (2, 3, 4, 12, 12)
     assert not changed[0].any()
     assert torch.equal(changed[1].any(1), expected.expand(3, 12, 12))
 
@@ -37,6 +40,7 @@ def test_channels_of_a_texel_are_adjacent_in_memory() -> None:
         torch.randn(2, 4, 5)
     )
     assert planes.stride(2) == 1
+    assert planes.permute(0, 3, 4, 1, 2).is_contiguous()
 
 
 def test_tokens_that_do_not_tile_the_planes_are_refused() -> None:
