@@ -26,12 +26,15 @@ class PlaneField(Protocol):
 class ContractedSpace:
     """Unbounded space, contracted into the cube of the planes, seen between two distances.
 
-    Points within 1 of the origin (infinity norm) keep their place, at half scale; see
-    `renderers.contraction`. near, far: distances along a ray where integration begins and ends.
+    near, far: distances along a ray where integration begins and ends. inner: points within it of
+    the origin (infinity norm) fill the middle half of the cube without distortion, see
+    `renderers.contraction`. The smaller it is, the larger a share of the planes the canonical
+    view covers, and the shorter the way from a token to the texels that show its patch.
     """
 
     near: float = 1.0
     far: float = 20.0
+    inner: float = 1.0
 
     def bounds(self, rays: Rays) -> Bounds:
         """Where along the rays there is anything to see."""
@@ -43,7 +46,7 @@ class ContractedSpace:
 
     def to_cube(self, points: Tensor) -> Tensor:
         """World points (..., 3) to cube points (..., 3) in [-1, 1]."""
-        return contract(points)
+        return contract(points / self.inner)
 
 
 @dataclass(frozen=True)

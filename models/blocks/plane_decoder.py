@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -20,6 +21,11 @@ class PlaneHead(nn.Module):
     """Each token of a grid x grid image fills one square patch of every plane; a blur then
     joins the patches.
 
+    The patch lies where the canonical camera sees the token's part of the image: a column is one
+    range of x, a row one of y, up being +y. Left over are the rows of the (x, z) plane, upper ones
+    far as ground is, and the columns of the (y, z) plane. Patches laid out in raster order, planes
+    upside down, have to be learned around by attention, which takes most of a short training.
+
     (B, T, D) -> (B, P, C, H, W), channels-last in memory so that the triplane lookup reads the
     C features of a texel in one go.
     """
@@ -37,14 +43,16 @@ class PlaneHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Lay the patches out on the planes and join them."""
-        texels = rearrange(
+        raster = rearrange(
             self.linear(x),
-            "b (h w) (planes p q c) -> b (h p) (w q) (planes c)",
+            "b (h w) (planes p q c) -> planes b (h p) (w q) c",
             h=self.grid,
             planes=PLANES,
             p=self.patch,
             q=self.patch,
         )
+        up = raster.flip(2)  # row 0 of a plane is the lower end of its second axis
+        texels = torch.cat([up[0], raster[1], up[2].transpose(1, 2)], -1)  # (B, H, W, P C)
         return self.join(texels.permute(0, 3, 1, 2)).unflatten(1, (PLANES, -1))
 
 

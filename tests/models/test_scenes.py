@@ -117,3 +117,10 @@ def test_one_camera_serves_all_and_many_stay_as_they_are() -> None:
 def test_disparity_is_scaled_between_far_and_near(disparity: float, scaled: float) -> None:
     space = ContractedSpace(near=1.0, far=20.0)
     assert space.scale_disparity(torch.tensor(disparity)).item() == pytest.approx(scaled, abs=1e-6)
+
+
+def test_what_is_within_inner_fills_the_middle_half_of_the_cube() -> None:
+    space = ContractedSpace(inner=0.4)
+    points = torch.tensor([[0.4, -0.2, 0.0], [0.8, 0.0, -0.8], [1e6, 0.0, 0.0]])
+    expected = torch.tensor([[0.5, -0.25, 0.0], [0.75, 0.0, -0.75], [1.0, 0.0, 0.0]])
+    torch.testing.assert_close(space.to_cube(points), expected)

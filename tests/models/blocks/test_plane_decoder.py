@@ -2,6 +2,9 @@ import pytest
 import torch
 
 from models.blocks.plane_decoder import PatchJoin, PlaneHead, PlaneSize
+from models.vq3d import CanonicalView
+from renderers.rays import camera_rays
+from renderers.triplane import sample_triplane
 
 
 def changed_texels(head: PlaneHead, token: int) -> torch.Tensor:
@@ -17,12 +20,28 @@ def test_a_token_fills_its_patch_of_every_plane_and_two_texels_around(i: int, j:
     torch.manual_seed(0)
     head = PlaneHead(width=5, grid=3, size=PlaneSize(channels=4, resolution=12))
     changed = changed_texels(head, 3 * i + j)
-    expected = torch.zeros(12, 12, dtype=torch.bool)
-    top, left = max(0, 4 * i - 2), max(0, 4 * j - 2)
-    expected[top : 4 * i + 6, left : 4 * j + 6] = True
+    expected = torch.zeros(3, 12, 12, dtype=torch.bool)
+    # Row i from above, column j: patches (row, column) of the planes (x, y), (x, z), (y, z).
+    for plane, (row, column) in enumerate([(2 - i, j), (i, j), (j, 2 - i)]):
+        top, left = max(0, 4 * row - 2), max(0, 4 * column - 2)
+        expected[plane, top : 4 * row + 6, left : 4 * column + 6] = True
     assert changed.shape == (2, 3, 4, 12, 12)
     assert not changed[0].any()
-    assert torch.equal(changed[1].any(1), expected.expand(3, 12, 12))
+    assert torch.equal(changed[1].any(1), expected)
+
+
+@pytest.mark.parametrize(("i", "j"), [(0, 0), (0, 3), (3, 0), (2, 1)])
+def test_a_patch_lies_where_the_canonical_camera_sees_its_token(i: int, j: int) -> None:
+    torch.manual_seed(0)
+    head = PlaneHead(width=5, grid=4, size=PlaneSize(channels=4, resolution=16))
+    x = torch.zeros(1, 16, 5)
+    x[0, 4 * i + j] = 1.0
+    light = (head(x) - head(torch.zeros_like(x))).square()
+    light[:, 1:] = 0  # leaves the (x, y) plane
+    directions = camera_rays(CanonicalView().camera(), 4, 4).directions  # one for each token
+    points = directions / directions[..., :2].max() * 0.75  # an image as wide as the planes
+    seen = sample_triplane(light, points).sum(-1)
+    assert seen.argmax() == 4 * i + j
 
 
 def test_channels_are_joined_each_by_itself() -> None:
