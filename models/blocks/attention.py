@@ -1,12 +1,11 @@
-"""One attention entry point: xformers where a probe call works, else PyTorch's SDPA.
-
-Short sequences on a CPU take neither, see `SHORT`.
-"""
+"""One attention entry point: xformers where a probe call works, else PyTorch's SDPA, and the plain
+product for short sequences on a CPU."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +14,8 @@ from torch import Tensor
 SHORT = 256
 """Up to this many tokens a CPU takes the plain product: SDPA's flash kernel needs 2 to 15 times as
 long for its backward pass there (bf16, torch 2.14)."""
+
+Backend = Literal["xformers", "sdpa", "product"]
 
 logger = logging.getLogger(__name__)
 
@@ -29,11 +30,14 @@ def attention(query: Tensor, key: Tensor, value: Tensor, *, causal: bool = False
     Returns:
         (B, heads, T, d) in the dtype of `query`.
     """
-    if query.device.type == "cpu" and not causal and query.shape[2] <= SHORT:
-        return softmax_attention(query, key, value)
-    if attention_backend(query.device.type, query.dtype) == "sdpa":
-        return F.scaled_dot_product_attention(query, key, value, is_causal=causal)
-    return _xformers_attention(query, key, value, causal)
+    short = not causal and query.shape[2] <= SHORT
+    match attention_backend(query.device.type, query.dtype, short):
+        case "product":
+            return softmax_attention(query, key, value)
+        case "sdpa":
+            return F.scaled_dot_product_attention(query, key, value, is_causal=causal)
+        case "xformers":
+            return _xformers_attention(query, key, value, causal)
 
 
 def softmax_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -43,12 +47,16 @@ def softmax_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 @cache
-def attention_backend(device_type: str, dtype: torch.dtype) -> str:
-    """Name the backend for a device and dtype, `xformers` or `sdpa`, logging the choice once.
+def attention_backend(device_type: str, dtype: torch.dtype, short: bool = False) -> Backend:
+    """Choose the backend for a device, a dtype and the length, logging the choice once.
 
     xformers is chosen only when a real forward and backward call succeeds: its wheels import
     on machines for which they hold no operator, and builds for another torch fail at the call.
     """
+    if short and device_type == "cpu":
+        logger.info("attention on cpu in %s: product (at most %d tokens)", dtype, SHORT)
+        return "product"
+    backend: Backend
     try:
         probe = torch.zeros(1, 1, 8, 32, device=device_type, dtype=dtype, requires_grad=True)
         with torch.enable_grad(), _quiet("xformers"):
