@@ -77,7 +77,7 @@ class JoinedShard:
         if row >= len(rgb.index.keys):
             raise SampleError(f"{rgb.file} has no sample {row} of {self._samples}.")
         key = rgb.index.keys[row]
-        record = _read(rgb.descriptor, rgb.index.record[row])
+        record = _read(rgb, key, rgb.index.record[row])
         sidecars = {}
         for modality, part in self._parts.items():
             if modality == RGB:
@@ -85,12 +85,12 @@ class JoinedShard:
             own_row = int(part.rows[row])
             if own_row < 0:
                 raise SampleError(f"{part.file} has no {modality} for key {key}.")
-            sidecars[modality] = _read(part.descriptor, part.index.payload[own_row])
+            sidecars[modality] = _read(part, key, part.index.payload[own_row])
         try:
             parsed = json.loads(record) if record else {}
         except ValueError as error:
             raise SampleError(f"{rgb.file}, key {key}: the json is unreadable, {error}.") from error
-        image = _read(rgb.descriptor, rgb.index.payload[row])
+        image = _read(rgb, key, rgb.index.payload[row])
         return RawSample(key, rgb.index.extensions[row], image, parsed, sidecars)
 
     def describe(self, row: int) -> str:
@@ -136,11 +136,17 @@ class JoinedShard:
         _log.warning("%s The images concerned are skipped.", sentence)
 
 
-def _read(descriptor: int, span: np.ndarray) -> bytearray:
+def _read(part: _Part, key: str, span: np.ndarray) -> bytearray:
     offset, size = span.tolist()
     content = bytearray(size)
-    if os.preadv(descriptor, [content], offset) != size:
-        raise SampleError(f"the file ends before byte {offset + size}.")
+    try:
+        count = os.preadv(part.descriptor, [content], offset)
+    except OSError as error:
+        raise SampleError(
+            f"{part.file}, key {key}: it cannot be read, {error.strerror}."
+        ) from error
+    if count != size:
+        raise SampleError(f"{part.file}, key {key}: the file ends before byte {offset + size}.")
     return content
 
 

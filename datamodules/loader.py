@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -26,6 +26,7 @@ class ShardLoader:
     num_workers        processes; 0 decodes in this one
     prefetch           batches each worker decodes ahead
     max_skipped_share  of the images seen, of which the first 1000 count as 1000
+    on_skip            told how many images of a batch were replaced, if any were
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class ShardLoader:
         prefetch: int = 2,
         pin_memory: bool = False,
         max_skipped_share: float = 0.0,
+        on_skip: Callable[[int], None] | None = None,
     ) -> None:
         self._stream = stream
         self._position = position
@@ -43,6 +45,7 @@ class ShardLoader:
         self._prefetch = prefetch
         self._pin_memory = pin_memory
         self._max_skipped_share = max_skipped_share
+        self._on_skip = on_skip
         self._seen = 0
         self._skipped = 0
         self._processes: DataLoader[Share] | None = None
@@ -112,13 +115,18 @@ class ShardLoader:
                 raise DataError(share.fault)
         batch = interleave([share.unpacked() for share in shares], first // self._stream.plan.world)
         self._seen += len(batch)
-        self._skipped += sum(share.skipped for share in shares)
+        self._count_skipped(sum(share.skipped for share in shares))
+        return batch.pin_memory() if self._pin_memory else batch
+
+    def _count_skipped(self, images: int) -> None:
+        self._skipped += images
+        if images and self._on_skip is not None:
+            self._on_skip(images)
         if self._skipped > self._max_skipped_share * max(self._seen, _GRACE_IMAGES):
             raise DataError(
                 f"{self._skipped} of {self._seen} images were unusable, more than "
                 f"max_skipped_share {self._max_skipped_share:g}: see the warnings above."
             )
-        return batch.pin_memory() if self._pin_memory else batch
 
 
 def _as_it_is(share: Any) -> Any:

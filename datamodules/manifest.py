@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from datamodules.errors import DataError
@@ -77,16 +75,6 @@ class Manifest:
             return _parse(raw)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{source} is a malformed manifest: {_reason(error)}.") from error
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old content or the new, never a part."""
-    temporary = path.with_name(path.name + ".partial")
-    try:
-        temporary.write_text(text)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def shard_from_json(raw: Mapping[str, Any]) -> ShardInfo:

@@ -76,6 +76,7 @@ class ShardDataModule(LightningDataModule):
         # Not sent to the logger: Lightning refuses a name that the model's settings also use.
         self.save_hyperparameters(logger=False)
         self.images_seen = 0
+        self._skipped = 0
         self._manifest: Manifest | None = None
         self._root = root
         self._batch_size = batch_size
@@ -98,6 +99,11 @@ class ShardDataModule(LightningDataModule):
         if self._manifest is None:
             raise DataError("the datamodule has read no manifest yet: call setup() first.")
         return self._manifest
+
+    @property
+    def skipped(self) -> int:
+        """Unusable images of this rank that others replaced, since it was started or resumed."""
+        return self._skipped
 
     def setup(self, stage: str | None = None) -> None:
         """Read the manifest and check the settings against it; DataError if they do not fit."""
@@ -136,7 +142,12 @@ class ShardDataModule(LightningDataModule):
         return {"images_seen": self.images_seen, **self._order_settings()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from a checkpoint; DataError if its images came in another order."""
+        """Continue from a checkpoint; DataError if its images came in another order.
+
+        A checkpoint that is only measured may have been trained on other data.
+        """
+        if self.trainer is not None and self.trainer.state.fn != "fit":
+            return
         saved = {name: value for name, value in state_dict.items() if name != "images_seen"}
         if saved != self._order_settings():
             raise DataError(
@@ -179,7 +190,11 @@ class ShardDataModule(LightningDataModule):
             self._prefetch,
             pin_memory=torch.cuda.is_available(),
             max_skipped_share=self._max_skipped_share,
+            on_skip=self._count_skipped,
         )
+
+    def _count_skipped(self, images: int) -> None:
+        self._skipped += images
 
 
 def check_settings(

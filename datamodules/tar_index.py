@@ -1,4 +1,4 @@
-"""Where every sample of a tar begins, found from the headers without reading the data."""
+"""Where every file or sample of a tar begins, found from the headers without reading the data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import numpy as np
 _BLOCK = 512
 
 
-class _Member(NamedTuple):
+class Member(NamedTuple):
+    """One regular file of a tar: its name with folders, where its content begins, its bytes."""
+
     name: str
     offset: int
     size: int
@@ -41,6 +43,17 @@ class TarIndex:
     fault: str | None
 
 
+def list_members(descriptor: int) -> tuple[list[Member], str | None]:
+    """Every file of an open tar in stored order, and what is wrong after the last, else None."""
+    members: list[Member] = []
+    try:
+        for member in _members(descriptor):
+            members.append(member)  # noqa: PERF402, those before a break are kept
+    except _BrokenTarError as error:
+        return members, str(error)
+    return members, None
+
+
 def index_tar(descriptor: int) -> TarIndex:
     """Index an open tar; a broken one gives the samples before the break and the fault.
 
@@ -50,22 +63,19 @@ def index_tar(descriptor: int) -> TarIndex:
     extensions: list[str] = []
     payload: list[tuple[int, int]] = []
     record: list[tuple[int, int]] = []
-    fault = None
-    try:
-        for name, offset, size in _members(descriptor):
-            key, _, extension = name.rpartition("/")[2].partition(".")
-            if not keys or keys[-1] != key:
-                keys.append(key)
-                extensions.append("")
-                payload.append((0, 0))
-                record.append((0, 0))
-            if extension == "json":
-                record[-1] = (offset, size)
-            else:
-                extensions[-1] = extension
-                payload[-1] = (offset, size)
-    except _BrokenTarError as error:
-        fault = str(error)
+    members, fault = list_members(descriptor)
+    for name, offset, size in members:
+        key, _, extension = name.rpartition("/")[2].partition(".")
+        if not keys or keys[-1] != key:
+            keys.append(key)
+            extensions.append("")
+            payload.append((0, 0))
+            record.append((0, 0))
+        if extension == "json":
+            record[-1] = (offset, size)
+        else:
+            extensions[-1] = extension
+            payload[-1] = (offset, size)
     return TarIndex(tuple(keys), tuple(extensions), _spans(payload), _spans(record), fault)
 
 
@@ -73,7 +83,7 @@ def _spans(spans: list[tuple[int, int]]) -> np.ndarray:
     return np.asarray(spans, np.int64).reshape(-1, 2)
 
 
-def _members(descriptor: int) -> Iterator[_Member]:
+def _members(descriptor: int) -> Iterator[Member]:
     """Regular files of a tar, in order; _BrokenTarError at the point where it is broken."""
     end = os.fstat(descriptor).st_size
     position = 0
@@ -91,7 +101,7 @@ def _members(descriptor: int) -> Iterator[_Member]:
         if position + _BLOCK + size > end:
             raise _BrokenTarError(f"it is cut off after {end} bytes")
         name = header[: header.index(b"\0")] if b"\0" in header[:100] else header[:100]
-        yield _Member(name.decode("utf-8", "surrogateescape"), position + _BLOCK, size)
+        yield Member(name.decode("utf-8", "surrogateescape"), position + _BLOCK, size)
         position += _BLOCK + -(-size // _BLOCK) * _BLOCK
 
 
@@ -107,7 +117,7 @@ def _size(header: bytes, position: int) -> int:
     return size
 
 
-def _members_of_any_tar(descriptor: int, start: int) -> Iterator[_Member]:
+def _members_of_any_tar(descriptor: int, start: int) -> Iterator[Member]:
     """As `_members`, by the standard library: for folders, long names and other extensions."""
     with open(os.dup(descriptor), "rb") as file:
         file.seek(0)
@@ -115,6 +125,6 @@ def _members_of_any_tar(descriptor: int, start: int) -> Iterator[_Member]:
             with tarfile.open(fileobj=file) as tar:
                 for info in tar:
                     if info.isfile() and info.offset >= start:
-                        yield _Member(info.name, info.offset_data, info.size)
+                        yield Member(info.name, info.offset_data, info.size)
         except (tarfile.TarError, EOFError) as error:
             raise _BrokenTarError(f"the archive is corrupt: {error}") from error

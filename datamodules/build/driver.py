@@ -5,39 +5,28 @@ from __future__ import annotations
 import csv
 import io
 import json
-import multiprocessing
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from datamodules.build.lock import building_alone
+from datamodules.build.workers import Job, MakeSamples, write_shards
 from datamodules.build.writer import (
     PROGRESS_FOLDER,
-    EncodedSample,
-    Rejected,
     ShardRecord,
     read_record,
     record_path,
     telling_full_disk,
-    write_shard,
 )
 from datamodules.errors import DataError
-from datamodules.manifest import MANIFEST_NAME, Manifest, Parameter, write_atomically
+from datamodules.files import remove_partials, write_atomically
+from datamodules.manifest import MANIFEST_NAME, Manifest, Parameter
 from datamodules.modalities import MODALITIES
 
-MakeSamples = Callable[[str, int], Iterable[EncodedSample | Rejected]]
 REJECTED_NAME = "rejected.csv"
-
-
-@dataclass(frozen=True)
-class _Job:
-    split: str
-    index: int
-    samples: int
 
 
 def build_shards(
@@ -55,26 +44,30 @@ def build_shards(
     make_samples  (split, shard index) -> the samples of that shard, in order; a pure function of
                   its arguments, picklable when workers > 1, so any number of workers gives the
                   same bytes
-    parameters    settings that decide the content; continuing with others is refused
+    parameters    settings and inputs that decide the content; continuing with others is refused
+
+    A second process that builds into the same folder waits for the first and finds its shards.
 
     Raises DataError when the folder holds other shards, when no image was accepted, and whatever
     `write_shard` raises.
     """
     root = Path(root)
-    plan = json.dumps(
-        {"splits": {k: list(v) for k, v in splits.items()}, "parameters": dict(parameters)},
-        sort_keys=True,
-    )
     finished = _finished_manifest(root, parameters)
-    if finished is not None:
+    # The folder stays if a process is killed after it wrote the manifest.
+    if finished is not None and not (root / PROGRESS_FOLDER).exists():
         return finished
     with telling_full_disk(root):
-        _begin(root, plan)
-    jobs = [_Job(s, i, n) for s, counts in splits.items() for i, n in enumerate(counts)]
-    todo = [job for job in jobs if not record_path(root, job.split, job.index).exists()]
-    _run(root, todo, make_samples, workers, already=sum(j.samples for j in jobs if j not in todo))
-    with telling_full_disk(root):
-        return _finish(root, jobs, classes, resolution, parameters)
+        root.mkdir(parents=True, exist_ok=True)
+        with building_alone(root):
+            # Again: the process that held the lock may have finished the build.
+            finished = _finished_manifest(root, parameters)
+            if finished is None:
+                _begin(root, splits, parameters)
+                jobs = [Job(s, i, n) for s, counts in splits.items() for i, n in enumerate(counts)]
+                _write_missing(root, jobs, make_samples, workers)
+                finished = _finish(root, jobs, classes, resolution, parameters)
+            shutil.rmtree(root / PROGRESS_FOLDER, ignore_errors=True)
+            return finished
 
 
 def _finished_manifest(root: Path, parameters: Mapping[str, Parameter]) -> Manifest | None:
@@ -85,26 +78,32 @@ def _finished_manifest(root: Path, parameters: Mapping[str, Parameter]) -> Manif
     if dict(manifest.parameters) != dict(parameters):
         changed = _changed(manifest.parameters, parameters)
         raise DataError(
-            f"{root} already holds shards written with other settings ({changed}): "
+            f"{root} already holds shards written with other settings or files ({changed}): "
             "choose another output folder."
         )
     return manifest
 
 
-def _begin(root: Path, plan: str) -> None:
+def _begin(
+    root: Path, splits: Mapping[str, Sequence[int]], parameters: Mapping[str, Parameter]
+) -> None:
     """Leave the plan of this build in the folder, or check that it is the one found there."""
+    sizes = {split: list(counts) for split, counts in splits.items()}
+    plan = json.dumps({"splits": sizes, "parameters": dict(parameters)}, sort_keys=True)
     progress = root / PROGRESS_FOLDER
-    progress.mkdir(parents=True, exist_ok=True)
+    progress.mkdir(exist_ok=True)
     path = progress / "plan.json"
     if not path.exists():
         write_atomically(path, plan)
     elif path.read_text() != plan:
-        old, new = json.loads(path.read_text()), json.loads(plan)
-        changed = _changed(old["parameters"], new["parameters"]) or "other samples"
+        changed = _changed(json.loads(path.read_text())["parameters"], parameters)
         raise DataError(
-            f"{root} holds an unfinished build with other settings ({changed}): use the same "
-            "settings to continue it, or choose another output folder."
+            f"{root} holds an unfinished build with other settings or files "
+            f"({changed or 'other samples'}): use the same ones to continue it, or choose another "
+            "output folder."
         )
+    for folder in (root, progress, *(root / split for split in splits)):
+        remove_partials(folder)
 
 
 def _changed(old: Mapping[str, Parameter], new: Mapping[str, Parameter]) -> str:
@@ -112,52 +111,36 @@ def _changed(old: Mapping[str, Parameter], new: Mapping[str, Parameter]) -> str:
     return ", ".join(f"{name} {old.get(name)!r}, now {new.get(name)!r}" for name in names)
 
 
-def _run(
-    root: Path, jobs: Sequence[_Job], make_samples: MakeSamples, workers: int, already: int
+def _write_missing(
+    root: Path, jobs: Sequence[Job], make_samples: MakeSamples, workers: int
 ) -> None:
-    with _progress_bar(already, already + sum(job.samples for job in jobs)) as advance:
-        if workers <= 1:
-            for job in jobs:
-                write_shard(root, job.split, job.index, make_samples(job.split, job.index))
-                advance(job.samples)
-            return
-        # Spawned, not forked: the parent may hold OpenMP or decoder threads that do not survive.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(workers, max(1, len(jobs))), mp_context=context) as pool:
-            futures = {pool.submit(_write_job, root, job, make_samples): job for job in jobs}
-            try:
-                for future in as_completed(futures):
-                    future.result()
-                    advance(futures[future].samples)
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
-
-
-def _write_job(root: Path, job: _Job, make_samples: MakeSamples) -> None:
-    write_shard(root, job.split, job.index, make_samples(job.split, job.index))
+    todo = [job for job in jobs if not record_path(root, job.split, job.index).exists()]
+    total = sum(job.samples for job in jobs)
+    with _progress_bar(total - sum(job.samples for job in todo), total) as advance:
+        write_shards(root, todo, make_samples, workers, advance)
 
 
 @contextmanager
 def _progress_bar(done: int, total: int) -> Iterator[Callable[[int], None]]:
-    columns = (TextColumn("shards"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True) as progress:
         task = progress.add_task("images", total=total, completed=done)
-        yield lambda samples: progress.advance(task, samples)
+        yield lambda images: progress.advance(task, images)
 
 
 def _finish(
     root: Path,
-    jobs: Sequence[_Job],
+    jobs: Sequence[Job],
     classes: Sequence[str],
     resolution: int | None,
     parameters: Mapping[str, Parameter],
 ) -> Manifest:
-    found = [read_record(record_path(root, job.split, job.index)) for job in jobs]
-    records = [record for record in found if record is not None]
+    records = [_record(root, job) for job in jobs]
     _write_rejected(root, records)
     kept = [record for record in records if record.shard.samples]
     if not kept:
+        # Records of nothing but rejected sources would outlive the correction of those.
+        shutil.rmtree(root / PROGRESS_FOLDER)
         rejected = sum(len(record.rejected) for record in records)
         raise DataError(
             f"no image could be written to {root}: all {rejected} were rejected, "
@@ -173,13 +156,25 @@ def _finish(
     text = manifest.to_json()
     checked = Manifest.from_json(text, str(root / MANIFEST_NAME))
     write_atomically(root / MANIFEST_NAME, text)
-    shutil.rmtree(root / PROGRESS_FOLDER)
     return checked
+
+
+def _record(root: Path, job: Job) -> ShardRecord:
+    path = record_path(root, job.split, job.index)
+    record = read_record(path)
+    if record is None:
+        raise DataError(
+            f"{path} vanished before all shards were written: leave {root} alone while it is built "
+            "and run the same command again."
+        )
+    return record
 
 
 def _write_rejected(root: Path, records: Sequence[ShardRecord]) -> None:
     rows = [(r.source, r.reason) for record in records for r in record.rejected]
     if not rows:
+        # That of an earlier attempt, before its images were corrected.
+        (root / REJECTED_NAME).unlink(missing_ok=True)
         return
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

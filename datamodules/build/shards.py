@@ -13,11 +13,12 @@ from pathlib import Path
 from rich.console import Console
 
 from datamodules.build.driver import REJECTED_NAME, build_shards
+from datamodules.build.fingerprint import image_fingerprint, sidecar_fingerprint
 from datamodules.build.prepare import DepthKind, ImageFormat, Preparation, Resize
 from datamodules.build.sources import ClassList, SourceImage, find_images
-from datamodules.build.writer import EncodedSample, Rejected
+from datamodules.build.writer import EncodedSample, Rejected, telling_full_disk
 from datamodules.errors import DataError
-from datamodules.manifest import Manifest, Parameter
+from datamodules.manifest import MANIFEST_NAME, Manifest, Parameter
 from datamodules.modalities import TRAIN, VAL
 
 
@@ -40,7 +41,8 @@ def shards(
     """Write shards from a folder of images (class/name.jpg) or from ImageNet's train tars.
 
     The same command again continues after an interruption; the same inputs give the same bytes.
-    Images that cannot be read are listed in rejected.csv.
+    Other settings, or files that were added, removed or changed in size, need another `out`. Images
+    that cannot be read are listed in rejected.csv.
 
     Args:
         source: folder of class folders, of one tar a class, or of loose images without class.
@@ -65,20 +67,24 @@ def shards(
     splits = split_images(images, val_fraction, seed)
     parameters: dict[str, Parameter] = {
         "tool": "wild3d shards",
-        "source": Path(source).resolve().name,
-        "images": _fingerprint(images, listed),
-        "masks": masks is not None,
-        "depth": depth_kind if depth is not None else None,
+        "images": image_fingerprint(images, listed.names),
+        "masks": sidecar_fingerprint(images, masks),
+        "depth": sidecar_fingerprint(images, depth),
+        "depth_kind": depth_kind if depth is not None else None,
         "val_fraction": val_fraction,
         "samples_per_shard": samples_per_shard,
         "seed": seed,
         **asdict(preparation),
     }
+    complete = Path(out, MANIFEST_NAME).exists()
     with tempfile.TemporaryDirectory(prefix="wild3d-") as lists:
-        counts = _write_lists(Path(lists), splits, samples_per_shard)
+        with telling_full_disk(Path(lists)):
+            counts = _write_lists(Path(lists), splits, samples_per_shard)
         samples = FolderSamples(lists, listed.names, preparation, masks, depth, depth_kind)
         stored = None if resize == "none" else resolution
         manifest = build_shards(out, counts, samples, workers, listed.names, stored, parameters)
+    if complete:
+        print(f"{out}: already complete, nothing to do")
     _report(manifest, out, splits, listed)
     return manifest
 
@@ -104,18 +110,16 @@ class FolderSamples:
             try:
                 yield self._sample(image)
             except (OSError, ValueError, SyntaxError) as error:
-                where = image.file if image.offset < 0 else f"{image.file}:{image.name}"
-                yield Rejected(where, str(error))
+                yield Rejected(image.where(), str(error))
 
     def _sample(self, image: SourceImage) -> EncodedSample:
         prepared = self.preparation.image(image.read())
         size = prepared.source_size
         mask = depth = None
         if self.masks is not None:
-            mask = self.preparation.mask(Path(self.masks, f"{image.name}.png"), size)
+            mask = self.preparation.mask(image.sidecar(self.masks), size)
         if self.depth is not None:
-            path = Path(self.depth, f"{image.name}.png")
-            depth = self.preparation.depth(path, size, self.depth_kind)
+            depth = self.preparation.depth(image.sidecar(self.depth), size, self.depth_kind)
         record: dict[str, object] = {"label": image.label}
         if image.label >= 0:
             record["class"] = self.class_names[image.label]
@@ -143,14 +147,6 @@ def split_images(
 
 def _hash(salt: str, key: str) -> int:
     return int.from_bytes(hashlib.blake2b(f"{salt}/{key}".encode(), digest_size=8).digest())
-
-
-def _fingerprint(images: Sequence[SourceImage], listed: ClassList) -> str:
-    """Changes when an image is added, removed or relabelled."""
-    digest = hashlib.sha256("\n".join(listed.names).encode())
-    for image in images:
-        digest.update(f"\n{image.label} {image.key}".encode())
-    return digest.hexdigest()
 
 
 def _list_file(folder: Path, split: str, index: int) -> Path:

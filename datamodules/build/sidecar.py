@@ -10,7 +10,8 @@ from pathlib import Path
 
 from datamodules.build.writer import add_member, file_info, telling_full_disk
 from datamodules.errors import DataError
-from datamodules.manifest import MANIFEST_NAME, Manifest, ShardInfo, write_atomically
+from datamodules.files import replacing, write_atomically
+from datamodules.manifest import MANIFEST_NAME, Manifest, ShardInfo
 from datamodules.modalities import MODALITIES, RGB, SIDECAR_EXTENSION, SIDECARS, shard_file
 from datamodules.remote import read_manifest
 from datamodules.tar_index import TarIndex, index_tar
@@ -28,15 +29,13 @@ def write_sidecar(
     """
     _check_modality(modality)
     path = Path(root, split, shard_file(modality, shard))
-    partial = path.with_name(path.name + ".partial")
-    with telling_full_disk(path.parent):
-        try:
-            with tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
-                for key, content in contents:
-                    add_member(tar, f"{key}.{SIDECAR_EXTENSION[modality]}", content)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+    with (
+        telling_full_disk(path.parent),
+        replacing(path) as partial,
+        tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
+        for key, content in contents:
+            add_member(tar, f"{key}.{SIDECAR_EXTENSION[modality]}", content)
 
 
 def register_sidecar(root: str | Path, modality: str) -> Manifest:

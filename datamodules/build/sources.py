@@ -6,12 +6,12 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from datamodules.build.writer import MAX_KEY_LENGTH
 from datamodules.errors import DataError
 from datamodules.modalities import UNLABELLED
-from datamodules.tar_index import index_tar
+from datamodules.tar_index import list_members
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -24,8 +24,9 @@ class SourceImage:
     label   index of its class, -1 without classes
     file    path of the image, or of the tar that holds it
     offset  first byte in the tar; -1 when the file is the image
-    size    bytes in the tar
+    size    bytes of the compressed image, -1 when the file cannot be looked at
     name    path relative to the source without suffix, the name its mask and depth go by
+    member  its name in the tar, empty when the file is the image
     """
 
     key: str
@@ -34,6 +35,15 @@ class SourceImage:
     offset: int
     size: int
     name: str
+    member: str = ""
+
+    def where(self) -> str:
+        """What to call it in a message."""
+        return f"{self.file}:{self.member}" if self.member else self.file
+
+    def sidecar(self, folder: str) -> Path:
+        """Its mask or depth in a folder of them."""
+        return Path(folder, f"{self.name}.png")
 
     def read(self) -> bytes:
         """Read the compressed image."""
@@ -120,21 +130,35 @@ def _in_folder(root: Path, folder: Path, label: int, prefix: str) -> Iterator[So
             if path.suffix.lower() in IMAGE_SUFFIXES:
                 name = str(path.relative_to(root).with_suffix(""))
                 stem = str(path.relative_to(folder).with_suffix(""))
-                yield SourceImage(make_key(prefix, stem), label, str(path), -1, 0, name)
+                key = make_key(prefix, stem)
+                yield SourceImage(key, label, str(path), -1, size_of(path), name)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, -1 when there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
 
 
 def _in_class_tar(root: Path, folder: str, label: int) -> Iterator[SourceImage]:
+    """Every image file of a tar, under the name it would have if the tar were unpacked here."""
     path = root / f"{folder}.tar"
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        index = index_tar(descriptor)
+        members, fault = list_members(descriptor)
     finally:
         os.close(descriptor)
-    if index.fault is not None:
-        raise DataError(f"{path} is damaged: {index.fault}.")
-    for stem, (offset, size) in zip(index.keys, index.payload.tolist(), strict=True):
-        key = make_key(folder, stem)
-        yield SourceImage(key, label, str(path), offset, size, f"{folder}/{stem}")
+    if fault is not None:
+        raise DataError(f"{path} is damaged: {fault}.")
+    for member, offset, size in members:
+        inside = PurePosixPath(member.lstrip("/"))
+        if inside.suffix.lower() in IMAGE_SUFFIXES:
+            # Tars of a folder of the class's name and tars of its content are both common.
+            stem = str(inside.with_suffix("")).removeprefix(f"{folder}/")
+            key = make_key(folder, stem)
+            yield SourceImage(key, label, str(path), offset, size, f"{folder}/{stem}", member)
 
 
 def make_key(folder: str, stem: str) -> str:
@@ -154,5 +178,5 @@ def _check_keys(images: Sequence[SourceImage]) -> None:
         other = seen.setdefault(image.key, image)
         if other is not image:
             raise DataError(
-                f"{other.file} and {image.file} would both be named {image.key}: rename one."
+                f"{other.where()} and {image.where()} would both be named {image.key}: rename one."
             )

@@ -6,7 +6,6 @@ import errno
 import hashlib
 import io
 import json
-import os
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -15,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.errors import DataError
-from datamodules.manifest import FileInfo, ShardInfo, shard_from_json, write_atomically
+from datamodules.files import replacing, write_atomically
+from datamodules.manifest import FileInfo, ShardInfo, shard_from_json
 from datamodules.modalities import (
     DEPTH,
     IMAGE_EXTENSIONS,
@@ -159,16 +159,13 @@ def _write_tars(folder: Path, name: str, samples: Iterator[EncodedSample]) -> Sh
     if first is None:
         return ShardInfo(name, 0, {})
     modalities = first.modalities()
-    finals = {modality: folder / shard_file(modality, name) for modality in modalities}
-    partials = {m: path.with_name(path.name + ".partial") for m, path in finals.items()}
-    try:
+    with ExitStack() as stack:
+        partials = {
+            modality: stack.enter_context(replacing(folder / shard_file(modality, name)))
+            for modality in modalities
+        }
         count = _fill(partials, first, samples)
         files = {modality: file_info(path) for modality, path in partials.items()}
-        for modality in reversed(modalities):
-            os.replace(partials[modality], finals[modality])
-    finally:
-        for path in partials.values():
-            path.unlink(missing_ok=True)
     return ShardInfo(name, count, files)
 
 

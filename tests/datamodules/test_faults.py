@@ -1,15 +1,20 @@
 """Damaged shards: what the error says, and what skipping does."""
 
+import os
 import re
 import shutil
 import tarfile
 from pathlib import Path
 
 import pytest
-from tiny_shards import IMAGES, train_loader
+from tiny_shards import IMAGES, SIDE, train_loader
 
+from datamodules import join
 from datamodules.build.writer import add_member
 from datamodules.errors import DataError
+from datamodules.join import JoinedShard, SampleError
+from datamodules.remote import read_manifest
+from datamodules.shard_datamodule import ShardDataModule
 
 ALL = ("rgb", "depth", "mask")
 
@@ -141,3 +146,47 @@ def test_a_split_without_one_usable_image_ends(own_root):
     shutil.rmtree(own_root / "train")
     with pytest.raises(DataError, match=r"no image of split train in .* is usable"):
         list(train_loader(own_root, on_error="skip", max_skipped_share=1.0))
+
+
+@pytest.mark.parametrize("modality", ["rgb", "depth"])
+def test_a_file_that_shrinks_while_it_is_open_is_named(own_root, modality, monkeypatch):
+    info = read_manifest(str(own_root)).splits["train"][2]
+    shard = JoinedShard(str(own_root), "train", info, ALL, strict=True)
+    os.truncate(own_root / f"train/{modality}-000002.tar", 600)
+    with pytest.raises(
+        SampleError, match=rf"^train/{modality}-000002.tar, key k021: the file ends"
+    ):
+        shard.read(1)
+
+    def broken(*arguments):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(join.os, "preadv", broken)
+    with pytest.raises(SampleError, match=r"rgb-000002.tar, key k021: .*, Input/output error"):
+        shard.read(1)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_skipped_images_are_counted_over_all_workers(own_root, workers):
+    DAMAGES["missing sidecar shard"][0](own_root)
+    DAMAGES["undecodable image"][0](own_root)
+    (own_root / "val/mask-000001.tar").unlink()
+    datamodule = ShardDataModule(
+        str(own_root),
+        SIDE,
+        batch_size=11,
+        depth=True,
+        mask=True,
+        num_workers=workers,
+        on_error="skip",
+        max_skipped_share=0.5,
+    )
+    datamodule.setup()
+    assert datamodule.skipped == 0
+    train = datamodule.train_dataloader()
+    list(train)
+    assert datamodule.skipped == 8
+    list(train)
+    assert datamodule.skipped == 16
+    list(datamodule.val_dataloader())
+    assert datamodule.skipped == 19

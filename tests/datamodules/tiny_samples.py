@@ -1,7 +1,10 @@
 """Samples for worker processes, which start quickly because nothing here imports torch."""
 
 import errno
-from collections.abc import Iterator
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -40,3 +43,27 @@ def full_disk(split: str, shard: int) -> Iterator[EncodedSample]:
     yield tiny_sample(0, True)
     if shard == 1:
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def wait_for(happened: Callable[[], object], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() > end:
+            raise TimeoutError(f"nothing happened for {seconds} seconds")
+        time.sleep(0.02)
+
+
+def waiting_samples(until: Path, split: str, shard: int) -> Iterator[EncodedSample]:
+    """Two samples, the second of which comes when a file is there."""
+    yield tiny_sample(0, True)
+    wait_for(until.exists)
+    yield tiny_sample(1, True)
+
+
+def planned_samples_held(until: Path, split: str, shard: int) -> Iterator[EncodedSample | Rejected]:
+    """`planned_samples`, each shard of which leaves its process number and waits for a file."""
+    (until.parent / f"{os.getpid()}.pid").touch()
+    for row, sample in enumerate(planned_samples(split, shard)):
+        if row == 1:
+            wait_for(until.exists)
+        yield sample

@@ -10,8 +10,6 @@ Vec3 = tuple[float, float, float]
 Matrix3 = tuple[Vec3, Vec3, Vec3]
 IDENTITY: Matrix3 = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
-TIMES_OF_DAY = ("day", "dawn_dusk", "night")
-
 
 class Kind(IntEnum):
     """Shape of a primitive; the comments name its `params` in its own frame, +y being the axis."""

@@ -1,11 +1,13 @@
 import csv
 import os
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
-from tiny_samples import PLAN, full_disk, planned_samples
+from tiny_samples import PLAN, full_disk, planned_samples, waiting_samples
 
-from datamodules.build import writer
+from datamodules.build import driver
 from datamodules.build.driver import build_shards
 from datamodules.build.writer import Rejected
 from datamodules.errors import DataError
@@ -73,7 +75,7 @@ def test_a_crash_between_renames_is_mended(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         really(old, new)
 
-    monkeypatch.setattr(writer.os, "replace", crash)
+    monkeypatch.setattr(os, "replace", crash)
     with pytest.raises(KeyboardInterrupt):
         build(tmp_path / "parts")
     monkeypatch.undo()
@@ -96,13 +98,71 @@ def test_other_settings_are_refused(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         build(tmp_path / "begun", interrupted)
-    with pytest.raises(DataError, match=r"unfinished build with other settings \(seed 0, now 1\)"):
+    with pytest.raises(
+        DataError, match=r"unfinished build with other settings or files \(seed 0, now 1\)"
+    ):
         build(tmp_path / "begun", seed=1)
 
 
 def test_no_usable_image_at_all(tmp_path):
     with pytest.raises(DataError, match=r"all 4 were rejected, see rejected.csv"):
         build(tmp_path, nothing)
+
+
+def test_images_can_be_corrected_after_all_were_rejected(tmp_path):
+    with pytest.raises(DataError, match="all 4 were rejected"):
+        build(tmp_path / "out", nothing)
+    corrected = {"files": "corrected"}
+    sizes = {"train": [1]}
+    first = partial(planned_samples, "train")
+    build_shards(tmp_path / "out", sizes, lambda split, shard: first(shard), 1, [], 4, corrected)
+    assert sorted(contents(tmp_path / "out")) == [
+        "manifest.json",
+        *(f"train/{modality}-000000.tar" for modality in ("depth", "mask", "rays", "rgb")),
+    ]
+
+
+def test_a_record_that_vanishes_is_told(tmp_path):
+    def spoiled(split, shard):
+        yield from planned_samples(split, shard)
+        (tmp_path / ".progress/train-000000.json").unlink(missing_ok=True)
+
+    with pytest.raises(DataError, match=r"train-000000.json vanished before all shards were writ"):
+        build(tmp_path, spoiled)
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    build(tmp_path / "whole")
+    left = [tmp_path / "parts" / name for name in ("train/rgb-000009.tar", "manifest.json")]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_name(path.name + ".4711.partial").write_bytes(b"half")
+    build(tmp_path / "parts")
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+    (tmp_path / "parts/.progress").mkdir()
+    build(tmp_path / "parts", nothing)
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+    assert not (tmp_path / "parts/.progress").exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_progress_counts_images_while_a_shard_is_written(tmp_path, monkeypatch, workers):
+    steps: list[int] = []
+
+    def count(images):
+        steps.append(images)
+        if images:
+            (tmp_path / "moved").touch()
+
+    @contextmanager
+    def bar(done, total):
+        yield count
+
+    monkeypatch.setattr(driver, "_progress_bar", bar)
+    make = partial(waiting_samples, tmp_path / "moved")
+    build_shards(tmp_path / "out", {"train": [2]}, make, workers, [], 4, {})
+    assert sum(steps) == 2
 
 
 @pytest.mark.parametrize("workers", [1, 2])
