@@ -3,14 +3,16 @@ PYTHON  ?= python3
 VENV    ?= .venv
 BIN     := $(VENV)/bin
 CONFIG  ?= configs/vq3d/stage1_shapeworld.yaml
-DATA    ?= data/shapeworld
-RUN     ?= vq3d-shapeworld
+DATA    ?=
+RUN     ?=
 DEVICES ?=
 NODES   ?=
 ARGS    ?=
 
 INSTALLED := $(VENV)/.installed
-TRAINER   := $(if $(DEVICES),--trainer.devices $(DEVICES)) $(if $(NODES),--trainer.num_nodes $(NODES))
+EMBEDDED  := data/shapeworld
+OPTIONS   := $(if $(RUN),--run runs/$(RUN)) $(if $(DATA),--data.root $(DATA)) \
+             $(if $(DEVICES),--trainer.devices $(DEVICES)) $(if $(NODES),--trainer.num_nodes $(NODES))
 
 .DEFAULT_GOAL := help
 .PHONY: help install data train-stage1 test lint bench
@@ -25,11 +27,12 @@ $(INSTALLED): pyproject.toml
 	$(BIN)/pip install --quiet --editable ".[dev]"
 	@touch $@
 
-data: $(INSTALLED) ## Build the embedded data set unless it is there
-	@if [ "$(DATA)" = data/shapeworld ]; then $(BIN)/wild3d shapeworld --root $(DATA); fi
+data: $(INSTALLED) ## Build the embedded data set if the configuration trains on it and it is missing
+	@if [ "$(DATA)" = $(EMBEDDED) ] || { [ -z "$(DATA)" ] && grep -qw 'root: $(EMBEDDED)' $(CONFIG); }; then \
+		$(BIN)/wild3d shapeworld --root $(EMBEDDED); fi
 
 train-stage1: data ## Train VQ3D's autoencoder [CONFIG= DATA= RUN= DEVICES= NODES= ARGS=]
-	$(BIN)/wild3d fit --config $(CONFIG) --run runs/$(RUN) --data.root $(DATA) $(TRAINER) $(ARGS)
+	$(BIN)/wild3d fit --config $(CONFIG) $(OPTIONS) $(ARGS)
 
 test: $(INSTALLED) ## Run the tests
 	$(BIN)/pytest -n 2

@@ -30,6 +30,7 @@ from lightning_modules.callbacks.stop import StopAfterImages
 from lightning_modules.parser import NearestNameParser
 from lightning_modules.run_precision import suited_precision
 from lightning_modules.run_record import versions, write_json
+from lightning_modules.run_strategy import suited_strategy
 from lightning_modules.stage1 import Stage1
 from lightning_modules.verbs import VERBS, overview, run_verb
 
@@ -104,6 +105,12 @@ class RunCLI(LightningCLI):
             )
         kwargs["plugins"] = [AtomicCheckpointIO(), *(settings.plugins or [])]
         kwargs["precision"] = self._suit_precision()
+        kwargs["strategy"] = suited_strategy(
+            settings.strategy,
+            self.config_init[self.subcommand].model.leaves_parameters_unused,
+            settings.devices,
+            settings.num_nodes,
+        )
         return super().instantiate_trainer(**kwargs)
 
     def _suit_precision(self) -> str:
@@ -117,17 +124,23 @@ class RunCLI(LightningCLI):
 
     def _resumed_at(self) -> int | None:
         """Images seen by the checkpoint that a fit continues from: curves are cut back to there."""
-        last = self.run_folder / "checkpoints" / LAST
-        if self.subcommand != "fit" or not last.exists():
+        continued = self._continued() if self.subcommand == "fit" else None
+        if continued is None:
             return None
-        return int(torch.load(last, mmap=True, weights_only=True)["images_seen"])
+        return int(torch.load(continued, mmap=True, weights_only=True)["images_seen"])
+
+    def _continued(self) -> Path | None:
+        """The checkpoint a fit continues from: the one named, else the last of the run."""
+        if self.config_init.fit.ckpt_path is not None:
+            return Path(self.config_init.fit.ckpt_path)
+        last = self.run_folder / "checkpoints" / LAST
+        return last if last.exists() else None
 
     def before_fit(self) -> None:
         """Continue from the last checkpoint of the run, unless another was named."""
-        last = self.run_folder / "checkpoints" / LAST
-        if self.config_init.fit.ckpt_path is None and last.exists():
-            print(f"Continuing {self.run_folder} from {last.name}")
-            self.config_init.fit.ckpt_path = str(last)
+        if (continued := self._continued()) is not None:
+            print(f"Continuing {self.run_folder} from {continued.name}")
+            self.config_init.fit.ckpt_path = str(continued)
         self.config_init.fit.weights_only = True
 
     def after_fit(self) -> None:
@@ -145,7 +158,8 @@ class RunCLI(LightningCLI):
             print_places(self.run_folder)
 
     def before_validate(self) -> None:
-        """Measure the best checkpoint of the run, unless another was named."""
+        """Measure the best checkpoint of the run, unless another was named, on the whole split."""
+        self.trainer.limit_val_batches = 1.0
         if self.config_init.validate.ckpt_path is None:
             self.config_init.validate.ckpt_path = str(self.run_folder / "checkpoints" / BEST)
         self.config_init.validate.verbose = False

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from datamodules.files import write_atomically
+
 GAP = 2
 """Pixels between the tiles of a sheet."""
 
@@ -52,7 +54,7 @@ def to_uint8(picture: Tensor) -> np.ndarray:
 
 def write_png(path: Path, picture: Tensor) -> None:
     """Write a picture (3, H, W) in [0, 1], making its folder; the file appears whole or not."""
-    replace_file(path, iio.imwrite("<bytes>", to_uint8(picture), extension=".png"))
+    write_atomically(path, iio.imwrite("<bytes>", to_uint8(picture), extension=".png"))
 
 
 def gif_bytes(frames: list[Tensor], frames_per_second: float = 8.0) -> bytes:
@@ -67,11 +69,3 @@ def mp4_bytes(frames: list[Tensor], frames_per_second: int = 24) -> bytes:
     """Encode pictures (3, H, W) in [0, 1], H and W even, as an H.264 video."""
     arrays = np.stack([to_uint8(frame) for frame in frames])
     return iio.imwrite("<bytes>", arrays, extension=".mp4", codec="libx264", fps=frames_per_second)
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write `content` beside `path` and rename, so that no half-written file is ever seen."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    partial.replace(path)

@@ -11,7 +11,8 @@ from rich.progress import track
 from torch import Tensor
 
 from datamodules.errors import DataError
-from lightning_modules.drawing import colorize, mp4_bytes, replace_file, sheet, write_png
+from datamodules.files import write_atomically
+from lightning_modules.drawing import colorize, mp4_bytes, sheet, write_png
 from lightning_modules.loading import load_stage1
 from models.scenes import Scenes
 from models.vq3d import VQ3D
@@ -42,8 +43,8 @@ def reconstruct(
     Args:
         checkpoint: stage-1 checkpoint, e.g. runs/vq3d-shapeworld/checkpoints/best.ckpt.
         images: a photograph or a folder of them, or a list [a.jpg, b.jpg].
-        out: folder for NAME-sheet.png, NAME-orbit.mp4 and NAME.glb.
-        size: side of the rendered pictures in pixels.
+        out: folder for NAME-sheet.png, NAME-TRAJECTORY.mp4 and NAME.glb.
+        size: side of the rendered pictures in pixels, even.
         trajectory: path of the video's camera. wiggle and front_arc stay within the views that
             training judges; orbit and spiral show what no loss has seen.
         frames: frames of the video.
@@ -52,27 +53,35 @@ def reconstruct(
         mesh_level: density of the mesh's surface.
         device: where to compute, e.g. cuda.
     """
-    model = load_stage1(checkpoint).to(device)
     paths = find_images([images] if isinstance(images, str) else images)
-    folder = Path(out)
+    if size % 2:
+        raise DataError(f"size is {size}, a video needs an even one: change --size.")
+    model = load_stage1(checkpoint).to(device)
+    camera = trajectory_cameras(model, trajectory, frames)
+    target, failures = Path(out), []
     for path in track(paths, description="reconstruct"):
-        photo = load_square(path, model.resolution).to(device)
+        photo, name = load_square(path, model.resolution).to(device), path.stem
         with torch.no_grad():
             scenes = model.reconstruct(photo)
-            write_png(folder / f"{path.stem}-sheet.png", photo_sheet(model, scenes, photo, size))
-            camera = trajectory_cameras(model, trajectory, frames)
+            write_png(target / f"{name}-sheet.png", photo_sheet(model, scenes, photo, size))
             video = mp4_bytes(render_path(scenes, camera, size))
-            replace_file(folder / f"{path.stem}-orbit.mp4", video)
-            target = folder / f"{path.stem}.{mesh_format}"
-            write_mesh(scenes, target, mesh_resolution, mesh_level)
-    print(f"{len(paths)} scenes in {folder}")
+            write_atomically(target / f"{name}-{trajectory}.mp4", video)
+            try:
+                mesh_path = target / f"{name}.{mesh_format}"
+                write_mesh(scenes, mesh_path, mesh_resolution, mesh_level)
+            except DataError as error:
+                failures.append(str(error))
+    print(f"{len(paths)} scenes in {target}")
+    if failures:
+        raise DataError(" ".join(failures))
 
 
 def find_images(names: list[str]) -> list[Path]:
     """Files as they are named, folders as the images in them.
 
     Raises:
-        DataError: a name is neither, or there is no image at all.
+        DataError: a name is neither, there is no image at all, or two differ in folder or suffix
+            only, so that their results would have the same names.
     """
     paths: list[Path] = []
     for name in names:
@@ -86,6 +95,12 @@ def find_images(names: list[str]) -> list[Path]:
             raise DataError(f"There is no file or folder {name}: check --images.")
     if not paths:
         raise DataError(f"No .jpg, .png or .webp in {', '.join(names)}: check --images.")
+    by_stem = {path.stem: path for path in paths}
+    for path in paths:
+        if by_stem[path.stem] != path:
+            raise DataError(
+                f"{path} and {by_stem[path.stem]} would overwrite each other's results: rename one."
+            )
     return paths
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from lightning_modules.drawing import replace_file
+from datamodules.files import write_atomically
 
 PACKAGES = (
     "wild3d",
@@ -27,7 +27,7 @@ PACKAGES = (
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write indented JSON; the file appears whole or not."""
-    replace_file(path, (json.dumps(content, indent=2) + "\n").encode())
+    write_atomically(path, json.dumps(content, indent=2) + "\n")
 
 
 def versions() -> dict[str, Any]:

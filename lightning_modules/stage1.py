@@ -81,6 +81,12 @@ class Stage1(LightningModule):
             model.resolution, model.space, rays, weights, adversary
         )
 
+    @property
+    def leaves_parameters_unused(self) -> bool:
+        """Whether a step leaves parameters without a gradient: with discriminators, the step of
+        either optimiser does."""
+        return any(True for _ in self.adversaries.parameters())
+
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One batch: encode, render, weigh, step; see the methods in the order they are called."""
         noise = self._noise(Purpose.VIEWS, self.global_rank)
@@ -195,9 +201,8 @@ class Stage1(LightningModule):
     def configure_optimizers(self) -> list[Optimizer]:
         """One optimiser for the autoencoder and, if there are any, one for the discriminators."""
         optimizers = [self.optimizer.build(self.model.parameters())]
-        judges = list(self.adversaries.parameters())
-        if judges:
-            optimizers.append(self.adversary_optimizer.build(judges))
+        if self.leaves_parameters_unused:
+            optimizers.append(self.adversary_optimizer.build(self.adversaries.parameters()))
         return optimizers
 
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:

@@ -1,4 +1,4 @@
-"""Losses, codebook and throughput in the loggers, over images seen."""
+"""Losses, codebook, throughput and skipped images in the loggers, over images seen."""
 
 import resource
 import sys
@@ -9,6 +9,7 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from datamodules.shard_datamodule import ShardDataModule
 from lightning_modules.stage1 import Stage1
 
 
@@ -94,8 +95,12 @@ class ScalarLog(Callback):
         self.throughput.restart(_images_seen(pl_module))
 
     def _write(self, trainer: Trainer, images_seen: int) -> None:
-        means = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
-        _log(trainer, means | self.throughput.read(images_seen), images_seen)
+        figures = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+        figures |= self.throughput.read(images_seen)
+        datamodule = getattr(trainer, "datamodule", None)
+        if isinstance(datamodule, ShardDataModule):
+            figures["data/skipped"] = float(datamodule.skipped)
+        _log(trainer, figures, images_seen)
         self.sums, self.counts, self.logged_at = {}, {}, images_seen
 
 

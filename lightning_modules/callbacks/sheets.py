@@ -69,7 +69,7 @@ class Sheets(Callback):
     def _probe(self, trainer: Trainer) -> Batch | None:
         """The first validation images, the same ones at all times."""
         loaders = trainer.val_dataloaders
-        if loaders is None:
+        if not loaders:  # no validation split
             return None
         batch: Batch = next(iter(loaders))
         return batch[: self.images]

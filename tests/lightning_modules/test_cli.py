@@ -5,6 +5,7 @@ import pytest
 import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_run import write_shards
 
 from lightning_modules import run_precision
 from lightning_modules.cli import main
@@ -64,6 +65,31 @@ def test_a_finished_run_started_again_measures_and_ends(
     assert all(torch.equal(value, after["state_dict"][name]) for name, value in before.items())
 
 
+def test_validate_measures_the_whole_split_of_any_data_set(
+    run: Path, tiny_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_shards(tmp_path / "other", train=(7,), val=(5,))
+    checkpoint = ["--ckpt_path", str(run / "checkpoints" / "best.ckpt")]
+    other = ["--config", str(tiny_config), "--data.root", str(tmp_path / "other"), *checkpoint]
+    assert main(["validate", *other]) == 0
+    whole = capsys.readouterr().out.strip()
+    assert "psnr" in whole
+    assert main(["validate", *other, "--trainer.limit_val_batches", "1"]) == 0
+    assert capsys.readouterr().out.strip() == whole
+
+
+def test_a_data_set_without_validation_images_trains_to_the_end(
+    tiny_config: Path, tmp_path: Path
+) -> None:
+    write_shards(tmp_path / "shards", train=(12,), val=())
+    arguments = ["--config", str(tiny_config), "--data.root", str(tmp_path / "shards")]
+    short = ["--model.max_images", "16", "--run", str(tmp_path / "run")]
+    assert main(["fit", *arguments, *short]) == 0
+    last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["images_seen"] == 16
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["images_seen"] == 16
+
+
 def test_validate_prints_the_figures_of_a_checkpoint(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,7 +107,7 @@ def test_reconstruct_makes_sheet_video_and_mesh(run: Path, tmp_path: Path) -> No
     small = ["--size", "16", "--frames", "2", "--mesh_resolution", "16", "--mesh_level", "0.3"]
     assert main(["reconstruct", *options, *small]) == 0
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {f"{photo.stem}-sheet.png", f"{photo.stem}-orbit.mp4", f"{photo.stem}.glb"}
+    assert names == {f"{photo.stem}-sheet.png", f"{photo.stem}-wiggle.mp4", f"{photo.stem}.glb"}
 
 
 @pytest.mark.parametrize(

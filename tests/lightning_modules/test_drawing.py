@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lightning_modules.drawing import GAP, colorize, gif_bytes, replace_file, sheet, write_png
+from lightning_modules.drawing import GAP, colorize, gif_bytes, sheet, write_png
 
 FARTHEST = torch.tensor([0.05, 0.03, 0.20])
 NEAREST = torch.tensor([1.00, 0.95, 0.60])
@@ -94,28 +94,3 @@ def test_a_gif_has_every_frame_for_its_time(count: int) -> None:
             if count > 1:
                 assert gif.info["duration"] == 100
                 assert gif.info["loop"] == 0
-
-
-def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "file.json"
-    replace_file(path, b"old")
-    replace_file(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert [p.name for p in path.parent.iterdir()] == ["file.json"]
-
-
-def test_a_failed_write_leaves_the_old_file_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "file.json"
-    replace_file(path, b"old")
-
-    def disk_full(self: Path, content: bytes) -> int:
-        with self.open("wb") as file:
-            file.write(content[:1])
-        raise OSError("no space left")
-
-    monkeypatch.setattr(Path, "write_bytes", disk_full)
-    with pytest.raises(OSError, match="no space left"):
-        replace_file(path, b"new")
-    assert path.read_bytes() == b"old"

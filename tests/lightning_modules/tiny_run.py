@@ -54,9 +54,11 @@ def write_config(folder: Path) -> Path:
     return path
 
 
-def write_shards(root: Path) -> None:
-    """24 training and 6 validation images: a bright disc, nearer than its background."""
-    counts = {"train": (12, 12), "val": (6,)}
+def write_shards(
+    root: Path, train: tuple[int, ...] = (12, 12), val: tuple[int, ...] = (6,)
+) -> None:
+    """Shards of so many images each: a bright disc, nearer than its background."""
+    counts = {"train": train, "val": val} if val else {"train": train}
 
     def samples(split: str, shard: int) -> Iterator[EncodedSample]:
         for row in range(counts[split][shard]):
