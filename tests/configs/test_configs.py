@@ -1,4 +1,7 @@
+import inspect
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,10 +13,41 @@ from lightning_modules.cli import main
 from lightning_modules.stage1 import Stage1
 from models.recipe import build_model
 
-CONFIGS = sorted(Path("configs").rglob("*.yaml"))
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=str)
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def constructor_defaults(class_path: str) -> dict[str, Any]:
+    module, _, name = class_path.rpartition(".")
+    parameters = inspect.signature(getattr(import_module(module), name)).parameters
+    return {name: parameter.default for name, parameter in parameters.items()}
+
+
+def repeated_defaults(given: dict[str, Any], defaults: dict[str, Any], at: str = "") -> list[str]:
+    """Dotted keys of `given` whose value is the default anyway."""
+    found = []
+    for name, value in given.items():
+        if isinstance(value, dict) and "class_path" in value:
+            inner = constructor_defaults(value["class_path"])
+            found += repeated_defaults(value.get("init_args", {}), inner, f"{at}{name}.")
+        elif isinstance(value, dict):
+            found += repeated_defaults(value, vars(defaults[name]), f"{at}{name}.")
+        elif (tuple(value) if isinstance(value, list) else value) == defaults[name]:
+            found.append(at + name)
+    return found
+
+
+def test_the_shipped_configurations_are_found() -> None:
+    systems = ("eth80", "imagenet", "rgbd_room", "shapeworld")
+    known = {f"configs/vq3d/stage1_{name}.yaml" for name in systems}
+    assert known <= {relative(path) for path in CONFIGS}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=relative)
 def test_the_command_line_accepts_every_key(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["fit", "--config", str(path), "--print_config"])
@@ -21,7 +55,7 @@ def test_the_command_line_accepts_every_key(path: Path, capsys: pytest.CaptureFi
     assert "max_images" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=str)
+@pytest.mark.parametrize("path", CONFIGS, ids=relative)
 def test_its_module_is_built_on_the_meta_device(path: Path) -> None:
     settings = yaml.safe_load(path.read_text())["model"]
     settings["init_args"]["weights"]["perceptual"] = 0.0  # its weights can't be downloaded here
@@ -33,7 +67,7 @@ def test_its_module_is_built_on_the_meta_device(path: Path) -> None:
     assert all(parameter.is_meta for parameter in module.parameters())
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=str)
+@pytest.mark.parametrize("path", CONFIGS, ids=relative)
 def test_its_header_tells_command_and_parameter_count(path: Path) -> None:
     text = path.read_text()
     header = "".join(line for line in text.splitlines(True) if line.startswith("#"))
@@ -44,6 +78,14 @@ def test_its_header_tells_command_and_parameter_count(path: Path) -> None:
     assert f"{count / 1e6:.1f} M parameters" in header
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=str)
-def test_it_states_deltas_only(path: Path) -> None:
+@pytest.mark.parametrize("path", CONFIGS, ids=relative)
+def test_it_repeats_no_default(path: Path) -> None:
+    settings = yaml.safe_load(path.read_text())
+    given = {part: settings[part] for part in ("model", "data")}
+    repeated = repeated_defaults(given, {})
+    assert not repeated, f"state only what differs from the defaults: drop {', '.join(repeated)}"
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=relative)
+def test_it_is_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 60

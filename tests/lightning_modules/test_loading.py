@@ -2,28 +2,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_model import tiny_model
 
 from datamodules.errors import DataError
 from lightning_modules.loading import load_stage1
-from models.blocks.plane_decoder import PlaneSize
-from models.blocks.quantizer import CodebookSize
-from models.blocks.vit import ViTSize
-from models.vq3d import VQ3D
-from renderers.ray_sampling import RaySampling
-
-
-def tiny_model(seed: int) -> VQ3D:
-    torch.manual_seed(seed)
-    return VQ3D(
-        resolution=16,
-        patch=8,
-        encoder=ViTSize(16, 1, 2),
-        decoder=ViTSize(16, 1, 2),
-        codebook=CodebookSize(8, 4),
-        planes=PlaneSize(4, 8),
-        field_hidden=8,
-        sampling=RaySampling(4, 0, "disparity"),
-    )
 
 
 def test_the_averaged_model_is_loaded_ready_for_use(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 WILD3D = [sys.executable, "-m", "lightning_modules.cli", "fit"]
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
 def arguments(root: Path, config: Path, run: Path) -> list[str]:
@@ -21,27 +23,43 @@ def load(run: Path) -> dict[str, Any]:
     return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
 
 
-def test_kill_9_and_continue_equals_an_uninterrupted_run(
-    tiny_root: Path, tiny_config: Path, tmp_path: Path
-) -> None:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run(
-        [*WILD3D, *arguments(tiny_root, tiny_config, whole)], env=environment, check=True
-    )
+@pytest.fixture(scope="module")
+def whole(
+    tiny_root: Path, tiny_config: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """The end of an uninterrupted run."""
+    run = tmp_path_factory.mktemp("whole")
+    command = [*WILD3D, *arguments(tiny_root, tiny_config, run)]
+    subprocess.run(command, env=ENVIRONMENT, check=True)
+    return load(run)
 
-    command = [*WILD3D, *arguments(tiny_root, tiny_config, killed)]
-    process = subprocess.Popen(command, env=environment)
-    while not (killed / "checkpoints" / "last.ckpt").exists() and process.poll() is None:
+
+@pytest.mark.parametrize(("after", "workers"), [(4, 0), (28, 2)])
+def test_kill_9_and_continue_equals_an_uninterrupted_run(
+    after: int,
+    workers: int,
+    whole: dict[str, Any],
+    tiny_root: Path,
+    tiny_config: Path,
+    tmp_path: Path,
+) -> None:
+    command = [*WILD3D, *arguments(tiny_root, tiny_config, tmp_path)]
+    command += ["--data.num_workers", str(workers)]
+    process = subprocess.Popen(command, env=ENVIRONMENT)
+    while images_seen(tmp_path) < after and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    seen = load(killed)["images_seen"]
-    assert 0 < seen < 48, f"killed after {seen} of 48 images: nothing left to continue"
+    seen = images_seen(tmp_path)
+    assert after <= seen < 48, f"killed after {seen} of 48 images: nothing left to continue"
 
-    output = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    output = subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True, text=True)
     assert "Continuing" in output.stdout
-    assert_equal(load(whole), load(killed))
+    assert_equal(whole, load(tmp_path))
+
+
+def images_seen(run: Path) -> int:
+    return load(run)["images_seen"] if (run / "checkpoints" / "last.ckpt").exists() else 0
 
 
 def assert_equal(whole: dict[str, Any], continued: dict[str, Any]) -> None:

@@ -4,7 +4,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lightning_modules.callbacks.checkpoints import AtomicCheckpointIO, BestCheckpoint
+from lightning_modules.callbacks.checkpoints import (
+    AtomicCheckpointIO,
+    BestCheckpoint,
+    LastCheckpoint,
+)
 
 
 def test_an_interrupted_save_leaves_the_old_checkpoint_whole(
@@ -63,3 +67,61 @@ def test_the_best_value_survives_a_restart(tmp_path: Path) -> None:
 def test_a_figure_that_was_not_computed_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"'val/fid' is none of \['val/psnr'\]"):
         validate(BestCheckpoint("val/fid"), FakeTrainer(tmp_path), 1.0)
+
+
+class TimedTrainer:
+    """As much of a trainer as `LastCheckpoint` asks for; a save takes `saving` seconds."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, saving: float = 0.0) -> None:
+        self.default_root_dir = str(folder)
+        self.world_size, self.rank0_is_due = 1, False
+        self.strategy = SimpleNamespace(broadcast=lambda due: self.rank0_is_due)
+        self.now, self.saving = 1000.0, saving
+        self.saved: list[float] = []
+        monkeypatch.setattr(
+            "lightning_modules.callbacks.checkpoints.time.monotonic", lambda: self.now
+        )
+
+    def save_checkpoint(self, path: Path) -> None:
+        assert path == Path(self.default_root_dir) / "checkpoints" / "last.ckpt"
+        self.saved.append(self.now)
+        self.now += self.saving
+
+    def train_until(self, last: LastCheckpoint, now: float, batch: int = 0) -> None:
+        self.now = now
+        last.on_train_batch_end(self, None, None, None, batch)
+
+
+def test_the_last_checkpoint_is_written_once_its_minutes_have_passed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last, trainer = LastCheckpoint(minutes=10), TimedTrainer(tmp_path, monkeypatch, saving=60)
+    last.on_train_start(trainer, None)
+    for now in (1001, 1599, 1600, 1661, 2259, 2260):  # saved from 1600 to 1660: due again at 2260
+        trainer.train_until(last, now)
+    assert trainer.saved == [1600, 2260]
+
+
+def test_the_last_checkpoint_is_written_at_the_end_however_short_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last, trainer = LastCheckpoint(minutes=10), TimedTrainer(tmp_path, monkeypatch)
+    last.on_train_start(trainer, None)
+    trainer.train_until(last, 1005)
+    last.on_train_end(trainer, None)
+    assert trainer.saved == [1005]
+
+
+def test_of_several_ranks_the_clock_of_the_first_decides_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last, trainer = LastCheckpoint(minutes=10), TimedTrainer(tmp_path, monkeypatch)
+    trainer.world_size = 2
+    last.on_train_start(trainer, None)
+    trainer.train_until(last, 1700, batch=16)  # due here and not on rank 0
+    assert trainer.saved == []
+    trainer.rank0_is_due = True
+    trainer.train_until(last, 1701, batch=17)
+    assert trainer.saved == []
+    trainer.train_until(last, 1702, batch=32)
+    assert trainer.saved == [1702]

@@ -1,0 +1,83 @@
+"""Callbacks and a module that runs started by the tests name in their configuration."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+from torch.optim import SGD, Optimizer
+
+from datamodules.schema import Batch
+from lightning_modules.noise import Purpose
+from lightning_modules.stage1 import Stage1
+from lightning_modules.views import Pixels
+from renderers.cameras import Camera
+
+
+class KeyLog(Callback):
+    """Writes the keys of every training batch of a launch, `keys-RANK.json` in `folder`."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder, self.keys = Path(folder), []
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, index: int
+    ) -> None:
+        self.keys.append(list(batch.keys))
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / f"keys-{trainer.global_rank}.json").write_text(json.dumps(self.keys))
+
+
+class RankState(Callback):
+    """Writes the final weights and the count of revived codes of each rank, `rank-RANK.pt`."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder, self.revived = Path(folder), 0
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: dict[str, Tensor],
+        batch: Batch,
+        index: int,
+    ) -> None:
+        self.revived += int(outputs["codebook/revived"])
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        state = {"weights": pl_module.state_dict(), "revived": self.revived}
+        torch.save(state, self.folder / f"rank-{trainer.global_rank}.pt")
+
+
+class DealtStage1(Stage1):
+    """Stage 1 whose random numbers belong to the images, not to the ranks that hold them.
+
+    Rank r of R holds every R-th image of the global batch from the r-th on, and takes the pixels
+    and novel views that one process would have drawn for these. What depends on one rank's images
+    or magnifies rounding is left out: sample jitter, the calibration on rank 0's images, and Adam,
+    which divides gradients by themselves.
+    """
+
+    def _noise(self, purpose: Purpose, rank: int) -> torch.Generator | None:
+        return None if purpose is Purpose.VIEWS else super()._noise(purpose, rank)
+
+    def _calibrate(self, images: Tensor) -> None:
+        pass
+
+    def _draw_views(self, batch: int, noise: None) -> tuple[Pixels, Camera | None]:
+        world = dist.get_world_size() if dist.is_initialized() else 1
+        shared = super()._noise(Purpose.VIEWS, rank=0)
+        pixels, novel = super()._draw_views(batch * world, shared)
+        own = slice(self.global_rank, None, world)
+        assert pixels.patch is not None
+        assert novel is not None
+        return Pixels(pixels.grid[own], pixels.patch[own]), novel[own]
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        return [SGD(part.parameters(), lr=0.0) for part in (self.model, self.adversaries)]

@@ -1,0 +1,25 @@
+"""A VQ3D autoencoder that is built in milliseconds."""
+
+import torch
+
+from models.blocks.plane_decoder import PlaneSize
+from models.blocks.quantizer import CodebookSize
+from models.blocks.vit import ViTSize
+from models.vq3d import VQ3D
+from renderers.ray_sampling import RaySampling
+
+SIDE = 16
+
+
+def tiny_model(seed: int = 0) -> VQ3D:
+    torch.manual_seed(seed)
+    return VQ3D(
+        resolution=SIDE,
+        patch=8,
+        encoder=ViTSize(16, 1, 2),
+        decoder=ViTSize(16, 1, 2),
+        codebook=CodebookSize(8, 4),
+        planes=PlaneSize(4, 8),
+        field_hidden=8,
+        sampling=RaySampling(4, 0, "disparity"),
+    )
