@@ -16,17 +16,17 @@ from models.blocks.discriminators import Discriminator
 
 
 @dataclass(frozen=True)
-class AdversarySettings:
+class DiscriminatorSettings:
     """Size and training of a discriminator.
 
-    base, most: channels, see `Discriminator`. train_from: images seen before it starts to learn;
-    let it start before its weight in the generator's loss rises. r1: gamma of the R1 penalty,
-    applied every `r1_interval` steps and multiplied by that interval (lazy regularisation,
+    channel_base, channel_max: see `Discriminator`. train_from: images seen before it starts to
+    learn; let it start before its weight in the generator's loss rises. r1: gamma of the R1
+    penalty, applied every `r1_interval` steps and multiplied by that interval (lazy regularisation,
     arXiv 1912.04958 section 3.1).
     """
 
-    base: int = 4096
-    most: int = 256
+    channel_base: int = 4096
+    channel_max: int = 256
     objective: AdversarialObjective = "non_saturating"
     train_from: int = 0
     r1: float = 10.0
@@ -36,10 +36,12 @@ class AdversarySettings:
 class Adversary(nn.Module):
     """Judge of square images (B, C, H, W) in [-1, 1]."""
 
-    def __init__(self, channels: int, resolution: int, settings: AdversarySettings) -> None:
+    def __init__(self, channels: int, resolution: int, settings: DiscriminatorSettings) -> None:
         super().__init__()
         self.settings = settings
-        self.discriminator = Discriminator(channels, resolution, settings.base, settings.most)
+        self.discriminator = Discriminator(
+            channels, resolution, settings.channel_base, settings.channel_max
+        )
 
     def judge(self, fake: Tensor) -> Tensor:
         """The generator's loss (); gradients reach `fake` and leave the discriminator alone."""

@@ -9,7 +9,7 @@ from datamodules.errors import DataError
 from models.recipe import build_model
 from models.vq3d import VQ3D
 
-AVERAGED = "average."
+EMA = "ema."
 
 
 def load_stage1(path: str | Path) -> VQ3D:
@@ -28,9 +28,9 @@ def load_stage1(path: str | Path) -> VQ3D:
     if "model" not in checkpoint or "state_dict" not in checkpoint:
         raise DataError(f"{path} is no stage-1 checkpoint: it holds {sorted(checkpoint)}.")
     weights = {
-        name.removeprefix(AVERAGED): value
+        name.removeprefix(EMA): value
         for name, value in checkpoint["state_dict"].items()
-        if name.startswith(AVERAGED)
+        if name.startswith(EMA)
     }
     try:
         model = build_model(checkpoint["model"])

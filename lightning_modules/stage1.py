@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from datamodules.schema import Batch
-from lightning_modules.adversary import AdversarySettings
+from lightning_modules.adversary import DiscriminatorSettings
 from lightning_modules.ema import averaged_copy, ema_decay, update_average
 from lightning_modules.losses.depth import pointwise_depth_loss
 from lightning_modules.losses.perceptual import PerceptualLoss
@@ -37,16 +37,16 @@ class Stage1(LightningModule):
         weights: loss terms.
         rays: what each training image renders.
         novel_views: cap of camera offsets that the novel-view discriminator sees.
-        widen: factor on the cap's extents.
-        optimizer, adversary_optimizer: of the autoencoder and of both discriminators.
-        adversary: size and training of both discriminators.
+        novel_views_scale: factor on the cap's extents.
+        optimizer, discriminator_optimizer: of the autoencoder and of both discriminators.
+        discriminator: size and training of both discriminators.
         perceptual_weights: VGG16 state dict; None looks in torchvision's cache.
         ema_half_life: of the averaged weights, in images; they validate, draw and are exported.
         seed: of rays, sample jitter, novel views and code revival.
     """
 
     model: VQ3D
-    average: VQ3D
+    ema: VQ3D
 
     def __init__(
         self,
@@ -55,10 +55,12 @@ class Stage1(LightningModule):
         weights: Stage1Weights = Stage1Weights(),
         rays: RayPlan = RayPlan(),
         novel_views: NovelViews = NovelViews(),
-        widen: Schedule = 1.0,
+        novel_views_scale: Schedule = 1.0,
         optimizer: OptimizerSettings = OptimizerSettings(),
-        adversary_optimizer: OptimizerSettings = OptimizerSettings(betas=(0.0, 0.99), grad_clip=0),
-        adversary: AdversarySettings = AdversarySettings(),
+        discriminator_optimizer: OptimizerSettings = OptimizerSettings(
+            betas=(0.0, 0.99), grad_clip=0
+        ),
+        discriminator: DiscriminatorSettings = DiscriminatorSettings(),
         perceptual_weights: str | None = None,
         ema_half_life: float = 10_000.0,
         seed: int = 0,
@@ -66,11 +68,11 @@ class Stage1(LightningModule):
         super().__init__()
         self.automatic_optimization = False
         check_settings(model, max_images, weights, rays, optimizer)
-        self.model, self.average = model, averaged_copy(model)
+        self.model, self.ema = model, averaged_copy(model)
         self.max_images, self.images_seen = max_images, 0
         self.weights, self.rays = weights, rays
-        self.novel_views, self.widen = novel_views, widen
-        self.optimizer, self.adversary_optimizer = optimizer, adversary_optimizer
+        self.novel_views, self.novel_views_scale = novel_views, novel_views_scale
+        self.optimizer, self.discriminator_optimizer = optimizer, discriminator_optimizer
         self.ema_half_life, self.seed = ema_half_life, seed
         self.uses_patch = weights.ever_used("perceptual") or weights.ever_used("adversarial")
         self.perceptual = (
@@ -78,7 +80,7 @@ class Stage1(LightningModule):
         )
         self.metrics = ReconstructionMetrics(model.quantizer.size.codes)
         self.adversaries = Stage1Adversaries(
-            model.resolution, model.space, rays, weights, adversary
+            model.resolution, model.space, rays, weights, discriminator
         )
 
     @property
@@ -108,7 +110,7 @@ class Stage1(LightningModule):
     def _calibrate(self, images: Tensor) -> None:
         """Fit the untrained quantiser to the first batch; the average starts from the same."""
         self.model.calibrate(images, self._noise(Purpose.CODEBOOK, rank=0))
-        self.average.load_state_dict(self.model.state_dict())
+        self.ema.load_state_dict(self.model.state_dict())
 
     def _draw_views(self, batch: int, noise: torch.Generator) -> tuple[Pixels, Camera | None]:
         """This step's pixels and, when anything looks at novel views, their cameras."""
@@ -116,9 +118,9 @@ class Stage1(LightningModule):
         weights = self.weights.at(self.images_seen)
         if not self.adversaries.needs_novel_views(self.images_seen, weights):
             return pixels, None
-        widen = scheduled_value(self.widen, self.images_seen)
+        scale = scheduled_value(self.novel_views_scale, self.images_seen)
         count = min(batch, self.rays.novel_images)
-        return pixels, self.novel_views.draw(self.model.view, count, widen, noise)
+        return pixels, self.novel_views.draw(self.model.view, count, scale, noise)
 
     def _reconstruction_terms(
         self,
@@ -159,7 +161,7 @@ class Stage1(LightningModule):
         step = self.images_seen // self._global_batch(len(images))
         loss, logs = self.adversaries.learn(images, pixels, views, self.images_seen, step)
         if loss is not None:
-            self._step(self._optimizers()[1], self.adversary_optimizer, loss)
+            self._step(self._optimizers()[1], self.discriminator_optimizer, loss)
         return logs
 
     @torch.no_grad()
@@ -169,7 +171,7 @@ class Stage1(LightningModule):
         quantizer.observe(quantized)
         revived = quantizer.revive(quantized.latents, self._noise(Purpose.CODEBOOK, rank=0))
         # A mean of a code's old and new place would be neither.
-        self.average.quantizer.codebook[revived] = quantizer.codebook[revived]
+        self.ema.quantizer.codebook[revived] = quantizer.codebook[revived]
         alive = (quantizer.usage >= quantizer.size.dead_share).float().mean()
         return {
             "codebook/perplexity": perplexity(quantizer.usage),
@@ -181,14 +183,14 @@ class Stage1(LightningModule):
         """Move the averaged weights and the one measure of progress."""
         self.images_seen += self._global_batch(batch)
         decay = ema_decay(self._global_batch(batch), self.images_seen, self.ema_half_life, 0.05)
-        update_average(self.average, self.model, decay)
+        update_average(self.ema, self.model, decay)
         datamodule = getattr(self.trainer, "datamodule", None)
         if datamodule is not None:
             datamodule.images_seen = self.images_seen
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Render the averaged model's reconstruction of whole images and measure it."""
-        quantized, scenes = self.average(batch.float_image())
+        quantized, scenes = self.ema(batch.float_image())
         view = scenes.view(scenes.canonical, *batch.image.shape[-2:])
         self.metrics.update(view.rgb, view.disparity, quantized.tokens, batch)
 
@@ -202,7 +204,7 @@ class Stage1(LightningModule):
         """One optimiser for the autoencoder and, if there are any, one for the discriminators."""
         optimizers = [self.optimizer.build(self.model.parameters())]
         if self.leaves_parameters_unused:
-            optimizers.append(self.adversary_optimizer.build(self.adversaries.parameters()))
+            optimizers.append(self.discriminator_optimizer.build(self.adversaries.parameters()))
         return optimizers
 
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:

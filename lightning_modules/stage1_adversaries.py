@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.adversary import Adversary, AdversarySettings, as_image, with_disparity
+from lightning_modules.adversary import Adversary, DiscriminatorSettings, as_image, with_disparity
 from lightning_modules.losses.weights import Stage1Weights
 from lightning_modules.views import Pixels, RayPlan, Renderings
 from models.scenes import ContractedSpace
@@ -24,7 +24,7 @@ class Stage1Adversaries(nn.Module):
         space: ContractedSpace,
         rays: RayPlan,
         weights: Stage1Weights,
-        settings: AdversarySettings,
+        settings: DiscriminatorSettings,
     ) -> None:
         super().__init__()
         self.space, self.train_from = space, settings.train_from

@@ -44,10 +44,10 @@ class NovelViews:
     yaw: float = math.pi / 8
     pitch: float = math.pi / 18
 
-    def draw(self, view: CanonicalView, count: int, widen: float, noise: torch.Generator) -> Camera:
-        """Draw `count` cameras uniformly from the cap, its extents multiplied by `widen`."""
+    def draw(self, view: CanonicalView, count: int, scale: float, noise: torch.Generator) -> Camera:
+        """Draw `count` cameras uniformly from the cap, its extents multiplied by `scale`."""
         uniform = uniform_pairs(count, noise)
-        return view.offset(*cap_angles(uniform, widen * self.yaw, widen * self.pitch))
+        return view.offset(*cap_angles(uniform, scale * self.yaw, scale * self.pitch))
 
 
 class VQ3D(nn.Module):

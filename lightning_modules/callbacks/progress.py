@@ -79,6 +79,7 @@ class ImagesProgressBar(ProgressBar):
                 f"{seen:,}/{pl_module.max_images:,} images, {rate:.0f} images/s, "
                 f"{left / 60:.1f} min left, {_figures(trainer, outputs)}",
                 highlight=False,
+                soft_wrap=True,
             )
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -28,7 +28,12 @@ class Sheets(Callback):
 
     def __init__(self, every_images: int = 100_000, images: int = 8) -> None:
         self.every_images, self.images = every_images, images
-        self.drawn_at: int | None = None
+        self.drawn_at = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count from where this launch begins."""
+        assert isinstance(pl_module, Stage1)
+        self.drawn_at = pl_module.images_seen
 
     def on_train_batch_end(
         self,
@@ -40,8 +45,6 @@ class Sheets(Callback):
     ) -> None:
         """Draw when enough images have passed."""
         assert isinstance(pl_module, Stage1)
-        if self.drawn_at is None:
-            self.drawn_at = pl_module.images_seen
         if pl_module.images_seen - self.drawn_at >= self.every_images:
             self._draw(trainer, pl_module)
 
@@ -57,7 +60,7 @@ class Sheets(Callback):
             return
         probe = probe.to(module.device)
         with trainer.precision_plugin.val_step_context():
-            scenes = module.average.reconstruct(probe.float_image())
+            scenes = module.ema.reconstruct(probe.float_image())
             picture = reconstruction_sheet(scenes, module.model.view, probe)
             frames = swing_frames(scenes, module.model.view, probe.image.shape[-1])
         path = Path(trainer.default_root_dir) / "sheets" / f"{module.images_seen:09d}.png"

@@ -81,24 +81,26 @@ class Discriminator(nn.Module):
     Args:
         inputs: image channels (3 for RGB, 4 with disparity).
         resolution: side of the square input, a power of two >= 8.
-        base: channels times resolution, as in StyleGAN2, whose full size is 32768.
-        most: upper limit of channels.
+        channel_base: channels times resolution, as in StyleGAN2, whose full size is 32768.
+        channel_max: upper limit of channels.
     """
 
-    def __init__(self, inputs: int, resolution: int, base: int = 4096, most: int = 256) -> None:
+    def __init__(
+        self, inputs: int, resolution: int, channel_base: int = 4096, channel_max: int = 256
+    ) -> None:
         super().__init__()
         if resolution < 8 or resolution & (resolution - 1):
             raise ValueError(
                 f"Discriminator resolution {resolution} is not a power of two >= 8: "
                 "change `rays.patch` or `rays.grid_stride`."
             )
-        if base < resolution:
+        if channel_base < resolution:
             raise ValueError(
-                f"Discriminator base {base} leaves no channel at resolution {resolution}: "
-                "raise `base`."
+                f"Discriminator channel_base {channel_base} leaves no channel at resolution "
+                f"{resolution}: raise `channel_base`."
             )
         sides = [resolution >> i for i in range(int(math.log2(resolution)) - 1)]  # resolution .. 4
-        widths = [min(most, base // side) for side in sides]
+        widths = [min(channel_max, channel_base // side) for side in sides]
         self.from_image = EqualizedConv(inputs, widths[0], 1)
         self.blocks = nn.ModuleList(map(ResidualBlock, widths, widths[1:]))
         self.last = EqualizedConv(widths[-1] + 1, widths[-1], 3)

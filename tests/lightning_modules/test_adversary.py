@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.adversary import Adversary, AdversarySettings, as_image, with_disparity
+from lightning_modules.adversary import Adversary, DiscriminatorSettings, as_image, with_disparity
 
 
 def make(**settings: object) -> Adversary:
     torch.manual_seed(0)
-    return Adversary(3, 8, AdversarySettings(base=64, most=16, **settings))
+    return Adversary(3, 8, DiscriminatorSettings(channel_base=64, channel_max=16, **settings))
 
 
 def pictures(seed: int) -> Tensor:

@@ -11,7 +11,7 @@ from lightning_modules.loading import load_stage1
 def test_the_averaged_model_is_loaded_ready_for_use(tmp_path: Path) -> None:
     model, average = tiny_model(0), tiny_model(1)
     weights = {f"model.{name}": value for name, value in model.state_dict().items()}
-    weights |= {f"average.{name}": value for name, value in average.state_dict().items()}
+    weights |= {f"ema.{name}": value for name, value in average.state_dict().items()}
     checkpoint = {"state_dict": weights, "model": model.recipe(), "images_seen": 7}
     torch.save(checkpoint, tmp_path / "best.ckpt")
     loaded = load_stage1(tmp_path / "best.ckpt")
@@ -38,7 +38,7 @@ def test_a_file_that_is_not_a_checkpoint_is_named(content: bytes, tmp_path: Path
 
 def test_a_truncated_checkpoint_is_named(tmp_path: Path) -> None:
     path = tmp_path / "half.ckpt"
-    torch.save({"state_dict": {"average.weight": torch.zeros(1000)}, "model": {}}, path)
+    torch.save({"state_dict": {"ema.weight": torch.zeros(1000)}, "model": {}}, path)
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(DataError, match=r"half\.ckpt is no stage-1 checkpoint"):
         load_stage1(path)

@@ -19,7 +19,7 @@ SIZE, FRAMES = 2 * SIDE, 5
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A stage-1 checkpoint of an untrained model, whose fog reaches a density of 1.9."""
     model = tiny_model()
-    weights = {f"average.{name}": value for name, value in model.state_dict().items()}
+    weights = {f"ema.{name}": value for name, value in model.state_dict().items()}
     path = tmp_path_factory.mktemp("checkpoint") / "best.ckpt"
     torch.save({"state_dict": weights, "model": model.recipe()}, path)
     return path

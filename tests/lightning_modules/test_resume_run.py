@@ -34,7 +34,7 @@ def whole(
     return load(run)
 
 
-@pytest.mark.parametrize(("after", "workers"), [(4, 0), (28, 2)])
+@pytest.mark.parametrize(("after", "workers"), [(4, 0), (12, 2)])
 def test_kill_9_and_continue_equals_an_uninterrupted_run(
     after: int,
     workers: int,

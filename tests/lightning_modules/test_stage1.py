@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from datamodules.schema import Batch
-from lightning_modules.adversary import AdversarySettings
+from lightning_modules.adversary import DiscriminatorSettings
 from lightning_modules.losses.weights import Stage1Weights
 from lightning_modules.noise import Purpose
 from lightning_modules.optimization import OptimizerSettings
@@ -89,7 +89,7 @@ def test_it_learns_colour_and_depth_of_one_batch() -> None:
 def test_the_average_follows_the_model() -> None:
     stage = module(PIXELS_ONLY)
     train(stage, disc_batch(), 30)
-    scenes = stage.average.reconstruct(disc_batch().float_image())
+    scenes = stage.ema.reconstruct(disc_batch().float_image())
     ours = stage.model.reconstruct(disc_batch().float_image())
     difference = (scenes.planes - ours.planes).abs().mean()
     assert 0 < difference < 0.5 * ours.planes.abs().mean()
@@ -127,9 +127,9 @@ def test_settings_that_do_not_fit_are_named() -> None:
 def test_novel_views_are_drawn_only_while_something_looks_at_them(seen: int, drawn: bool) -> None:
     weights = replace(PIXELS_ONLY, novel_view=[(60, 0.0), (100, 0.1)])
     settings = OptimizerSettings(warmup=10)
-    adversary = AdversarySettings(train_from=50)
+    judge = DiscriminatorSettings(train_from=50)
     stage = Stage1(
-        tiny_model(), 1000, weights, RayPlan(2, 0, 0, 2), optimizer=settings, adversary=adversary
+        tiny_model(), 1000, weights, RayPlan(2, 0, 0, 2), optimizer=settings, discriminator=judge
     )
     stage.images_seen = seen
     _, cameras = stage._draw_views(4, stage._noise(Purpose.VIEWS, 0))

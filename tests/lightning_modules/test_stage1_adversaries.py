@@ -5,7 +5,7 @@ import torch
 from tiny_model import SIDE, tiny_model
 from torch import Tensor, nn
 
-from lightning_modules.adversary import AdversarySettings
+from lightning_modules.adversary import DiscriminatorSettings
 from lightning_modules.losses.weights import Stage1Weights
 from lightning_modules.stage1_adversaries import Stage1Adversaries
 from lightning_modules.views import Pixels, RayPlan, Renderings, draw_pixels, render_views
@@ -24,7 +24,11 @@ AT_ONCE = BOTH.at(0)
 def adversaries(weights: Stage1Weights = BOTH, **settings: float) -> Stage1Adversaries:
     torch.manual_seed(0)
     return Stage1Adversaries(
-        SIDE, SPACE, PLAN, weights, AdversarySettings(base=64, most=8, **settings)
+        SIDE,
+        SPACE,
+        PLAN,
+        weights,
+        DiscriminatorSettings(channel_base=64, channel_max=8, **settings),
     )
 
 

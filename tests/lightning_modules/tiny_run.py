@@ -36,8 +36,8 @@ model:
     weights: {{perceptual: 0.0, adversarial: [[0, 0.0], [8, 0.1]], novel_view: 0.1}}
     rays: {{grid_stride: 2, patch: 8, patch_images: 2, novel_images: 2}}
     optimizer: {{lr: 1.0e-3, warmup: 8}}
-    adversary_optimizer: {{lr: 1.0e-3, warmup: 8, betas: [0.0, 0.99]}}
-    adversary: {{base: 64, most: 8, r1_interval: 2}}
+    discriminator_optimizer: {{lr: 1.0e-3, warmup: 8, betas: [0.0, 0.99]}}
+    discriminator: {{channel_base: 64, channel_max: 8, r1_interval: 2}}
 data:
   class_path: datamodules.shard_datamodule.ShardDataModule
   init_args: {{resolution: {SIDE}, batch_size: 4, depth: true, num_workers: 0, lanes: 4}}

@@ -26,8 +26,9 @@ class Run:
         self.now, self.text = 100.0, io.StringIO()
         monkeypatch.setattr("lightning_modules.callbacks.progress.time.monotonic", self.clock)
         self.bar = ImagesProgressBar(log_seconds=30)
+        width = 200 if terminal else 40  # a log file has no width to wrap at
         self.bar.console = Console(
-            file=self.text, force_terminal=terminal, width=200, get_time=self.clock
+            file=self.text, force_terminal=terminal, width=width, get_time=self.clock
         )
 
     def clock(self) -> float:

@@ -41,7 +41,7 @@ def test_a_batch_that_groups_do_not_divide_is_one_group() -> None:
 @pytest.mark.parametrize(("channels", "resolution", "batch"), [(3, 8, 4), (4, 32, 3), (3, 16, 1)])
 def test_one_float32_logit_an_image(channels: int, resolution: int, batch: int) -> None:
     torch.manual_seed(0)
-    judge = Discriminator(channels, resolution, base=64, most=16)
+    judge = Discriminator(channels, resolution, channel_base=64, channel_max=16)
     with torch.autocast("cpu", torch.bfloat16):
         logits = judge(torch.randn(batch, channels, resolution, resolution))
     assert logits.shape == (batch,)
@@ -57,7 +57,7 @@ def test_resolutions_that_cannot_be_halved_to_four_are_refused(resolution: int) 
 
 def test_gradients_reach_images_and_every_weight() -> None:
     torch.manual_seed(0)
-    judge = Discriminator(3, 8, base=64, most=16)
+    judge = Discriminator(3, 8, channel_base=64, channel_max=16)
     x = torch.randn(4, 3, 8, 8, requires_grad=True)
     judge(x).sum().backward()
     assert (x.grad.abs().sum((1, 2, 3)) > 0).all()
@@ -78,7 +78,7 @@ def test_layers_keep_unit_variance_at_initialisation() -> None:
 
 def test_features_keep_their_size_through_the_blocks() -> None:
     torch.manual_seed(0)
-    judge = Discriminator(3, 64, base=4096, most=64)
+    judge = Discriminator(3, 64, channel_base=4096, channel_max=64)
     x = leaky_relu(judge.from_image(torch.randn(4, 3, 64, 64)))
     for block in judge.blocks:
         x = block(x)
