@@ -70,7 +70,8 @@ def test_validate_measures_the_whole_split_of_any_data_set(
 ) -> None:
     write_shards(tmp_path / "other", train=(7,), val=(5,))
     checkpoint = ["--ckpt_path", str(run / "checkpoints" / "best.ckpt")]
-    other = ["--config", str(tiny_config), "--data.root", str(tmp_path / "other"), *checkpoint]
+    data = ["--data.root", str(tmp_path / "other"), "--run", str(tmp_path / "run")]
+    other = ["--config", str(tiny_config), *data, *checkpoint]
     assert main(["validate", *other]) == 0
     whole = capsys.readouterr().out.strip()
     assert "psnr" in whole
