@@ -203,8 +203,9 @@ class Stage1(LightningModule):
     def configure_optimizers(self) -> list[Optimizer]:
         """One optimiser for the autoencoder and, if there are any, one for the discriminators."""
         optimizers = [self.optimizer.build(self.model.parameters())]
-        if self.leaves_parameters_unused:
-            optimizers.append(self.discriminator_optimizer.build(self.adversaries.parameters()))
+        judges = list(self.adversaries.parameters())
+        if judges:
+            optimizers.append(self.discriminator_optimizer.build(judges))
         return optimizers
 
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:

@@ -68,7 +68,7 @@ class DealtStage1(Stage1):
         return None if purpose is Purpose.VIEWS else super()._noise(purpose, rank)
 
     def _calibrate(self, images: Tensor) -> None:
-        pass
+        """Leave the quantiser as it was built."""
 
     def _draw_views(self, batch: int, noise: None) -> tuple[Pixels, Camera | None]:
         world = dist.get_world_size() if dist.is_initialized() else 1
