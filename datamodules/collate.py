@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.schema import Attributes, Batch, Sample
+from datamodules.schema import Attributes, Batch, BatchT, Labelled, Sample, TokenBatch, TokenSample
 from renderers.cameras import Camera
+
+SampleT = TypeVar("SampleT")
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
@@ -29,18 +33,25 @@ def collate(samples: Sequence[Sample]) -> Batch:
     return Batch(
         keys=tuple(sample.key for sample in samples),
         image=image,
-        label=torch.tensor([sample.label for sample in samples], dtype=torch.int64),
+        label=_labels(samples),
         depth=None if first.depth is None else _stack(samples, lambda sample: sample.depth),
         mask=None if first.mask is None else _stack(samples, lambda sample: sample.mask),
         camera=camera,
-        attributes=Attributes(
-            _stack(samples, lambda sample: sample.size),
-            torch.tensor([sample.time_of_day for sample in samples], dtype=torch.int64),
-        ),
+        attributes=_attributes(samples),
     )
 
 
-def interleave(shares: Sequence[Batch | None], first: int) -> Batch:
+def collate_tokens(samples: Sequence[TokenSample]) -> TokenBatch:
+    """Stack samples of equally many tokens."""
+    return TokenBatch(
+        keys=tuple(sample.key for sample in samples),
+        tokens=_stack(samples, lambda sample: sample.tokens),
+        label=_labels(samples),
+        attributes=_attributes(samples),
+    )
+
+
+def interleave(shares: Sequence[BatchT | None], first: int) -> BatchT:
     """Merge the shares of W workers; image i of the batch is from worker (first + i) mod W.
 
     shares  by worker number, at least one not None
@@ -66,16 +77,21 @@ def interleave(shares: Sequence[Batch | None], first: int) -> Batch:
 
     columns = iter(list(zip(*(share.tensors() for _, share in owned), strict=True)))
     merged = owned[0][1].map(lambda _: merge(next(columns)))
-    return Batch(
-        tuple(keys),
-        merged.image,
-        merged.label,
-        merged.depth,
-        merged.mask,
-        merged.camera,
-        merged.attributes,
+    return replace(merged, keys=tuple(keys))
+
+
+def _labels(samples: Sequence[Labelled]) -> Tensor:
+    return torch.tensor([sample.label for sample in samples], dtype=torch.int64)
+
+
+def _attributes(samples: Sequence[Labelled]) -> Attributes:
+    loaded = samples[0].semantics is not None
+    return Attributes(
+        size=_stack(samples, lambda sample: sample.size),
+        time_of_day=torch.tensor([sample.time_of_day for sample in samples], dtype=torch.int64),
+        semantics=_stack(samples, lambda sample: sample.semantics) if loaded else None,
     )
 
 
-def _stack(samples: Sequence[Sample], pick: Callable[[Sample], np.ndarray | None]) -> Tensor:
+def _stack(samples: Sequence[SampleT], pick: Callable[[SampleT], np.ndarray | None]) -> Tensor:
     return torch.from_numpy(np.stack([value for s in samples if (value := pick(s)) is not None]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,7 +14,8 @@ from torchvision.io import ImageReadMode, decode_jpeg, decode_png, decode_webp
 
 from datamodules.augment import Augmentation, Draw, cut_camera, cut_image, cut_map
 from datamodules.join import RawSample
-from datamodules.modalities import DEPTH, MASK, RAYS, TIME_UNKNOWN, TIMES_OF_DAY, UNLABELLED
+from datamodules.modalities import DEPTH, MASK, RAYS
+from datamodules.record import read_label, read_semantics, read_size, read_time_of_day
 from datamodules.schema import Sample
 
 _IMAGE_DECODERS: Mapping[str, Callable[..., Tensor]] = {
@@ -24,10 +25,27 @@ _IMAGE_DECODERS: Mapping[str, Callable[..., Tensor]] = {
     "png": decode_png,
     "webp": decode_webp,
 }
-_SIZE_UNKNOWN = np.full(3, np.nan, np.float32)
 
 
-def decode_sample(raw: RawSample, augmentation: Augmentation, draw: Draw) -> Sample:
+@dataclass(frozen=True)
+class ImageDecoder:
+    """Callable (raw, draw) -> `Sample`, the decoder of image shards.
+
+    augmentation  how stored images are cut
+    semantics     width of the semantic feature vectors to read, 0 reads none
+    """
+
+    augmentation: Augmentation
+    semantics: int = 0
+
+    def __call__(self, raw: RawSample, draw: Draw) -> Sample:
+        """As `decode_sample`."""
+        return decode_sample(raw, self.augmentation, draw, self.semantics)
+
+
+def decode_sample(
+    raw: RawSample, augmentation: Augmentation, draw: Draw, semantics: int = 0
+) -> Sample:
     """Decode one image and its sidecars and cut them alike.
 
     Raises ValueError with the reason when a part cannot be decoded or does not fit the rest.
@@ -52,13 +70,14 @@ def decode_sample(raw: RawSample, augmentation: Augmentation, draw: Draw) -> Sam
     return Sample(
         key=raw.key,
         image=cut_image(image, window, resolution, flip).numpy(),
-        label=_integer(raw.record, "label", UNLABELLED),
+        label=read_label(raw.record),
         depth=None if depth is None else depth.view(np.uint16),
         mask=maps.get(MASK),
         cam2world=cam2world,
         intrinsics=intrinsics,
-        size=_size(raw.record),
-        time_of_day=_time_of_day(raw.record),
+        size=read_size(raw.record),
+        time_of_day=read_time_of_day(raw.record),
+        semantics=read_semantics(raw.record, semantics),
     )
 
 
@@ -96,7 +115,7 @@ def _decode_image(raw: RawSample) -> Tensor:
     decoder = _IMAGE_DECODERS.get(raw.extension)
     if decoder is None:
         raise ValueError(f"its image type {raw.extension!r} is not jpg, png or webp")
-    image = _decode(decoder, raw.image, ImageReadMode.RGB, "image")
+    image = _decode(decoder, raw.payload, ImageReadMode.RGB, "image")
     if image.dtype != torch.uint8:
         raise ValueError(f"its image has {image.dtype} pixels, expected 8 bits a channel")
     return image
@@ -125,28 +144,3 @@ def _decode(
     except RuntimeError as error:
         reason = str(error).split("\n", 1)[0].rsplit("/", 1)[-1]
         raise ValueError(f"its {what} cannot be decoded ({reason})") from error
-
-
-def _integer(record: Mapping[str, Any], name: str, default: int) -> int:
-    value = record.get(name, default)
-    if not isinstance(value, int):
-        raise ValueError(f"its {name} is {value!r}, expected an integer")
-    return value
-
-
-def _size(record: Mapping[str, Any]) -> np.ndarray:
-    size = record.get("size")
-    if size is None:
-        return _SIZE_UNKNOWN
-    if not isinstance(size, list) or len(size) != 3:
-        raise ValueError(f"its size is {size!r}, expected [length, width, height]")
-    return np.asarray(size, np.float32)
-
-
-def _time_of_day(record: Mapping[str, Any]) -> int:
-    time = record.get("time_of_day")
-    if time is None:
-        return TIME_UNKNOWN
-    if time not in TIMES_OF_DAY:
-        raise ValueError(f"its time_of_day is {time!r}, expected one of {', '.join(TIMES_OF_DAY)}")
-    return TIMES_OF_DAY.index(time)

@@ -13,7 +13,7 @@ import numpy as np
 
 from datamodules.errors import DataError
 from datamodules.manifest import FileInfo, ShardInfo
-from datamodules.modalities import RGB, shard_file
+from datamodules.modalities import shard_file
 from datamodules.remote import open_shard_file
 from datamodules.tar_index import TarIndex, index_tar
 
@@ -26,22 +26,23 @@ class SampleError(DataError):
 
 @dataclass(frozen=True)
 class RawSample:
-    """One image and its sidecars as compressed bytes, writable so that decoders take no copy.
+    """One sample and its sidecars as compressed bytes, writable so that decoders take no copy.
 
+    payload   what the leading modality holds beside the json, with its file extension
     sidecars  bytes by modality, only the requested ones
     record    the parsed ``.json``, empty if there is none
     """
 
     key: str
     extension: str
-    image: bytearray
+    payload: bytearray
     record: Mapping[str, Any]
     sidecars: Mapping[str, bytearray]
 
 
 @dataclass(frozen=True)
 class _Part:
-    """One modality of a shard: its open file, its index, and the row of each rgb sample in it."""
+    """One modality of a shard: its open file, its index, and the row of each sample in it."""
 
     file: str
     descriptor: int
@@ -52,6 +53,7 @@ class _Part:
 class JoinedShard:
     """Random access to the samples of one shard.
 
+    The first of the modalities leads: its tar gives the keys, their order and the json records.
     With ``strict`` every structural fault (a missing or damaged tar, other keys, another order)
     raises a DataError when the shard is opened; otherwise it is logged once and `read` raises a
     SampleError for the rows concerned.
@@ -65,7 +67,7 @@ class JoinedShard:
         self._strict = strict
         self._parts: dict[str, _Part] = {}
         try:
-            for modality in (RGB, *(m for m in modalities if m != RGB)):
+            for modality in modalities:
                 self._parts[modality] = self._open(root, shard, modality)
         except BaseException:
             self.close()
@@ -73,30 +75,36 @@ class JoinedShard:
 
     def read(self, row: int) -> RawSample:
         """Read one sample; SampleError when a part of it is missing."""
-        rgb = self._parts[RGB]
-        if row >= len(rgb.index.keys):
-            raise SampleError(f"{rgb.file} has no sample {row} of {self._samples}.")
-        key = rgb.index.keys[row]
-        record = _read(rgb, key, rgb.index.record[row])
+        leader = self._leader
+        key, record = self.record(row)
         sidecars = {}
         for modality, part in self._parts.items():
-            if modality == RGB:
+            if part is leader:
                 continue
             own_row = int(part.rows[row])
             if own_row < 0:
                 raise SampleError(f"{part.file} has no {modality} for key {key}.")
             sidecars[modality] = _read(part, key, part.index.payload[own_row])
+        payload = _read(leader, key, leader.index.payload[row])
+        return RawSample(key, leader.index.extensions[row], payload, record, sidecars)
+
+    def record(self, row: int) -> tuple[str, Mapping[str, Any]]:
+        """Key and json record of one sample, {} if it has none; SampleError when unreadable."""
+        leader = self._leader
+        if row >= len(leader.index.keys):
+            raise SampleError(f"{leader.file} has no sample {row} of {self._samples}.")
+        key = leader.index.keys[row]
+        content = _read(leader, key, leader.index.record[row])
         try:
-            parsed = json.loads(record) if record else {}
+            return key, json.loads(content) if content else {}
         except ValueError as error:
-            raise SampleError(f"{rgb.file}, key {key}: the json is unreadable, {error}.") from error
-        image = _read(rgb, key, rgb.index.payload[row])
-        return RawSample(key, rgb.index.extensions[row], image, parsed, sidecars)
+            raise SampleError(
+                f"{leader.file}, key {key}: the json is unreadable, {error}."
+            ) from error
 
     def describe(self, row: int) -> str:
         """File and key of a row, to open an error message with."""
-        rgb = self._parts[RGB]
-        return f"{rgb.file}, key {rgb.index.keys[row]}"
+        return f"{self._leader.file}, key {self._leader.index.keys[row]}"
 
     def close(self) -> None:
         """Close the files."""
@@ -105,20 +113,22 @@ class JoinedShard:
                 os.close(part.descriptor)
         self._parts.clear()
 
+    @property
+    def _leader(self) -> _Part:
+        return next(iter(self._parts.values()))
+
     def _open(self, root: str, shard: ShardInfo, modality: str) -> _Part:
         name = f"{self._split}/{shard_file(modality, shard.name)}"
         descriptor, index = self._index(root, name, shard.files[modality])
         if index.fault is not None or len(index.keys) != self._samples:
             reason = f": {index.fault}" if index.fault is not None else ""
             self._fault(f"{name} holds {len(index.keys)} of {self._samples} samples{reason}.")
-        if modality == RGB:
+        if not self._parts or index.keys == self._leader.index.keys:
             return _Part(name, descriptor, index, range(len(index.keys)))
-        rgb = self._parts[RGB]
-        if index.keys == rgb.index.keys:
-            return _Part(name, descriptor, index, range(len(index.keys)))
-        self._fault(_mismatch(name, index.keys, rgb.file, rgb.index.keys))
+        leader = self._leader
+        self._fault(_mismatch(name, index.keys, leader.file, leader.index.keys))
         row_of = {key: row for row, key in enumerate(index.keys)}
-        rows = np.asarray([row_of.get(key, -1) for key in rgb.index.keys], np.int64)
+        rows = np.asarray([row_of.get(key, -1) for key in leader.index.keys], np.int64)
         return _Part(name, descriptor, index, rows)
 
     def _index(self, root: str, name: str, expected: FileInfo) -> tuple[int, TarIndex]:
@@ -150,12 +160,12 @@ def _read(part: _Part, key: str, span: np.ndarray) -> bytearray:
     return content
 
 
-def _mismatch(name: str, keys: Sequence[str], rgb_name: str, rgb_keys: Sequence[str]) -> str:
-    missing = [key for key in rgb_keys if key not in set(keys)]
+def _mismatch(name: str, keys: Sequence[str], leader_name: str, leader_keys: Sequence[str]) -> str:
+    missing = [key for key in leader_keys if key not in set(keys)]
     if missing:
         return f"{name} has no sample for key {missing[0]} ({len(missing)} keys missing)."
-    for row, (own, rgb) in enumerate(zip(keys, rgb_keys, strict=False)):
-        if own != rgb:
-            return f"{name} has key {own} as sample {row} where {rgb_name} has key {rgb}."
-    extra = keys[len(rgb_keys) :]
-    return f"{name} has {len(extra)} keys more than {rgb_name}, first {extra[0]}."
+    for row, (own, expected) in enumerate(zip(keys, leader_keys, strict=False)):
+        if own != expected:
+            return f"{name} has key {own} as sample {row} where {leader_name} has key {expected}."
+    extra = keys[len(leader_keys) :]
+    return f"{name} has {len(extra)} keys more than {leader_name}, first {extra[0]}."

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Generic
 
 import torch
 from torch.utils.data import DataLoader
 
 from datamodules.collate import interleave
 from datamodules.errors import DataError
-from datamodules.schema import Batch
+from datamodules.schema import BatchT
 from datamodules.stream import ShardStream, Share
 
 _GRACE_IMAGES = 1000
 
 
-class ShardLoader:
+class ShardLoader(Generic[BatchT]):
     """Batches of one rank, merged from its workers in an order that no setting of theirs changes.
 
     ``len(loader)`` batches are yielded by each ``iter(loader)``, which goes on where the last one
@@ -31,7 +31,7 @@ class ShardLoader:
 
     def __init__(
         self,
-        stream: ShardStream,
+        stream: ShardStream[BatchT],
         num_workers: int = 0,
         position: int = 0,
         prefetch: int = 2,
@@ -48,10 +48,10 @@ class ShardLoader:
         self._on_skip = on_skip
         self._seen = 0
         self._skipped = 0
-        self._processes: DataLoader[Share] | None = None
+        self._processes: DataLoader[Share[BatchT]] | None = None
         # Lightning ends the workers behind an attribute of this name when a run ends, and sets it
         # to None; left to the garbage collector each of them is waited for for five seconds.
-        self._iterator: Iterator[Share] | None = None
+        self._iterator: Iterator[Share[BatchT]] | None = None
 
     @property
     def position(self) -> int:
@@ -67,7 +67,7 @@ class ShardLoader:
         """Batches of a pass."""
         return self._stream.plan.batches
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[BatchT]:
         """Yield the batches of a pass.
 
         Raises DataError for an unusable image, or when too many of them were skipped.
@@ -85,7 +85,7 @@ class ShardLoader:
             self._position += self._stream.plan.stride
             yield batch
 
-    def _start(self, position: int) -> Iterator[Share]:
+    def _start(self, position: int) -> Iterator[Share[BatchT]]:
         """Begin a pass: the shares of the first worker, of the second, and so on, in rotation."""
         self._stream.seek(position)
         if self._num_workers == 0:
@@ -105,11 +105,12 @@ class ShardLoader:
         return self._iterator
 
     def close(self) -> None:
-        """End the worker processes; the next pass starts new ones."""
+        """End the worker processes and close the shards; the next pass starts new ones."""
+        self._stream.close()
         self._iterator = None
         self._processes = None
 
-    def _merge(self, shares: list[Share], first: int) -> Batch:
+    def _merge(self, shares: list[Share[BatchT]], first: int) -> BatchT:
         for share in shares:
             if share.fault is not None:
                 raise DataError(share.fault)

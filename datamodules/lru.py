@@ -29,3 +29,10 @@ class LruCache(Generic[K, V]):
             if self._on_drop is not None:
                 self._on_drop(dropped)
         return value
+
+    def clear(self) -> None:
+        """Drop all values."""
+        while self._values:
+            _, dropped = self._values.popitem(last=False)
+            if self._on_drop is not None:
+                self._on_drop(dropped)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from datamodules.errors import DataError
-from datamodules.modalities import MODALITIES, RGB
+from datamodules.modalities import RGB, SIDECARS, TOKENS
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
@@ -38,8 +38,9 @@ class Manifest:
 
     splits      shards of each split, in order
     classes     class names, indexed by label
-    modalities  subset of rgb, depth, mask, rays; rgb always
-    resolution  side of the stored square images in pixels; None when sizes differ
+    modalities  rgb, and any of depth, mask, rays; or tokens alone
+    resolution  side of the stored square images in pixels, of tokens that of the images behind
+                them; None when sizes differ
     parameters  settings of the tool that wrote the shards
     """
 
@@ -88,8 +89,12 @@ def shard_from_json(raw: Mapping[str, Any]) -> ShardInfo:
 
 def _parse(raw: Mapping[str, Any]) -> Manifest:
     modalities = tuple(raw["modalities"])
-    if RGB not in modalities or not set(modalities) <= set(MODALITIES):
-        raise ValueError(f"modalities {list(modalities)} are not a subset of {list(MODALITIES)}")
+    of_images = RGB in modalities and set(modalities) <= {RGB, *SIDECARS}
+    if not of_images and modalities != (TOKENS,):
+        raise ValueError(
+            f"modalities {list(modalities)} are neither {RGB} with any of {', '.join(SIDECARS)}, "
+            f"nor {TOKENS} alone"
+        )
     splits = {
         str(split): tuple(shard_from_json(shard) for shard in shards)
         for split, shards in raw["splits"].items()

@@ -1,12 +1,13 @@
 """Names, file extensions and pixel codes of everything a shard can hold."""
 
-from typing import Final
+from typing import Final, Literal, get_args
 
 RGB: Final = "rgb"
 DEPTH: Final = "depth"
 MASK: Final = "mask"
 RAYS: Final = "rays"
-MODALITIES: Final = (RGB, DEPTH, MASK, RAYS)
+TOKENS: Final = "tokens"
+MODALITIES: Final = (RGB, DEPTH, MASK, RAYS, TOKENS)
 SIDECARS: Final = (DEPTH, MASK, RAYS)
 
 TRAIN: Final = "train"
@@ -15,6 +16,7 @@ SPLITS: Final = (TRAIN, VAL)
 
 IMAGE_EXTENSIONS: Final = ("jpg", "png", "webp")
 SIDECAR_EXTENSION: Final = {DEPTH: "depth.png", MASK: "mask.png", RAYS: "rays.npz"}
+TOKENS_EXTENSION: Final = "tokens.npy"
 
 UNLABELLED: Final = -1
 
@@ -27,7 +29,8 @@ MASK_OCCLUDER: Final = 2
 MASK_UNKNOWN: Final = 255
 MASK_CODES: Final = (MASK_BACKGROUND, MASK_OBJECT, MASK_OCCLUDER, MASK_UNKNOWN)
 
-TIMES_OF_DAY: Final = ("day", "dawn_dusk", "night")
+TimeOfDay = Literal["day", "dawn_dusk", "night"]
+TIMES_OF_DAY: Final[tuple[TimeOfDay, ...]] = get_args(TimeOfDay)
 TIME_UNKNOWN: Final = -1
 
 

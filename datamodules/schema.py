@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Self, TypeVar
 
 import numpy as np
 import torch
@@ -19,56 +21,39 @@ class Attributes:
 
     size         (B, 3) float32  box length, width, height; NaN unknown
     time_of_day  (B,)   int64    0 day, 1 dawn_dusk, 2 night, -1 unknown
+    semantics    (B, F) float32  semantic feature vectors, NaN rows unknown; None if not loaded
     """
 
     size: Tensor
     time_of_day: Tensor
+    semantics: Tensor | None = None
 
     def map(self, transform: Callable[[Tensor], Tensor]) -> Attributes:
         """Apply one function to every tensor."""
-        return Attributes(transform(self.size), transform(self.time_of_day))
+        return Attributes(
+            transform(self.size),
+            transform(self.time_of_day),
+            _optional(transform, self.semantics),
+        )
 
 
 @dataclass(frozen=True)
-class Batch:
-    """A batch of images with whatever was labelled, in compact storage types.
-
-    keys    length B
-    image   (B, 3, H, W)  uint8
-    label   (B,)          int64    -1 unlabelled
-    depth   (B, H, W)     uint16   relative disparity, larger is nearer, 0 unknown
-    mask    (B, H, W)     uint8    0 background, 1 object, 2 occluder, 255 unknown
-    camera  cam2world (B, 4, 4), intrinsics (B, 3, 3)
-    """
+class AnyBatch(ABC):
+    """What all batches have in common: keys, and tensors whose first dimension counts them."""
 
     keys: tuple[str, ...]
-    image: Tensor
-    label: Tensor
-    depth: Tensor | None = None
-    mask: Tensor | None = None
-    camera: Camera | None = None
-    attributes: Attributes | None = None
+
+    @abstractmethod
+    def map(self, transform: Callable[[Tensor], Tensor]) -> Self:
+        """Apply one function to every tensor of the batch."""
 
     def __len__(self) -> int:
-        """Number of images B."""
+        """Number of samples B."""
         return len(self.keys)
 
-    def __getitem__(self, part: slice) -> Batch:
+    def __getitem__(self, part: slice) -> Self:
         """A part of the batch."""
         return replace(self.map(lambda tensor: tensor[part]), keys=self.keys[part])
-
-    def map(self, transform: Callable[[Tensor], Tensor]) -> Batch:
-        """Apply one function to every tensor of the batch."""
-        camera = self.camera
-        return Batch(
-            keys=self.keys,
-            image=transform(self.image),
-            label=transform(self.label),
-            depth=_optional(transform, self.depth),
-            mask=_optional(transform, self.mask),
-            camera=camera and Camera(transform(camera.cam2world), transform(camera.intrinsics)),
-            attributes=self.attributes and self.attributes.map(transform),
-        )
 
     def tensors(self) -> list[Tensor]:
         """All tensors, in the order in which `map` visits them."""
@@ -81,13 +66,49 @@ class Batch:
         self.map(note)
         return found
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
         """Move every tensor to a device (Lightning calls this)."""
         return self.map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
-    def pin_memory(self) -> Batch:
+    def pin_memory(self) -> Self:
         """Copy every tensor to page-locked memory, so that copies to the GPU overlap with work."""
         return self.map(lambda tensor: tensor.pin_memory())
+
+
+BatchT = TypeVar("BatchT", bound=AnyBatch)
+
+
+@dataclass(frozen=True)
+class Batch(AnyBatch):
+    """A batch of images with whatever was labelled, in compact storage types.
+
+    keys    length B
+    image   (B, 3, H, W)  uint8
+    label   (B,)          int64    -1 unlabelled
+    depth   (B, H, W)     uint16   relative disparity, larger is nearer, 0 unknown
+    mask    (B, H, W)     uint8    0 background, 1 object, 2 occluder, 255 unknown
+    camera  cam2world (B, 4, 4), intrinsics (B, 3, 3)
+    """
+
+    image: Tensor
+    label: Tensor
+    depth: Tensor | None = None
+    mask: Tensor | None = None
+    camera: Camera | None = None
+    attributes: Attributes | None = None
+
+    def map(self, transform: Callable[[Tensor], Tensor]) -> Self:
+        """Apply one function to every tensor of the batch."""
+        camera = self.camera
+        return replace(
+            self,
+            image=transform(self.image),
+            label=transform(self.label),
+            depth=_optional(transform, self.depth),
+            mask=_optional(transform, self.mask),
+            camera=camera and Camera(transform(camera.cam2world), transform(camera.intrinsics)),
+            attributes=self.attributes and self.attributes.map(transform),
+        )
 
     def float_image(self) -> Tensor:
         """Images as float32 in [0, 1]: (B, 3, H, W)."""
@@ -114,22 +135,63 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One image with its labels, decoded: the fields of `Batch` without B, as numpy arrays.
+class TokenBatch(AnyBatch):
+    """A batch of images as the tokens of a stage-1 model, with whatever was labelled.
 
-    image (3, H, W) uint8; depth (H, W) uint16; mask (H, W) uint8; cam2world (4, 4) and
-    intrinsics (3, 3) float32; size (3,) float32, NaN unknown; label and time_of_day -1 unknown.
+    keys        length B
+    tokens      (B, T) int64  code indices
+    label       (B,)   int64  -1 unlabelled
+    """
+
+    tokens: Tensor
+    label: Tensor
+    attributes: Attributes
+
+    def map(self, transform: Callable[[Tensor], Tensor]) -> Self:
+        """Apply one function to every tensor of the batch."""
+        return replace(
+            self,
+            tokens=transform(self.tokens),
+            label=transform(self.label),
+            attributes=self.attributes.map(transform),
+        )
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What is known of one image beside its pixels: the labels of a batch without B.
+
+    label and time_of_day -1 unknown; size (3,) float32, NaN unknown; semantics (F,) float32, NaN
+    unknown, None if not loaded.
     """
 
     key: str
-    image: np.ndarray
     label: int
+    size: np.ndarray
+    time_of_day: int
+    semantics: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Sample(Labelled):
+    """One image with its labels, decoded: the fields of `Batch` without B, as numpy arrays.
+
+    image (3, H, W) uint8; depth (H, W) uint16; mask (H, W) uint8; cam2world (4, 4) and
+    intrinsics (3, 3) float32.
+    """
+
+    image: np.ndarray
     depth: np.ndarray | None
     mask: np.ndarray | None
     cam2world: np.ndarray | None
     intrinsics: np.ndarray | None
-    size: np.ndarray
-    time_of_day: int
+
+
+@dataclass(frozen=True)
+class TokenSample(Labelled):
+    """One image as tokens (T,) int64, with its labels."""
+
+    tokens: np.ndarray
 
 
 def _optional(transform: Callable[[Tensor], Tensor], tensor: Tensor | None) -> Tensor | None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Generic
 
 import torch
 from torch import Tensor
 
-from datamodules.schema import Batch
+from datamodules.schema import BatchT
 
 _ALIGNMENT = 16
 
 
 @dataclass(frozen=True)
-class PackedBatch:
+class PackedBatch(Generic[BatchT]):
     """A batch whose tensors lie one after another in one block.
 
     Every tensor that is sent on its own costs a file and a connection between the processes,
@@ -23,10 +24,10 @@ class PackedBatch:
     content  (bytes,) uint8 in shared memory
     """
 
-    outline: Batch
+    outline: BatchT
     content: Tensor
 
-    def unpack(self) -> Batch:
+    def unpack(self) -> BatchT:
         """Rebuild the batch; its tensors are views of the block."""
         end = 0
 
@@ -39,7 +40,7 @@ class PackedBatch:
         return self.outline.map(view)
 
 
-def pack(batch: Batch) -> PackedBatch:
+def pack(batch: BatchT) -> PackedBatch[BatchT]:
     """Copy the dense tensors of a batch into one block of shared memory."""
     tensors = batch.tensors()
     size = sum(_padded(tensor) for tensor in tensors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -108,7 +109,16 @@ def _begin(
 
 def _changed(old: Mapping[str, Parameter], new: Mapping[str, Parameter]) -> str:
     names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
-    return ", ".join(f"{name} {old.get(name)!r}, now {new.get(name)!r}" for name in names)
+    return ", ".join(
+        f"{name} {_brief(old.get(name))}, now {_brief(new.get(name))}" for name in names
+    )
+
+
+def _brief(value: Parameter) -> str:
+    """As Python writes it; of a SHA-256 the beginning."""
+    if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value):
+        return f"{value[:12]}..."
+    return repr(value)
 
 
 def _write_missing(

@@ -60,6 +60,18 @@ def encode_rays(cam2world: np.ndarray, intrinsics: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def encode_tokens(views: np.ndarray, codes: int) -> bytes:
+    """Encode tokens (V, T) of an image, integers below `codes`, as an npy of uint16 or uint32.
+
+    Raises ValueError for another shape or a token out of range.
+    """
+    if views.ndim != 2 or views.size == 0 or views.min() < 0 or views.max() >= codes:
+        raise ValueError(f"tokens must be (V, T) from 0 to {codes - 1}, got {views.shape} {views}")
+    buffer = io.BytesIO()
+    np.save(buffer, views.astype(np.uint16 if codes <= 65536 else np.uint32))
+    return buffer.getvalue()
+
+
 def _gray_png(rows: np.ndarray, bit_depth: int) -> bytes:
     """Write a grey PNG (ISO/IEC 15948) with unfiltered rows; rows (H, bytes a row) uint8.
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
-from datamodules.build.writer import EncodedSample, Rejected, write_shard
+from datamodules.build.writer import Rejected, ShardSample, write_shard
 
-MakeSamples = Callable[[str, int], Iterable[EncodedSample | Rejected]]
+MakeSamples = Callable[[str, int], Iterable[ShardSample | Rejected]]
 _POLL_SECONDS = 0.2
 _written: Synchronized[int]  # in a worker: the images that all workers have written
 
@@ -89,8 +89,8 @@ def _count_written(images: int) -> None:
 
 
 def _counted(
-    samples: Iterable[EncodedSample | Rejected], advance: Callable[[int], None]
-) -> Iterator[EncodedSample | Rejected]:
+    samples: Iterable[ShardSample | Rejected], advance: Callable[[int], None]
+) -> Iterator[ShardSample | Rejected]:
     for sample in samples:
         yield sample
         advance(1)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from datamodules.errors import DataError
 from datamodules.files import replacing, write_atomically
@@ -20,15 +20,32 @@ from datamodules.modalities import (
     DEPTH,
     IMAGE_EXTENSIONS,
     MASK,
-    MODALITIES,
     RAYS,
     RGB,
     SIDECAR_EXTENSION,
+    SIDECARS,
     shard_file,
 )
 
 MAX_KEY_LENGTH = 80
 PROGRESS_FOLDER = ".progress"
+
+
+class ShardSample(Protocol):
+    """One sample of a shard, already compressed: images are `EncodedSample`.
+
+    key  no dot, no slash, at most 80 characters, unique in its split
+    """
+
+    @property
+    def key(self) -> str:
+        """Name of the sample."""
+
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities it carries, each of which goes into a tar of its own."""
+
+    def members(self, modality: str) -> tuple[tuple[str, bytes], ...]:
+        """File names and contents in the tar of one modality; DataError if it cannot be stored."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +54,8 @@ class EncodedSample:
 
     key          no dot, no slash, at most 80 characters, unique in its split
     image_ext    "jpg", "png" or "webp"
-    json_record  label (int) and class (str); size [l, w, h] and time_of_day where known
+    json_record  label (int) and class (str); size [l, w, h], time_of_day and semantics (a list
+                 of numbers) where known
     """
 
     key: str
@@ -51,16 +69,18 @@ class EncodedSample:
     def modalities(self) -> tuple[str, ...]:
         """The modalities this sample carries, in the order of `MODALITIES`."""
         sidecars = self._sidecars()
-        return tuple(m for m in MODALITIES if m == RGB or sidecars[m] is not None)
+        return (RGB, *(m for m in SIDECARS if sidecars[m] is not None))
 
     def members(self, modality: str) -> tuple[tuple[str, bytes], ...]:
         """File names and contents of this sample in the tar of one modality."""
         if modality == RGB:
-            record = json.dumps(dict(self.json_record), sort_keys=True, separators=(",", ":"))
-            return (
-                (f"{self.key}.{self.image_ext}", self.image_bytes),
-                (f"{self.key}.json", record.encode()),
-            )
+            if self.image_ext not in IMAGE_EXTENSIONS:
+                raise DataError(
+                    f"sample {self.key} has image type {self.image_ext!r}, "
+                    f"expected one of {', '.join(IMAGE_EXTENSIONS)}."
+                )
+            image = f"{self.key}.{self.image_ext}", self.image_bytes
+            return image, record_member(self.key, self.json_record)
         content = self._sidecars()[modality]
         if content is None:
             raise DataError(f"sample {self.key} has no {modality}, the samples before it do.")
@@ -68,6 +88,11 @@ class EncodedSample:
 
     def _sidecars(self) -> dict[str, bytes | None]:
         return {DEPTH: self.depth_png, MASK: self.mask_png, RAYS: self.rays_npz}
+
+
+def record_member(key: str, record: Mapping[str, Any]) -> tuple[str, bytes]:
+    """File name and content of a sample's json record."""
+    return f"{key}.json", json.dumps(dict(record), sort_keys=True, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True)
@@ -88,7 +113,7 @@ class ShardRecord:
 
 
 def write_shard(
-    root: str | Path, split: str, index: int, samples: Iterable[EncodedSample | Rejected]
+    root: str | Path, split: str, index: int, samples: Iterable[ShardSample | Rejected]
 ) -> ShardInfo:
     """Write shard `index` of a split; nothing of it is visible as finished until all of it is.
 
@@ -125,8 +150,8 @@ def read_record(path: Path) -> ShardRecord | None:
 
 
 def _accepted(
-    samples: Iterable[EncodedSample | Rejected], rejected: list[Rejected]
-) -> Iterator[EncodedSample]:
+    samples: Iterable[ShardSample | Rejected], rejected: list[Rejected]
+) -> Iterator[ShardSample]:
     """Pass samples on with their keys checked; collect the rejected sources on the way."""
     keys: set[str] = set()
     for sample in samples:
@@ -136,11 +161,6 @@ def _accepted(
         check_key(sample.key)
         if sample.key in keys:
             raise DataError(f"key {sample.key!r} occurs twice in one shard: keys must be unique.")
-        if sample.image_ext not in IMAGE_EXTENSIONS:
-            raise DataError(
-                f"sample {sample.key} has image type {sample.image_ext!r}, "
-                f"expected one of {', '.join(IMAGE_EXTENSIONS)}."
-            )
         keys.add(sample.key)
         yield sample
 
@@ -154,7 +174,7 @@ def check_key(key: str) -> None:
         )
 
 
-def _write_tars(folder: Path, name: str, samples: Iterator[EncodedSample]) -> ShardInfo:
+def _write_tars(folder: Path, name: str, samples: Iterator[ShardSample]) -> ShardInfo:
     first = next(samples, None)
     if first is None:
         return ShardInfo(name, 0, {})
@@ -169,7 +189,7 @@ def _write_tars(folder: Path, name: str, samples: Iterator[EncodedSample]) -> Sh
     return ShardInfo(name, count, files)
 
 
-def _fill(partials: Mapping[str, Path], first: EncodedSample, rest: Iterator[EncodedSample]) -> int:
+def _fill(partials: Mapping[str, Path], first: ShardSample, rest: Iterator[ShardSample]) -> int:
     """Write the samples into one open tar a modality, in lock-step; return how many."""
     count = 0
     with ExitStack() as stack:
@@ -177,7 +197,7 @@ def _fill(partials: Mapping[str, Path], first: EncodedSample, rest: Iterator[Enc
             modality: stack.enter_context(tarfile.open(path, "w", format=tarfile.USTAR_FORMAT))
             for modality, path in partials.items()
         }
-        sample: EncodedSample | None = first
+        sample: ShardSample | None = first
         while sample is not None:
             if sample.modalities() != tuple(tars):
                 raise DataError(

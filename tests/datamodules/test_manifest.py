@@ -29,6 +29,10 @@ def test_round_trip(root):
         (lambda raw: raw.pop("format_version"), r"here is not a shard manifest: key 'format_ver"),
         (lambda raw: raw.pop("splits"), r"here is a malformed manifest: key 'splits' is missing"),
         (lambda raw: raw.update(modalities=["depth"]), r"malformed manifest: modalities \['depth"),
+        (
+            lambda raw: raw.update(modalities=["rgb", "tokens"]),
+            r"are neither rgb with any of depth",
+        ),
         (lambda raw: raw["splits"]["val"][0]["files"].pop("mask"), r"shard 000000 of val lists 4"),
         (lambda raw: raw.update(splits=3), r"here is a malformed manifest"),
     ],

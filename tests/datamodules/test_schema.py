@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from datamodules.schema import Attributes, Batch
+from datamodules.schema import Attributes, Batch, TokenBatch
 from renderers.cameras import Camera
 
 
@@ -36,3 +36,39 @@ def test_moving_moves_every_tensor():
 def test_a_batch_without_depth_says_how_to_get_it():
     with pytest.raises(ValueError, match="set depth: true"):
         batch().disparity()
+
+
+def token_batch() -> TokenBatch:
+    features = torch.tensor([[1.0, 2.0], [float("nan")] * 2, [3.0, 4.0]])
+    attributes = Attributes(torch.full((3, 3), 1.5), torch.tensor([0, -1, 2]), features)
+    tokens = torch.arange(12).view(3, 4)
+    return TokenBatch(("a", "b", "c"), tokens, torch.tensor([5, -1, 7]), attributes)
+
+
+def test_every_tensor_of_a_token_batch_is_visited():
+    example = token_batch()
+    assert len(example) == 3
+    attributes = example.attributes
+    known = [attributes.size, attributes.time_of_day, attributes.semantics]
+    visited = example.tensors()
+    assert len(visited) == 5
+    pairs = zip(visited, [example.tokens, example.label, *known], strict=True)
+    assert all(a is b for a, b in pairs)
+    moved = example.to("meta")
+    assert {tensor.device.type for tensor in moved.tensors()} == {"meta"}
+    assert moved.keys == example.keys
+
+
+def test_a_part_of_a_token_batch_keeps_its_rows_together():
+    part = token_batch()[1:]
+    assert isinstance(part, TokenBatch)
+    assert part.keys == ("b", "c")
+    assert part.tokens.tolist() == [[4, 5, 6, 7], [8, 9, 10, 11]]
+    assert part.label.tolist() == [-1, 7]
+    assert part.attributes.time_of_day.tolist() == [-1, 2]
+    assert part.attributes.semantics[1].tolist() == [3, 4]
+    assert part.attributes.semantics[0].isnan().all()
+
+
+def test_semantics_that_are_not_loaded_stay_none():
+    assert batch()[:1].attributes.semantics is None

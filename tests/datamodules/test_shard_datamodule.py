@@ -5,7 +5,8 @@ import torch
 from tiny_shards import SIDE, tiny_root
 
 from datamodules.errors import DataError
-from datamodules.shard_datamodule import ShardDataModule, lane_advice
+from datamodules.shard_datamodule import ShardDataModule
+from datamodules.stream_datamodule import lane_advice
 
 
 def test_batches_carry_what_was_asked_for(root):

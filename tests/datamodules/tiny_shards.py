@@ -8,11 +8,13 @@ from tiny_samples import SIDE, tiny_sample
 
 from datamodules.augment import Augmentation
 from datamodules.build.driver import build_shards
+from datamodules.collate import collate
+from datamodules.decode import ImageDecoder
 from datamodules.loader import ShardLoader
 from datamodules.manifest import Manifest
 from datamodules.order import LaneOrder
 from datamodules.plan import TrainPlan
-from datamodules.reader import Source
+from datamodules.reader import Decoding, Source
 from datamodules.remote import read_manifest
 from datamodules.stream import ShardStream
 
@@ -82,7 +84,8 @@ def train_stream(
     shards = read_manifest(str(root)).splits["train"]
     samples = [shard.samples for shard in shards]
     view = Augmentation(SIDE, flip=flip)
-    source = Source(str(root), "train", shards, modalities, view, seed, on_error, lanes)
+    decoding = Decoding(modalities, ImageDecoder(view), collate)
+    source = Source(str(root), "train", shards, decoding, seed, on_error, lanes)
     plan = TrainPlan(sum(samples), batch_size, rank, world)
     return ShardStream(source, LaneOrder(samples, seed, lanes), plan)
 

@@ -1,4 +1,5 @@
 import errno
+import io
 import tarfile
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 import webdataset
 from tiny_samples import tiny_sample
 
-from datamodules.build.encode import encode_depth, encode_mask
+from datamodules.build.encode import encode_depth, encode_mask, encode_tokens
 from datamodules.build.writer import EncodedSample, Rejected, read_record, record_path, write_shard
 from datamodules.errors import DataError
 
@@ -83,3 +84,13 @@ def test_encoders_refuse_what_the_format_cannot_hold():
         encode_depth(np.zeros((2, 2), np.float32))
     with pytest.raises(ValueError, match=r"mask codes must be 0, 1, 2 or 255, got \[7\]"):
         encode_mask(np.full((2, 2), 7, np.uint8))
+    with pytest.raises(ValueError, match=r"tokens must be \(V, T\) from 0 to 7, got \(1, 2\)"):
+        encode_tokens(np.array([[3, 8]]), 8)
+
+
+@pytest.mark.parametrize(("codes", "type_"), [(65536, np.uint16), (65537, np.uint32)])
+def test_tokens_take_the_smallest_type_that_holds_all_codes(codes, type_):
+    views = np.array([[0, codes - 1], [1, 2]])
+    stored = np.load(io.BytesIO(encode_tokens(views, codes)))
+    assert stored.dtype == type_
+    assert (stored == views).all()

@@ -1,0 +1,62 @@
+"""What the json record of an image tells: label, size, time of day, semantic features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from datamodules.modalities import TIME_UNKNOWN, TIMES_OF_DAY, UNLABELLED
+
+_SIZE_UNKNOWN = np.full(3, np.nan, np.float32)
+
+
+def read_label(record: Mapping[str, Any]) -> int:
+    """The label, -1 if there is none; ValueError when it is no integer."""
+    label = record.get("label", UNLABELLED)
+    if not isinstance(label, int):
+        raise ValueError(f"its label is {label!r}, expected an integer")
+    return label
+
+
+def read_size(record: Mapping[str, Any]) -> np.ndarray:
+    """Length, width, height of the box (3,) float32, NaN if unknown; ValueError if it is not."""
+    size = record.get("size")
+    if size is None:
+        return _SIZE_UNKNOWN
+    if not isinstance(size, list) or len(size) != 3:
+        raise ValueError(f"its size is {size!r}, expected [length, width, height]")
+    return np.asarray(size, np.float32)
+
+
+def read_time_of_day(record: Mapping[str, Any]) -> int:
+    """Index of the time of day, -1 if unknown; ValueError when it is none of them."""
+    time = record.get("time_of_day")
+    if time is None:
+        return TIME_UNKNOWN
+    if time not in TIMES_OF_DAY:
+        raise ValueError(f"its time_of_day is {time!r}, expected one of {', '.join(TIMES_OF_DAY)}")
+    return TIMES_OF_DAY.index(time)
+
+
+def read_semantics(record: Mapping[str, Any], width: int) -> np.ndarray | None:
+    """Semantic feature vector (width,) float32, NaN if there is none; None if width is 0.
+
+    Raises ValueError when it is no list of `width` numbers.
+    """
+    if width == 0:
+        return None
+    values = record.get("semantics")
+    if values is None:
+        return np.full(width, np.nan, np.float32)
+    if not isinstance(values, list):
+        raise ValueError(f"its semantics is {values!r}, expected a list of {width} numbers")
+    if len(values) != width:
+        raise ValueError(
+            f"its semantics has {len(values)} numbers, the datamodule's semantics is {width}"
+        )
+    try:
+        return np.asarray(values, np.float32).reshape(width)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"its semantics are not numbers ({error})") from error
