@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from models.blocks.field import DensityPrior, TriplaneField
 from models.blocks.plane_decoder import PlaneHead, PlaneSize
 from models.blocks.quantizer import CodebookSize, Quantized, VectorQuantizer
+from models.blocks.token_layout import TokenLayout
 from models.blocks.vit import PatchEmbedding, Transformer, ViTSize
 from models.recipe import Recipe
 from models.scenes import ContractedSpace, Scenes
@@ -95,6 +96,16 @@ class VQ3D(nn.Module):
         self.decoder = Transformer(decoder, self.grid)
         self.to_planes = PlaneHead(decoder.width, self.grid, planes)
         self.field = TriplaneField(planes.channels, field_hidden, prior)
+
+    @property
+    def layout(self) -> TokenLayout:
+        """Where the tokens lie."""
+        return TokenLayout(self.grid, self.grid)
+
+    @property
+    def codes(self) -> int:
+        """Number of codes K."""
+        return self.quantizer.size.codes
 
     def recipe(self) -> Recipe:
         """Class and arguments to build this model again; see `models.recipe`."""

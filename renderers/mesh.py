@@ -20,6 +20,8 @@ Density = Callable[[Tensor], Tensor]
 Colour = Callable[[Tensor], Tensor]
 """Maps points (1, N, 3) to colours (1, N, 3) in [0, 1]."""
 FORMATS = (".glb", ".ply", ".obj")
+NOTE_KEY = "wild3d"
+"""What a note is stored under, see `save_mesh`."""
 
 
 @dataclass(frozen=True)
@@ -97,18 +99,31 @@ def extract_mesh(
     return Mesh(vertices.astype(np.float32), faces.astype(np.int64))
 
 
+def component_faces(mesh: Mesh) -> np.ndarray:
+    """Number of faces of each connected component, int64 (N,), falling."""
+    return np.sort(np.bincount(_face_components(mesh)))[::-1]
+
+
 def largest_component(mesh: Mesh) -> Mesh:
     """Return the connected component with the most faces."""
-    parts = to_trimesh(mesh).split(only_watertight=False)
-    biggest = max(parts, key=lambda part: len(part.faces))
-    colours = None
-    if mesh.colours is not None:
-        colours = np.asarray(biggest.visual.vertex_colors)[:, :3].astype(np.uint8)
-    return Mesh(
-        np.asarray(biggest.vertices, dtype=np.float32),
-        np.asarray(biggest.faces, dtype=np.int64),
-        colours,
-    )
+    components = _face_components(mesh)
+    faces = mesh.faces[components == np.bincount(components).argmax()]
+    used, renumbered = np.unique(faces, return_inverse=True)
+    colours = None if mesh.colours is None else mesh.colours[used]
+    return Mesh(mesh.vertices[used], renumbered.reshape(faces.shape), colours)
+
+
+def _face_components(mesh: Mesh) -> np.ndarray:
+    """Which component each face is of, (F,) from 0: faces that share a vertex are connected."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    a, b, c = mesh.faces.T
+    ends = np.concatenate([a, b]), np.concatenate([b, c])
+    size = (len(mesh.vertices),) * 2
+    edges = coo_matrix((np.ones(len(ends[0]), dtype=np.int8), ends), size)
+    _, of_vertex = connected_components(edges, directed=False)
+    return np.unique(of_vertex[a], return_inverse=True)[1]  # vertices without faces do not count
 
 
 def colour_vertices(
@@ -129,10 +144,11 @@ def to_trimesh(mesh: Mesh) -> Any:
     )
 
 
-def save_mesh(mesh: Mesh, path: str | Path) -> None:
+def save_mesh(mesh: Mesh, path: str | Path, note: str | None = None) -> None:
     """Write a .glb, .ply or .obj file; the file appears complete or not at all.
 
-    Raises ValueError for another suffix.
+    note: a line of ASCII to store in the file: in .glb under `NOTE_KEY` of `asset.extras`, else
+    as a comment of the header that begins with `NOTE_KEY`. Raises ValueError for another suffix.
     """
     target = Path(path)
     suffix = target.suffix.lower()
@@ -140,7 +156,27 @@ def save_mesh(mesh: Mesh, path: str | Path) -> None:
         raise ValueError(
             f"cannot write {target.name!r}: the suffix must be one of {', '.join(FORMATS)}"
         )
-    data = to_trimesh(mesh).export(file_type=suffix[1:])
+    data = _encode(mesh, suffix, note)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    partial.write_bytes(data.encode() if isinstance(data, str) else data)
-    partial.replace(target)
+    try:
+        partial.write_bytes(data)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _encode(mesh: Mesh, suffix: str, note: str | None) -> bytes:
+    solid = to_trimesh(mesh)
+    if suffix == ".glb":
+        extras = {} if note is None else {"extras": {NOTE_KEY: note}}
+        return solid.export(
+            file_type="glb", tree_postprocessor=lambda tree: tree["asset"].update(extras)
+        )
+    exported = solid.export(file_type=suffix[1:])
+    data = exported.encode() if isinstance(exported, str) else exported
+    if note is None:
+        return data
+    if suffix == ".obj":
+        return f"# {NOTE_KEY} {note}\n".encode() + data
+    magic, layout, rest = data.split(b"\n", 2)  # "ply" and "format ..." must come first
+    return b"\n".join([magic, layout, f"comment {NOTE_KEY} {note}".encode(), rest])

@@ -30,19 +30,23 @@ def attention(query: Tensor, key: Tensor, value: Tensor, *, causal: bool = False
     Returns:
         (B, heads, T, d) in the dtype of `query`.
     """
-    short = not causal and query.shape[2] <= SHORT
+    short = query.shape[2] <= SHORT
     match attention_backend(query.device.type, query.dtype, short):
         case "product":
-            return softmax_attention(query, key, value)
+            return softmax_attention(query, key, value, causal)
         case "sdpa":
             return F.scaled_dot_product_attention(query, key, value, is_causal=causal)
         case "xformers":
             return _xformers_attention(query, key, value, causal)
 
 
-def softmax_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Attention as two matrix products, softmax(Q K^T / sqrt(d)) V; shapes as in `attention`."""
+def softmax_attention(query: Tensor, key: Tensor, value: Tensor, causal: bool = False) -> Tensor:
+    """Attention as two matrix products, softmax(Q K^T / sqrt(d)) V; arguments as in `attention`."""
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+    if causal:
+        tokens = scores.shape[-1]
+        later = torch.ones(tokens, tokens, dtype=torch.bool, device=scores.device).triu(1)
+        scores = scores.masked_fill(later, -torch.inf)
     return scores.softmax(-1) @ value
 
 

@@ -12,6 +12,9 @@ STATISTICS_SHARE = 0.02
 
 SMALLEST_SPREAD = 1e-6
 
+SMALLEST_SINE = 1e-3
+"""Of the angle between codes that `slerp` treats as different and not opposite."""
+
 
 @dataclass(frozen=True)
 class CodebookSize:
@@ -106,6 +109,17 @@ class VectorQuantizer(nn.Module):
         codes = F.normalize(self.codebook.float(), dim=-1)
         return self.project_out(F.embedding(tokens, codes))
 
+    def blend(self, a: Tensor, b: Tensor, share: float) -> Tensor:
+        """Decoder vectors (B, T, D) between two token grids (B, T), `share` of the way from a to b.
+
+        Each position moves along the arc between its two unit codes; 0 and 1 give exactly what
+        `lookup` gives for a and b.
+        """
+        with torch.autocast(a.device.type, enabled=False):
+            codes = F.normalize(self.codebook.float(), dim=-1)
+            arc = slerp(F.embedding(a, codes), F.embedding(b, codes), share)
+            return self.project_out(arc)
+
     @torch.no_grad()
     def observe(self, quantized: Quantized) -> None:
         """Move usage, mean and spread towards those of this step, taken over all ranks.
@@ -164,6 +178,20 @@ def nearest_codes(latents: Tensor, codes: Tensor) -> Tensor:
     """
     with torch.autocast(latents.device.type, enabled=False):
         return (latents @ codes.T).argmax(dim=-1)
+
+
+def slerp(a: Tensor, b: Tensor, share: float) -> Tensor:
+    """The unit vectors (..., c) `share` of the way along the arcs from unit vectors a to b.
+
+    Opposite ones, which no single arc connects, change over in the middle.
+    """
+    angle = torch.acos((a * b).sum(-1, keepdim=True).clamp(-1, 1))
+    sine = angle.sin()
+    curved = ((1 - share) * angle).sin() / sine * a + (share * angle).sin() / sine * b
+    straight = torch.lerp(a, b, share)
+    nearer = a if share < 0.5 else b
+    ends = torch.where(angle < 1, straight, nearer)  # where the division is not stable
+    return torch.where(sine > SMALLEST_SINE, curved, ends)
 
 
 def quantizer_loss(latents: Tensor, chosen: Tensor, commitment: float) -> Tensor:

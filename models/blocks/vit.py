@@ -36,39 +36,44 @@ class ViTSize:
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention, (B, T, D) -> (B, T, D)."""
+    """Multi-head self-attention, (B, T, D) -> (B, T, D); causal: tokens see none after them."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, causal: bool = False) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.causal = heads, causal
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Let every token attend to all tokens of its image."""
+        """Let every token attend to all tokens of its image, or to those up to itself."""
         query, key, value = rearrange(
             self.qkv(x), "b t (three h d) -> three b h t d", three=3, h=self.heads
         )
-        return self.out(rearrange(attention(query, key, value), "b h t d -> b t (h d)"))
+        mixed = attention(query, key, value, causal=self.causal)
+        return self.out(rearrange(mixed, "b h t d -> b t (h d)"))
 
 
 class TransformerBlock(nn.Module):
-    """Pre-norm residual block of self-attention and a GELU MLP, (B, T, D) -> (B, T, D)."""
+    """Pre-norm residual block of self-attention and a GELU MLP, (B, T, D) -> (B, T, D).
 
-    def __init__(self, size: ViTSize) -> None:
+    dropout: share of channels zeroed at the end of both branches while training.
+    """
+
+    def __init__(self, size: ViTSize, causal: bool = False, dropout: float = 0.0) -> None:
         super().__init__()
         hidden = int(size.width * size.mlp_ratio)
         self.norm_attention = nn.LayerNorm(size.width)
-        self.attention = SelfAttention(size.width, size.heads)
+        self.attention = SelfAttention(size.width, size.heads, causal)
         self.norm_mlp = nn.LayerNorm(size.width)
         self.mlp = nn.Sequential(
             nn.Linear(size.width, hidden), nn.GELU(), nn.Linear(hidden, size.width)
         )
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix tokens, then channels."""
-        x = x + self.attention(self.norm_attention(x))
-        return x + self.mlp(self.norm_mlp(x))
+        x = x + self.dropout(self.attention(self.norm_attention(x)))
+        return x + self.dropout(self.mlp(self.norm_mlp(x)))
 
 
 class Transformer(nn.Module):
@@ -83,7 +88,7 @@ class Transformer(nn.Module):
         self.position = nn.Parameter(POSITION_SCALE * sine_positions(grid, size.width))
         self.blocks = nn.ModuleList(TransformerBlock(size) for _ in range(size.depth))
         self.norm = nn.LayerNorm(size.width)
-        _scale_residual_branches(self.blocks)
+        scale_residual_branches(self.blocks)
 
     def forward(self, x: Tensor) -> Tensor:
         """Add positions, run the blocks, normalise."""
@@ -99,11 +104,19 @@ def sine_positions(grid: int, width: int) -> Tensor:
     Half the channels for the row, half for the column, in geometrically spaced frequencies:
     arXiv 1706.03762 section 3.5 in two dimensions. `width` must be a multiple of 4.
     """
-    frequencies = LONGEST_WAVE ** (-torch.arange(width // 4) / (width // 4))
-    phases = torch.arange(grid)[:, None] * frequencies  # (grid, width / 4)
-    axis = torch.cat([phases.sin(), phases.cos()], -1)
+    axis = sine_waves(grid, width // 2)
     rows, columns = axis[:, None].expand(-1, grid, -1), axis.expand(grid, -1, -1)
     return torch.cat([rows, columns], -1).flatten(0, 1)
+
+
+def sine_waves(count: int, width: int) -> Tensor:
+    """Sines and cosines of the numbers below `count`, (count, width) in [-1, 1].
+
+    Frequencies are geometrically spaced; `width` must be even.
+    """
+    frequencies = LONGEST_WAVE ** (-torch.arange(width // 2) / (width // 2))
+    phases = torch.arange(count)[:, None] * frequencies  # (count, width / 2)
+    return torch.cat([phases.sin(), phases.cos()], -1)
 
 
 class PatchEmbedding(nn.Module):
@@ -122,7 +135,7 @@ class PatchEmbedding(nn.Module):
         return self.linear(pixels)
 
 
-def _scale_residual_branches(blocks: nn.ModuleList) -> None:
+def scale_residual_branches(blocks: nn.ModuleList) -> None:
     """Shrink the last layer of each residual branch so that depth does not grow the variance."""
     scale = (2 * len(blocks)) ** -0.5
     for block in blocks:

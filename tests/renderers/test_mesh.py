@@ -4,7 +4,9 @@ import torch
 import trimesh
 
 from renderers.mesh import (
+    NOTE_KEY,
     colour_vertices,
+    component_faces,
     density_grid,
     extract_mesh,
     largest_component,
@@ -63,8 +65,11 @@ def test_the_largest_component_keeps_its_colours():
 
     mesh = colour_vertices(extract_mesh(density_grid(two, 40), level=0.0), _positions)
     assert to_trimesh(mesh).body_count == 2
+    assert component_faces(mesh).sum() == len(mesh.faces)
     biggest = largest_component(mesh)
     assert to_trimesh(biggest).body_count == 1
+    assert len(biggest.faces) == component_faces(mesh)[0] > component_faces(mesh)[1]
+    assert to_trimesh(biggest).is_watertight
     assert biggest.vertices[:, 0].max() < 0.1
     expected = (biggest.vertices + 1) / 2 * 255
     assert np.abs(biggest.colours - expected).max() <= 1
@@ -81,6 +86,22 @@ def test_files_come_back_through_trimesh(tmp_path, suffix):
     assert loaded.bounds == pytest.approx(to_trimesh(mesh).bounds, abs=1e-4)
     colours = np.asarray(loaded.visual.vertex_colors)[:, :3]
     assert colours.std() == pytest.approx(mesh.colours.std(), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "line"),
+    [
+        (".glb", b'"extras":{"%s":"made so"}'),
+        (".ply", b"comment %s made so\n"),
+        (".obj", b"# %s made so\n"),
+    ],
+)
+def test_a_note_is_stored_and_the_mesh_still_opens(tmp_path, suffix, line):
+    mesh = extract_mesh(density_grid(_ball, 8), level=0.0)
+    path = tmp_path / f"ball{suffix}"
+    save_mesh(mesh, path, "made so")
+    assert line % NOTE_KEY.encode() in path.read_bytes()[:2000]
+    assert len(trimesh.load(path, force="mesh", process=False).faces) == len(mesh.faces)
 
 
 def test_unknown_formats_and_empty_surfaces_are_refused(tmp_path):

@@ -15,6 +15,7 @@ from models.blocks.quantizer import (
     nearest_codes,
     perplexity,
     quantizer_loss,
+    slerp,
 )
 
 
@@ -225,3 +226,27 @@ def test_perplexity_counts_the_codes_in_use() -> None:
     assert perplexity(torch.full((7,), 3)).item() == pytest.approx(7)
     assert perplexity(torch.tensor([0, 9, 0, 0])).item() == pytest.approx(1)
     assert perplexity(torch.tensor([2.0, 1.0, 1.0])).item() == pytest.approx(2**1.5)
+
+
+def test_a_blend_ends_at_both_token_grids_exactly_and_stays_on_the_sphere():
+    torch.manual_seed(0)
+    quantizer = VectorQuantizer(8, 6, CodebookSize(codes=16, width=4))
+    a, b = torch.randint(0, 16, (2, 3, 5))
+    assert torch.equal(quantizer.blend(a, b, 0.0), quantizer.lookup(a))
+    assert torch.equal(quantizer.blend(a, b, 1.0), quantizer.lookup(b))
+    with torch.autocast("cpu", torch.bfloat16):
+        between = quantizer.blend(a, b, 0.3)
+    assert between.dtype == torch.float32
+    torch.testing.assert_close(between, quantizer.blend(b, a, 0.7))
+
+
+def test_slerp_moves_evenly_along_the_arc_and_is_finite_everywhere():
+    angle = torch.tensor([0.0, 1e-5, 0.5, 3.0])
+    a = torch.tensor([1.0, 0.0]).expand(4, 2)
+    b = torch.stack([angle.cos(), angle.sin()], -1)
+    found = slerp(a, b, 0.25)
+    expected = torch.stack([(angle / 4).cos(), (angle / 4).sin()], -1)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    for share in (0.0, 0.4, 0.6, 1.0):
+        assert torch.equal(slerp(a[:1], -a[:1], share), a[:1] if share < 0.5 else -a[:1])
+        assert torch.equal(slerp(a[:1], a[:1], share), a[:1])

@@ -1,0 +1,114 @@
+"""The autoregressive prior of VQ3D (arXiv 2302.06833): a decoder-only transformer over tokens."""
+
+import torch
+from torch import Tensor
+
+from models.blocks.token_layout import TokenLayout
+from models.blocks.vit import ViTSize
+from models.priors.cached_decoder import CachedDecoder
+from models.priors.conditions import ConditionKinds, Conditions
+from models.priors.sampling import SampleNoise, TokenSampling, draw_tokens, guide
+from models.priors.token_prior import (
+    OPEN,
+    PriorLoss,
+    PriorScores,
+    TokenPrior,
+    hits,
+    smoothed_nll,
+    token_nll,
+)
+
+
+class AutoregressivePrior(TokenPrior):
+    """Predicts each token from the conditions and the tokens before it, in raster order.
+
+    See `TokenPrior` for the arguments.
+    """
+
+    def __init__(
+        self,
+        codes: int = 8192,
+        layout: TokenLayout = TokenLayout(),
+        size: ViTSize = ViTSize(1024, 24, 16),
+        kinds: ConditionKinds = ConditionKinds(),
+        dropout: float = 0.0,
+        label_smoothing: float = 0.0,
+        checkpointing: bool = False,
+    ) -> None:
+        super().__init__(
+            codes,
+            layout,
+            size,
+            kinds,
+            dropout,
+            label_smoothing,
+            checkpointing,
+            causal=True,
+            symbols=codes,
+        )
+
+    def forward(self, tokens: Tensor, conditions: Conditions) -> Tensor:
+        """Logits (B, T, K); those of token t depend on tokens (B, T) before t alone."""
+        x = torch.cat([self.prefix(conditions), self.embedded(tokens)[:, :-1]], 1)
+        return self.head(self.transformer(x)[:, self.kinds.tokens - 1 :])
+
+    def training_loss(
+        self, tokens: Tensor, conditions: Conditions, noise: torch.Generator
+    ) -> PriorLoss:
+        """Mean negative log-likelihood over all tokens."""
+        logits = self(tokens, conditions)
+        nll = token_nll(logits, tokens).mean()
+        loss = smoothed_nll(logits, tokens, self.label_smoothing).mean()
+        return PriorLoss(loss, nll.detach(), hits(logits, tokens).mean())
+
+    def scores(self, tokens: Tensor, conditions: Conditions, noise: torch.Generator) -> PriorScores:
+        """Exact negative log-likelihood; `noise` is not used."""
+        logits = self(tokens, conditions)
+        return PriorScores(token_nll(logits, tokens).mean(1), hits(logits, tokens).mean(1))
+
+    @torch.no_grad()
+    def generate(
+        self,
+        conditions: Conditions,
+        noise: SampleNoise,
+        sampling: TokenSampling,
+        given: Tensor | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Tensor:
+        """Draw tokens one after the other; a drawn token sees the given ones before it only.
+
+        Args:
+            dtype: of the weights, keys and values that every step reads.
+        """
+        count, total = len(conditions), self.layout.tokens
+        uniform = noise.uniform(total)
+        prefix = self._prefix(conditions, sampling)  # (B or 2 B, N, D)
+        decoder = CachedDecoder(
+            self.transformer, self.head, len(prefix), self.kinds.tokens + total - 1, dtype
+        )
+        for number in range(self.kinds.tokens):
+            logits = decoder.step(prefix[:, number])
+        tokens = torch.full((count, total), OPEN, device=prefix.device)
+        tokens = tokens if given is None else given.clone()
+        positions = self.positions()
+        for t in range(total):
+            drawn = draw_tokens(_guided(logits, sampling), sampling, uniform[:, t])
+            tokens[:, t] = torch.where(tokens[:, t] == OPEN, drawn, tokens[:, t])
+            if t + 1 < total:
+                x = self.embed(tokens[:, t]) + positions[t]
+                logits = decoder.step(x.repeat(len(prefix) // count, 1))
+        return tokens
+
+    def _prefix(self, conditions: Conditions, sampling: TokenSampling) -> Tensor:
+        conditional = self.prefix(conditions)
+        if not sampling.guided:
+            return conditional
+        return torch.cat([conditional, self.prefix(conditions.opened())])
+
+
+def _guided(logits: Tensor, sampling: TokenSampling) -> Tensor:
+    """Logits (B, K) to draw from, of (2 B, K) with guidance: first conditional, then not."""
+    if not sampling.guided:
+        return logits
+    conditional, unconditional = logits.chunk(2)
+    return guide(conditional, unconditional, sampling.guidance)

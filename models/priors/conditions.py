@@ -1,0 +1,158 @@
+"""What a sample may be conditioned on, and the prefix tokens that say so to a prior."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+TIMES = 3
+"""Times of day: day, dawn or dusk, night."""
+
+
+@dataclass(frozen=True)
+class ConditionKinds:
+    """Which conditions a prior takes: each but the class adds a prefix token.
+
+    classes: number of classes, 0 for none; size: length, width and height of the object's box;
+    time_of_day: one of three; semantics: width of a semantic feature vector, 0 for none.
+    """
+
+    classes: int = 0
+    size: bool = False
+    time_of_day: bool = False
+    semantics: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Prefix tokens N; the class's is always there, as the start of the sequence."""
+        return 1 + self.size + self.time_of_day + (self.semantics > 0)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Conditions of B samples; any of them may be left open in any sample.
+
+    label        (B,)    int64    -1 open
+    size         (B, 3)  float32  box length, width, height > 0; NaN open
+    time_of_day  (B,)    int64    -1 open
+    semantics    (B, F)  float32  NaN open; F = 0 where there is none
+    """
+
+    label: Tensor
+    size: Tensor
+    time_of_day: Tensor
+    semantics: Tensor
+
+    @staticmethod
+    def of(
+        label: Tensor,
+        size: Tensor | None = None,
+        time_of_day: Tensor | None = None,
+        semantics: Tensor | None = None,
+    ) -> Conditions:
+        """Conditions with labels (B,), -1 open, and everything else open where it is not given."""
+        count = len(label)
+        return Conditions(
+            label,
+            label.new_full((count, 3), torch.nan, dtype=torch.float32) if size is None else size,
+            torch.full_like(label, -1) if time_of_day is None else time_of_day,
+            label.new_empty((count, 0), dtype=torch.float32) if semantics is None else semantics,
+        )
+
+    def __len__(self) -> int:
+        """Number of samples B."""
+        return len(self.label)
+
+    def map(self, transform: Callable[[Tensor], Tensor]) -> Conditions:
+        """Apply one function to every tensor."""
+        return Conditions(
+            transform(self.label),
+            transform(self.size),
+            transform(self.time_of_day),
+            transform(self.semantics),
+        )
+
+    def opened(self, which: Tensor | None = None) -> Conditions:
+        """Leave open what `which` (B, 4) bool tells, columns in the order of the fields; None: all.
+
+        >>> Conditions.of(torch.tensor([3, 5])).opened().label
+        tensor([-1, -1])
+        """
+        if which is None:
+            which = torch.ones(len(self), 4, dtype=torch.bool, device=self.label.device)
+        label, size, time, semantics = which.unbind(1)
+        return Conditions(
+            self.label.masked_fill(label, -1),
+            self.size.masked_fill(size[:, None], torch.nan),
+            self.time_of_day.masked_fill(time, -1),
+            self.semantics.masked_fill(semantics[:, None], torch.nan),
+        )
+
+
+@dataclass(frozen=True)
+class ConditionDropout:
+    """How often training leaves conditions open: all of a sample's, for guidance, and each alone,
+    so that any subset can condition a sample."""
+
+    everything: float = 0.1
+    each: float = 0.1
+
+    def apply(self, conditions: Conditions, noise: torch.Generator) -> Conditions:
+        """Leave conditions open at random."""
+        uniform = torch.rand(len(conditions), 5, generator=noise, device=noise.device)
+        which = (uniform[:, :4] < self.each) | (uniform[:, 4:] < self.everything)
+        return conditions.opened(which.to(conditions.label.device))
+
+
+class ConditionTokens(nn.Module):
+    """Prefix tokens of conditions, (B) -> (B, N, D); what is open has an embedding of its own.
+
+    Raises ValueError, at the call, for semantic vectors of another width than `kinds` has.
+    """
+
+    def __init__(self, kinds: ConditionKinds, width: int) -> None:
+        super().__init__()
+        self.kinds = kinds
+        self.label = nn.Embedding(kinds.classes + 1, width)  # the last row: open
+        if kinds.size:
+            self.size = nn.Sequential(nn.Linear(3, width), nn.GELU(), nn.Linear(width, width))
+            self.size_open = nn.Parameter(torch.zeros(width))
+        if kinds.time_of_day:
+            self.time_of_day = nn.Embedding(TIMES + 1, width)
+        if kinds.semantics:
+            self.semantics = nn.Linear(kinds.semantics, width)
+            self.semantics_open = nn.Parameter(torch.zeros(width))
+
+    def forward(self, conditions: Conditions) -> Tensor:
+        """Embed the conditions that the prior takes; others are ignored."""
+        label = conditions.label if self.kinds.classes else conditions.label.clamp(max=-1)
+        tokens = [self._choice(self.label, label)]
+        if self.kinds.size:
+            known = ~conditions.size.isnan().any(1, keepdim=True)
+            embedded = self.size(conditions.size.where(known, 1.0).log())
+            tokens.append(torch.where(known, embedded, self.size_open.to(embedded.dtype)))
+        if self.kinds.time_of_day:
+            tokens.append(self._choice(self.time_of_day, conditions.time_of_day))
+        if self.kinds.semantics:
+            tokens.append(self._semantics(conditions.semantics))
+        return torch.stack(tokens, 1)
+
+    def _choice(self, table: nn.Embedding, index: Tensor) -> Tensor:
+        return table(index.where(index >= 0, table.num_embeddings - 1))
+
+    def _semantics(self, vectors: Tensor) -> Tensor:
+        if vectors.shape[1] not in (0, self.kinds.semantics):
+            raise ValueError(
+                f"Semantic vectors have width {vectors.shape[1]}, the prior takes "
+                f"{self.kinds.semantics}: change `semantics` of the prior's kinds or of the data."
+            )
+        if vectors.shape[1] == 0:
+            vectors = vectors.new_full((len(vectors), self.kinds.semantics), torch.nan)
+        known = ~vectors.isnan().any(1, keepdim=True)
+        unit = F.normalize(vectors.where(known, 0.0), dim=1) * self.kinds.semantics**0.5
+        embedded = self.semantics(unit)
+        return torch.where(known, embedded, self.semantics_open.to(embedded.dtype))

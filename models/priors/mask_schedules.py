@@ -1,0 +1,55 @@
+"""How many tokens are masked, as training and decoding of a masked prior go on."""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+MaskSchedule = Literal["cosine", "linear", "arccos"]
+
+
+def masked_share(progress: float, schedule: MaskSchedule) -> float:
+    """Share of tokens still masked at `progress` in [0, 1]: from 1 down to 0.
+
+    cosine: cos(pi r / 2), MaskGIT's (arXiv 2202.04200, section 3.3); linear: 1 - r; arccos:
+    2 / pi arccos(r). Cosine decodes few tokens at first and many at the end, arccos the other way.
+    """
+    match schedule:
+        case "cosine":
+            return math.cos(math.pi / 2 * progress)
+        case "linear":
+            return 1 - progress
+        case "arccos":
+            return math.acos(progress) * 2 / math.pi
+
+
+def random_mask(counts: Tensor, tokens: int, noise: torch.Generator) -> Tensor:
+    """Masks (B, T) bool with counts (B,) of the T tokens masked, all subsets alike."""
+    scores = torch.rand(len(counts), tokens, generator=noise, device=noise.device)
+    ranks = scores.argsort(1).argsort(1)
+    return ranks.to(counts.device) < counts[:, None]
+
+
+def training_counts(
+    batch: int, tokens: int, schedule: MaskSchedule, noise: torch.Generator
+) -> Tensor:
+    """How many tokens (B,) to mask, at least 1: the schedule's share at uniform progress."""
+    counts = [
+        math.ceil(tokens * masked_share(progress, schedule))
+        for progress in even_progress(batch, noise).tolist()
+    ]
+    return torch.tensor(counts, device=noise.device).clamp(1, tokens)
+
+
+def uniform_counts(batch: int, tokens: int, noise: torch.Generator) -> Tensor:
+    """How many tokens (B,) to mask, each of 1 to T equally likely."""
+    return (even_progress(batch, noise) * tokens).long().clamp(max=tokens - 1) + 1
+
+
+def even_progress(batch: int, noise: torch.Generator) -> Tensor:
+    """Numbers (B,) uniform in [0, 1), one in each of B equal parts, in random order, so that means
+    over a batch vary little."""
+    offsets = torch.rand(batch, generator=noise, device=noise.device)
+    parts = torch.randperm(batch, generator=noise, device=noise.device)
+    return (parts + offsets) / batch

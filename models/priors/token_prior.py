@@ -1,0 +1,145 @@
+"""What the autoregressive and the masked prior share: embeddings, transformer, head, and verbs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.blocks.token_layout import TokenLayout, TokenPositions
+from models.blocks.vit import ViTSize
+from models.priors.conditions import ConditionKinds, Conditions, ConditionTokens
+from models.priors.sampling import SampleNoise, TokenSampling
+from models.priors.transformer import PriorTransformer
+from models.recipe import Recipe
+
+EMBEDDING_STD = 0.5
+"""Spread of the initial token embeddings."""
+
+OPEN = -1
+"""In tokens given to `generate`: to be drawn."""
+
+
+@dataclass(frozen=True)
+class PriorLoss:
+    """Result of a training step: loss () as it is minimised, and, over the tokens that were
+    predicted, nll () in nats per token and accuracy () in [0, 1]."""
+
+    loss: Tensor
+    nll: Tensor
+    accuracy: Tensor
+
+
+@dataclass(frozen=True)
+class PriorScores:
+    """How well a prior predicts given samples: nll (B,) in nats per token, accuracy (B,)."""
+
+    nll: Tensor
+    accuracy: Tensor
+
+
+class TokenPrior(nn.Module, ABC):
+    """A distribution over the T tokens of a scene, given conditions.
+
+    Parameters are read through `forward` alone while training, so that FSDP2's hooks see it.
+
+    Args:
+        codes: K of the codebook.
+        layout: where the tokens lie.
+        size: of the transformer.
+        kinds: conditions it takes.
+        dropout: share of channels zeroed in every branch while training.
+        label_smoothing: share of the target spread over all codes while training.
+        checkpointing: see `PriorTransformer`.
+        causal: whether tokens see none after them.
+        symbols: rows of the embedding, `codes` and what else can stand at a position.
+    """
+
+    def __init__(
+        self,
+        codes: int,
+        layout: TokenLayout,
+        size: ViTSize,
+        kinds: ConditionKinds,
+        dropout: float,
+        label_smoothing: float,
+        checkpointing: bool,
+        *,
+        causal: bool,
+        symbols: int,
+    ) -> None:
+        super().__init__()
+        self.codes, self.layout, self.kinds = codes, layout, kinds
+        self.label_smoothing = label_smoothing
+        self.embed = nn.Embedding(symbols, size.width)
+        nn.init.normal_(self.embed.weight, std=EMBEDDING_STD)
+        self.positions = TokenPositions(layout, size.width)
+        self.prefix = ConditionTokens(kinds, size.width)
+        self.transformer = PriorTransformer(size, causal, dropout, checkpointing)
+        self.head = nn.Linear(size.width, codes)
+
+    @abstractmethod
+    def forward(self, tokens: Tensor, conditions: Conditions) -> Tensor:
+        """Logits (B, T, K) of every token, from tokens (B, T)."""
+
+    @abstractmethod
+    def training_loss(
+        self, tokens: Tensor, conditions: Conditions, noise: torch.Generator
+    ) -> PriorLoss:
+        """What a training step on tokens (B, T) minimises."""
+
+    @abstractmethod
+    def scores(self, tokens: Tensor, conditions: Conditions, noise: torch.Generator) -> PriorScores:
+        """Negative log-likelihood and accuracy on tokens (B, T)."""
+
+    @abstractmethod
+    def generate(
+        self,
+        conditions: Conditions,
+        noise: SampleNoise,
+        sampling: TokenSampling,
+        given: Tensor | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Tensor:
+        """Draw tokens (B, T); those of `given` (B, T) that are not `OPEN` are kept."""
+
+    def recipe(self) -> Recipe:
+        """Class and arguments to build this prior again; see `models.recipe`."""
+        # Not `type(self)`: FSDP2 gives a divided module a class of its own, derived from ours.
+        kind = next(kind for kind in type(self).__mro__ if kind.__module__.startswith("models."))
+        return {
+            "class_path": f"{kind.__module__}.{kind.__qualname__}",
+            "init_args": {
+                "codes": self.codes,
+                "layout": asdict(self.layout),
+                "size": asdict(self.transformer.size),
+                "kinds": asdict(self.kinds),
+                "dropout": self.transformer.dropout,
+                "label_smoothing": self.label_smoothing,
+                "checkpointing": self.transformer.checkpointing,
+            },
+        }
+
+    def embedded(self, tokens: Tensor) -> Tensor:
+        """Tokens (B, T) with their positions as vectors (B, T, D)."""
+        return self.embed(tokens) + self.positions()
+
+
+def token_nll(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Negative log-likelihood (B, T) float32 in nats of tokens (B, T) under logits (B, T, K)."""
+    return F.cross_entropy(logits.float().transpose(1, 2), tokens, reduction="none")
+
+
+def smoothed_nll(logits: Tensor, tokens: Tensor, smoothing: float) -> Tensor:
+    """As `token_nll`, with `smoothing` of the target spread evenly over all codes."""
+    return F.cross_entropy(
+        logits.float().transpose(1, 2), tokens, reduction="none", label_smoothing=smoothing
+    )
+
+
+def hits(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Where the most probable code is the token, (B, T) float32."""
+    return (logits.argmax(-1) == tokens).float()
