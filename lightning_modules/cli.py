@@ -27,11 +27,11 @@ from lightning_modules.callbacks.progress import ImagesProgressBar
 from lightning_modules.callbacks.scalars import ScalarLog
 from lightning_modules.callbacks.sheets import Sheets
 from lightning_modules.callbacks.stop import StopAfterImages
+from lightning_modules.counted import CountedModule
 from lightning_modules.parser import NearestNameParser
 from lightning_modules.run_precision import suited_precision
 from lightning_modules.run_record import versions, write_json
 from lightning_modules.run_strategy import suited_strategy
-from lightning_modules.stage1 import Stage1
 from lightning_modules.verbs import VERBS, overview, run_verb
 
 TRAINER_DEFAULTS = {
@@ -42,12 +42,6 @@ TRAINER_DEFAULTS = {
     "enable_model_summary": False,
     "check_val_every_n_epoch": None,
 }
-
-PROTOCOL = (
-    "whole validation split, averaged weights, whole images: psnr is the mean over images in dB, "
-    "disparity_correlation the mean over images of Pearson's r over pixels with known disparity, "
-    "codebook_usage the share of codes that occur"
-)
 
 
 class RunCLI(LightningCLI):
@@ -147,13 +141,13 @@ class RunCLI(LightningCLI):
         """Measure the final model on the whole validation split and write the result."""
         self.trainer.limit_val_batches = 1.0
         self.trainer.validate(self.model, self.datamodule, verbose=False)
-        assert isinstance(self.model, Stage1)
+        assert isinstance(self.model, CountedModule)
         figures = self._figures() | {
             "images_seen": self.model.images_seen,
             "seconds": round(self.config_init.fit.clock.seconds, 1),
         }
         if self.trainer.is_global_zero:
-            write_json(self.run_folder / "result.json", figures | {"protocol": PROTOCOL})
+            write_json(self.run_folder / "result.json", figures | {"protocol": self.model.protocol})
             print_figures(f"Result of {self.run_folder}", figures)
             print_places(self.run_folder)
 
@@ -205,7 +199,7 @@ def print_figures(title: str, figures: Mapping[str, float]) -> None:
 def print_places(run: Path) -> None:
     """Say where the results of a run are."""
     print(f"Figures:               {run / 'result.json'}")
-    print(f"Sheets of novel views: {run / 'sheets'}")
+    print(f"Sheets of pictures:    {run / 'sheets'}")
     print(f"Curves:                tensorboard --logdir {run / 'tensorboard'}")
 
 

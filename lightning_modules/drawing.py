@@ -1,14 +1,26 @@
-"""Pictures for people: colour maps, sheets of tiles, PNG and GIF files."""
+"""Pictures for people: colour maps, sheets of tiles, PNG, GIF and MP4 files."""
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 import torch
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from datamodules.files import write_atomically
+from renderers.mesh import NOTE_KEY
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """One picture, or the frames of an animation: tensors (3, H, W) in [0, 1], and a name."""
+
+    name: str
+    frames: list[Tensor]
+
 
 GAP = 2
 """Pixels between the tiles of a sheet."""
@@ -52,20 +64,42 @@ def to_uint8(picture: Tensor) -> np.ndarray:
     return (picture.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
 
 
-def write_png(path: Path, picture: Tensor) -> None:
-    """Write a picture (3, H, W) in [0, 1], making its folder; the file appears whole or not."""
-    write_atomically(path, iio.imwrite("<bytes>", to_uint8(picture), extension=".png"))
+def write_png(path: Path, picture: Tensor, note: str | None = None) -> None:
+    """Write a picture (3, H, W) in [0, 1], making its folder; the file appears whole or not.
+
+    note: ASCII text to store under the key `NOTE_KEY`.
+    """
+    text = PngInfo()
+    if note is not None:
+        text.add_text(NOTE_KEY, note)
+    data = iio.imwrite("<bytes>", to_uint8(picture), extension=".png", pnginfo=text)
+    write_atomically(path, data)
 
 
-def gif_bytes(frames: list[Tensor], frames_per_second: float = 8.0) -> bytes:
-    """Encode pictures (3, H, W) in [0, 1] as an endless GIF."""
+def gif_bytes(
+    frames: list[Tensor], frames_per_second: float = 8.0, note: str | None = None
+) -> bytes:
+    """Encode pictures (3, H, W) in [0, 1] as an endless GIF.
+
+    note: ASCII text to store as its comment, after `NOTE_KEY`.
+    """
     buffer = io.BytesIO()
     arrays = [to_uint8(frame) for frame in frames]
-    iio.imwrite(buffer, arrays, extension=".gif", duration=1000 / frames_per_second, loop=0)
+    comment = b"" if note is None else f"{NOTE_KEY} {note}".encode()
+    duration = 1000 / frames_per_second
+    iio.imwrite(buffer, arrays, extension=".gif", duration=duration, loop=0, comment=comment)
     return buffer.getvalue()
 
 
-def mp4_bytes(frames: list[Tensor], frames_per_second: int = 24) -> bytes:
-    """Encode pictures (3, H, W) in [0, 1], H and W even, as an H.264 video."""
+def mp4_bytes(frames: list[Tensor], frames_per_second: int = 24, note: str | None = None) -> bytes:
+    """Encode pictures (3, H, W) in [0, 1], H and W even, as an H.264 video.
+
+    note: ASCII text to store as its comment, after `NOTE_KEY`.
+    """
     arrays = np.stack([to_uint8(frame) for frame in frames])
-    return iio.imwrite("<bytes>", arrays, extension=".mp4", codec="libx264", fps=frames_per_second)
+    with iio.imopen("<bytes>", "w", extension=".mp4", plugin="pyav") as file:
+        if note is not None:
+            file.container_metadata["comment"] = f"{NOTE_KEY} {note}"
+        data = file.write(arrays, codec="libx264", fps=frames_per_second)
+    assert data is not None  # it is where the file is "<bytes>"
+    return data

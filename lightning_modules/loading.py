@@ -1,15 +1,36 @@
 """Models out of checkpoints, without the module that trained them."""
 
+import hashlib
+import json
+from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
+from torch import nn
 
 from datamodules.errors import DataError
+from models.generator import TokenGenerator
+from models.priors.token_prior import TokenPrior
 from models.recipe import build_model
 from models.vq3d import VQ3D
 
 EMA = "ema."
+
+
+@dataclass(frozen=True)
+class LoadedPrior:
+    """A prior with its stage-1 model, and the names of its classes in the order of their labels."""
+
+    generator: TokenGenerator
+    classes: tuple[str, ...]
+
+    def to(self, device: torch.device | str) -> "LoadedPrior":
+        """Move both models to a device."""
+        self.generator.prior.to(device)
+        self.generator.autoencoder.to(device)
+        return self
 
 
 def load_stage1(path: str | Path) -> VQ3D:
@@ -19,24 +40,108 @@ def load_stage1(path: str | Path) -> VQ3D:
         FileNotFoundError: there is no such file.
         DataError: the file is no stage-1 checkpoint.
     """
+    kind = "stage-1 checkpoint"
+    model = averaged_model(read_checkpoint(path, kind), path)
+    if not isinstance(model, VQ3D):
+        raise DataError(f"{path} is no {kind}: its model is a {type(model).__name__}.")
+    return model
+
+
+def load_prior(path: str | Path, stage1: str | None = None) -> LoadedPrior:
+    """The averaged prior of a stage-2 checkpoint, on the CPU, with the stage-1 model it belongs to.
+
+    Args:
+        path: of the stage-2 checkpoint.
+        stage1: where the stage-1 checkpoint is now; None looks where training found it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DataError: the file is no prior's checkpoint, or the stage-1 checkpoint is missing or holds
+            other weights than the prior was trained with.
+    """
+    model = load_generator(path, stage1)
+    if isinstance(model, VQ3D):
+        raise DataError(f"{path} is a stage-1 checkpoint: drawing tokens takes one of a prior.")
+    return model
+
+
+def load_generator(path: str | Path, stage1: str | None = None) -> VQ3D | LoadedPrior:
+    """What a checkpoint of either stage holds; see `load_prior`."""
+    kind = "checkpoint of a stage-1 model or a prior"
+    content = read_checkpoint(path, kind)
+    model = averaged_model(content, path)
+    if isinstance(model, VQ3D):
+        return model
+    if not isinstance(model, TokenPrior):
+        raise DataError(f"{path} is no {kind}: its model is a {type(model).__name__}.")
+    autoencoder = _stage1_of(content["stage1"], path, stage1)
+    return LoadedPrior(TokenGenerator(model, autoencoder), tuple(content["classes"]))
+
+
+def _stage1_of(stored: dict[str, str], path: str | Path, moved: str | None) -> VQ3D:
+    """The stage-1 model of the prior in `path`, which stored its own path and hash."""
+    found = stored["path"] if moved is None else moved
+    if moved is None and not Path(found).is_file():
+        raise DataError(
+            f"{path} needs the stage-1 checkpoint {found}, which is not there: say where it is now "
+            "with --stage1."
+        )
+    autoencoder = load_stage1(found)
+    actual = weights_hash(autoencoder)
+    if actual != stored["hash"]:
+        raise DataError(
+            f"{path} was trained on tokens of stage-1 weights {stored['hash'][:12]}, {found} holds "
+            f"{actual[:12]}: name the checkpoint it was trained with in --stage1."
+        )
+    return autoencoder
+
+
+def read_checkpoint(path: str | Path, kind: str) -> dict[str, Any]:
+    """What is in a checkpoint file with a model; `kind` is what the errors call it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DataError: torch can't read it, or there are no model and weights in it.
+    """
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no checkpoint {path}: name a file, e.g. best.ckpt.")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError) as error:
-        raise DataError(f"{path} is no stage-1 checkpoint: torch can't read it.") from error
-    if "model" not in checkpoint or "state_dict" not in checkpoint:
-        raise DataError(f"{path} is no stage-1 checkpoint: it holds {sorted(checkpoint)}.")
-    weights = {
-        name.removeprefix(EMA): value
-        for name, value in checkpoint["state_dict"].items()
-        if name.startswith(EMA)
-    }
+        # Mapped, so that the states of the optimisers are not read.
+        content: dict[str, Any] = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    except (UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise DataError(f"{path} is no {kind}: torch can't read it.") from error
+    if "model" not in content or "state_dict" not in content:
+        raise DataError(f"{path} is no {kind}: it holds {sorted(content)}.")
+    return content
+
+
+def averaged_model(content: dict[str, Any], path: str | Path) -> nn.Module:
+    """The model of a checkpoint's recipe with its averaged weights, without gradients.
+
+    Raises:
+        DataError: the recipe names code that is not ours.
+    """
     try:
-        model = build_model(checkpoint["model"])
+        model = build_model(content["model"])
     except ValueError as error:
         raise DataError(f"{path}: {error}") from error
-    if not isinstance(model, VQ3D):
-        raise DataError(f"{path} is no stage-1 checkpoint: its model is a {type(model).__name__}.")
-    model.load_state_dict(weights)
+    if isinstance(model, VQ3D | TokenPrior):
+        averaged = {
+            name.removeprefix(EMA): value
+            for name, value in content["state_dict"].items()
+            if name.startswith(EMA)
+        }
+        model.load_state_dict(averaged)
     return model.eval().requires_grad_(False)
+
+
+def weights_hash(model: VQ3D) -> str:
+    """SHA-256 in hex of a model's recipe and weights, the same on every device.
+
+    Models of equal hash make equal tokens of equal images.
+    """
+    digest = hashlib.sha256(json.dumps(model.recipe(), sort_keys=True).encode())
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())
+        digest.update(value.cpu().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()

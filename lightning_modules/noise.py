@@ -11,6 +11,9 @@ class Purpose(IntEnum):
 
     VIEWS = 0
     CODEBOOK = 1
+    TOKENS = 2
+    VALIDATION = 3
+    DROPOUT = 4
 
 
 def step_noise(
@@ -22,6 +25,14 @@ def step_noise(
     device: torch.device | str = "cpu",
 ) -> torch.Generator:
     """A generator for one training step; pass the same `rank` everywhere to draw alike on all."""
-    sequence = np.random.SeedSequence([seed, images_seen, purpose, rank])
-    (state,) = sequence.generate_state(1, np.uint64)
-    return torch.Generator(device).manual_seed(int(state) & (2**63 - 1))
+    return torch.Generator(device).manual_seed(_state(seed, images_seen, purpose, rank))
+
+
+def seed_dropout(seed: int, images_seen: int, rank: int) -> None:
+    """Seed PyTorch's global generators, from which dropout draws, for one training step."""
+    torch.manual_seed(_state(seed, images_seen, Purpose.DROPOUT, rank))
+
+
+def _state(*numbers: int) -> int:
+    (state,) = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
+    return int(state) & (2**63 - 1)

@@ -1,26 +1,24 @@
 """VQ3D stage 1 as a LightningModule: one batch from pixels to logged losses."""
 
-from typing import cast
-
 import torch
-import torch.distributed as dist
-from lightning import LightningModule
-from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.optim import Optimizer
 
-from datamodules.schema import Batch
+from datamodules.schema import Batch, TokenBatch
 from lightning_modules.adversary import DiscriminatorSettings
-from lightning_modules.ema import averaged_copy, ema_decay, update_average
+from lightning_modules.counted import CountedModule, check_warmup
+from lightning_modules.drawing import Pictures
+from lightning_modules.ema import averaged_copy
 from lightning_modules.losses.depth import pointwise_depth_loss
 from lightning_modules.losses.perceptual import PerceptualLoss
 from lightning_modules.losses.pixel import l2_loss, logit_laplace_loss
 from lightning_modules.losses.weights import Stage1Weights, weighted_sum
 from lightning_modules.metrics.reconstruction import ReconstructionMetrics
-from lightning_modules.noise import Purpose, step_noise
-from lightning_modules.optimization import OptimizerSettings, set_lr
+from lightning_modules.noise import Purpose
+from lightning_modules.optimization import OptimizerSettings
 from lightning_modules.schedules import Schedule, scheduled_value
 from lightning_modules.stage1_adversaries import Stage1Adversaries, patch_sides
+from lightning_modules.stage1_pictures import reconstruction_pictures
 from lightning_modules.views import Pixels, RayPlan, Renderings, draw_pixels, render_views
 from models.blocks.quantizer import Quantized, perplexity
 from models.vq3d import VQ3D, NovelViews
@@ -28,7 +26,7 @@ from renderers.cameras import Camera
 from renderers.rays import gather_image
 
 
-class Stage1(LightningModule):
+class Stage1(CountedModule):
     """Trains a VQ3D autoencoder; progress is counted in images, never in optimiser steps.
 
     Args:
@@ -45,6 +43,12 @@ class Stage1(LightningModule):
         seed: of rays, sample jitter, novel views and code revival.
     """
 
+    headline = ("val/psnr", "val PSNR {:.2f} dB")
+    protocol = (
+        "whole validation split, averaged weights, whole images: psnr is the mean over images in "
+        "dB, disparity_correlation the mean over images of Pearson's r over pixels with known "
+        "disparity, codebook_usage the share of codes that occur"
+    )
     model: VQ3D
     ema: VQ3D
 
@@ -65,15 +69,13 @@ class Stage1(LightningModule):
         ema_half_life: float = 10_000.0,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        self.automatic_optimization = False
-        check_settings(model, max_images, weights, rays, optimizer)
+        super().__init__(max_images, ema_half_life, seed)
+        check_settings(model, weights, rays)
+        check_warmup(optimizer, max_images)
         self.model, self.ema = model, averaged_copy(model)
-        self.max_images, self.images_seen = max_images, 0
         self.weights, self.rays = weights, rays
         self.novel_views, self.novel_views_scale = novel_views, novel_views_scale
         self.optimizer, self.discriminator_optimizer = optimizer, discriminator_optimizer
-        self.ema_half_life, self.seed = ema_half_life, seed
         self.uses_patch = weights.ever_used("perceptual") or weights.ever_used("adversarial")
         self.perceptual = (
             PerceptualLoss(perceptual_weights) if weights.ever_used("perceptual") else None
@@ -91,7 +93,7 @@ class Stage1(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One batch: encode, render, weigh, step; see the methods in the order they are called."""
-        noise = self._noise(Purpose.VIEWS, self.global_rank)
+        noise = self.step_noise(Purpose.VIEWS, self.global_rank)
         images = batch.float_image()
         if self.images_seen == 0:
             self._calibrate(images)
@@ -103,13 +105,13 @@ class Stage1(LightningModule):
         logs = self._step_autoencoder(terms)
         logs |= self._step_adversaries(images, pixels, views)
         logs |= self._update_codebook(quantized)
-        self._count_images(len(batch))
+        self.count_images(len(batch), self.model, self.ema)
         return logs
 
     @torch.no_grad()
     def _calibrate(self, images: Tensor) -> None:
         """Fit the untrained quantiser to the first batch; the average starts from the same."""
-        self.model.calibrate(images, self._noise(Purpose.CODEBOOK, rank=0))
+        self.model.calibrate(images, self.step_noise(Purpose.CODEBOOK, rank=0))
         self.ema.load_state_dict(self.model.state_dict())
 
     def _draw_views(self, batch: int, noise: torch.Generator) -> tuple[Pixels, Camera | None]:
@@ -150,7 +152,7 @@ class Stage1(LightningModule):
     def _step_autoencoder(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
         """Weigh, differentiate, clip and step; returns what to log."""
         total = weighted_sum(terms, self.weights.at(self.images_seen))
-        norm = self._step(self._optimizers()[0], self.optimizer, total)
+        norm = self.descend(self.step_optimizers()[0], self.optimizer, total)
         logs = {f"loss/{name}": term.detach() for name, term in terms.items()}
         return logs | {"loss/total": total.detach(), "train/grad_norm": norm}
 
@@ -158,10 +160,10 @@ class Stage1(LightningModule):
         self, images: Tensor, pixels: Pixels, views: Renderings
     ) -> dict[str, Tensor]:
         """Train the discriminators on this step's renderings; returns what to log."""
-        step = self.images_seen // self._global_batch(len(images))
+        step = self.images_seen // self.global_batch(len(images))
         loss, logs = self.adversaries.learn(images, pixels, views, self.images_seen, step)
         if loss is not None:
-            self._step(self._optimizers()[1], self.discriminator_optimizer, loss)
+            self.descend(self.step_optimizers()[1], self.discriminator_optimizer, loss)
         return logs
 
     @torch.no_grad()
@@ -169,7 +171,7 @@ class Stage1(LightningModule):
         """Count the codes of this step and revive dead ones, the same way on every rank."""
         quantizer = self.model.quantizer
         quantizer.observe(quantized)
-        revived = quantizer.revive(quantized.latents, self._noise(Purpose.CODEBOOK, rank=0))
+        revived = quantizer.revive(quantized.latents, self.step_noise(Purpose.CODEBOOK, rank=0))
         # A mean of a code's old and new place would be neither.
         self.ema.quantizer.codebook[revived] = quantizer.codebook[revived]
         alive = (quantizer.usage >= quantizer.size.dead_share).float().mean()
@@ -178,15 +180,6 @@ class Stage1(LightningModule):
             "codebook/alive": alive,
             "codebook/revived": revived.sum().float(),
         }
-
-    def _count_images(self, batch: int) -> None:
-        """Move the averaged weights and the one measure of progress."""
-        self.images_seen += self._global_batch(batch)
-        decay = ema_decay(self._global_batch(batch), self.images_seen, self.ema_half_life, 0.05)
-        update_average(self.ema, self.model, decay)
-        datamodule = getattr(self.trainer, "datamodule", None)
-        if datamodule is not None:
-            datamodule.images_seen = self.images_seen
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Render the averaged model's reconstruction of whole images and measure it."""
@@ -200,6 +193,12 @@ class Stage1(LightningModule):
         self.log_dict({f"val/{name}": value for name, value in figures.items()}, logger=False)
         self.metrics.reset()
 
+    def pictures(self, probe: Batch | TokenBatch) -> list[Pictures]:
+        """Reconstructions of the averaged model and their novel views."""
+        assert isinstance(probe, Batch)
+        scenes = self.ema.reconstruct(probe.float_image())
+        return reconstruction_pictures(scenes, self.model.view, probe)
+
     def configure_optimizers(self) -> list[Optimizer]:
         """One optimiser for the autoencoder and, if there are any, one for the discriminators."""
         optimizers = [self.optimizer.build(self.model.parameters())]
@@ -210,44 +209,14 @@ class Stage1(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
         """Store progress, and the model's recipe for loading without this module."""
-        checkpoint["images_seen"] = self.images_seen
+        super().on_save_checkpoint(checkpoint)
         checkpoint["model"] = self.model.recipe()
-
-    def on_load_checkpoint(self, checkpoint: dict[str, object]) -> None:
-        """Take up progress where the checkpoint left it."""
-        self.images_seen = int(checkpoint["images_seen"])  # type: ignore[call-overload]
-
-    def _step(
-        self, optimizer: LightningOptimizer, settings: OptimizerSettings, loss: Tensor
-    ) -> Tensor:
-        """Differentiate `loss` and step at the scheduled rate; returns the gradient norm."""
-        set_lr(optimizer, settings.lr_at(self.images_seen, self.max_images))
-        optimizer.zero_grad(set_to_none=True)
-        self.manual_backward(loss)
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, settings.grad_clip or float("inf"))
-        optimizer.step()
-        return norm
-
-    def _optimizers(self) -> list[LightningOptimizer]:
-        optimizers = self.optimizers()
-        return cast(
-            list[LightningOptimizer], optimizers if isinstance(optimizers, list) else [optimizers]
-        )
-
-    def _noise(self, purpose: Purpose, rank: int) -> torch.Generator:
-        return step_noise(self.seed, self.images_seen, purpose, rank=rank, device=self.device)
-
-    def _global_batch(self, batch: int) -> int:
-        return batch * (dist.get_world_size() if dist.is_initialized() else 1)
 
 
 def check_settings(
     model: VQ3D,
-    max_images: int,
     weights: Stage1Weights,
     rays: RayPlan,
-    optimizer: OptimizerSettings,
 ) -> None:
     """Refuse settings that can't work together.
 
@@ -265,9 +234,4 @@ def check_settings(
         raise ValueError(
             f"rays.grid_stride {rays.grid_stride} does not divide the resolution "
             f"{model.resolution}: change `rays.grid_stride`."
-        )
-    if optimizer.warmup >= max_images:
-        raise ValueError(
-            f"The learning rate would warm up for {optimizer.warmup} images of {max_images}: "
-            "lower `optimizer.warmup`."
         )

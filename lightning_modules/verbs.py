@@ -1,5 +1,6 @@
 """The verbs of `wild3d` beside `fit` and `validate`: each is one annotated function."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -7,6 +8,7 @@ from typing import Any
 
 from jsonargparse import auto_cli
 
+from lightning_modules.list_arguments import gather_lists
 from lightning_modules.parser import NearestNameParser
 
 
@@ -29,8 +31,23 @@ VERBS = {
     "shapeworld": Verb(
         "datamodules.build.shapeworld.verb", "shapeworld", "Write the embedded data set."
     ),
+    "tokens": Verb(
+        "lightning_modules.tools.tokens", "tokens", "Write token shards with a stage-1 checkpoint."
+    ),
     "reconstruct": Verb(
-        "lightning_modules.reconstruct", "reconstruct", "Photo in; sheet, video and mesh out."
+        "lightning_modules.tools.reconstruct", "reconstruct", "Photo in; sheet, video and mesh out."
+    ),
+    "sample": Verb(
+        "lightning_modules.tools.sample", "sample", "Sheets of scenes drawn from a prior."
+    ),
+    "video": Verb("lightning_modules.tools.video", "video", "Fly a camera around scenes."),
+    "mesh": Verb("lightning_modules.tools.mesh", "mesh", "Coloured meshes of scenes."),
+    "interpolate": Verb(
+        "lightning_modules.tools.interpolate", "interpolate", "Go from one photo to another."
+    ),
+    "edit": Verb("lightning_modules.tools.edit", "edit", "Redraw or replace a part of a photo."),
+    "origin": Verb(
+        "lightning_modules.tools.origin", "origin", "Say which command made a picture or mesh."
     ),
 }
 
@@ -42,11 +59,13 @@ TRAINER_VERBS = {
 
 def run_verb(verb: str, args: Sequence[str]) -> None:
     """Parse the arguments of a verb and call it."""
+    function = VERBS[verb].load()
     auto_cli(
-        VERBS[verb].load(),
-        args=list(args),
+        function,
+        args=gather_lists(function, args),
         as_positional=False,
         prog=f"wild3d {verb}",
+        description=(inspect.getdoc(function) or "").split("\nArgs:")[0],
         parser_class=NearestNameParser,
     )
 

@@ -8,7 +8,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from lightning_modules.stage1 import Stage1
+from lightning_modules.counted import CountedModule
 
 
 class ImagesProgressBar(ProgressBar):
@@ -34,7 +34,7 @@ class ImagesProgressBar(ProgressBar):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the bar where there is a terminal."""
-        assert isinstance(pl_module, Stage1)
+        assert isinstance(pl_module, CountedModule)
         self.begun = self.printed = time.monotonic()
         self.images_before = pl_module.images_seen
         if not self.enabled or not self.console.is_terminal:
@@ -66,18 +66,18 @@ class ImagesProgressBar(ProgressBar):
         batch_idx: int,
     ) -> None:
         """Advance the bar, or print a line now and then."""
-        assert isinstance(pl_module, Stage1)
+        assert isinstance(pl_module, CountedModule)
         now, seen = time.monotonic(), pl_module.images_seen
         rate = (seen - self.images_before) / max(now - self.begun, 1e-9)
         if self.progress is not None:
-            figures = _figures(trainer, outputs)
+            figures = _figures(trainer, pl_module, outputs)
             self.progress.update(self.task, completed=seen, rate=rate, figures=figures)
         elif self.enabled and now - self.printed >= self.log_seconds:
             self.printed = now
             left = (pl_module.max_images - seen) / max(rate, 1e-9)
             self.console.print(
                 f"{seen:,}/{pl_module.max_images:,} images, {rate:.0f} images/s, "
-                f"{left / 60:.1f} min left, {_figures(trainer, outputs)}",
+                f"{left / 60:.1f} min left, {_figures(trainer, pl_module, outputs)}",
                 highlight=False,
                 soft_wrap=True,
             )
@@ -98,8 +98,9 @@ class ImagesProgressBar(ProgressBar):
             self.progress = None
 
 
-def _figures(trainer: Trainer, outputs: Any) -> str:
+def _figures(trainer: Trainer, module: CountedModule, outputs: Any) -> str:
     parts = [f"loss {float(outputs['loss/total']):.4f}"]
-    if "val/psnr" in trainer.callback_metrics:
-        parts.append(f"val PSNR {float(trainer.callback_metrics['val/psnr']):.2f} dB")
+    name, form = module.headline
+    if name in trainer.callback_metrics:
+        parts.append(form.format(float(trainer.callback_metrics[name])))
     return ", ".join(parts)

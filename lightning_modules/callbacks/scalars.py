@@ -9,8 +9,8 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from datamodules.shard_datamodule import ShardDataModule
-from lightning_modules.stage1 import Stage1
+from datamodules.stream_datamodule import StreamDataModule
+from lightning_modules.counted import CountedModule
 
 
 class Throughput:
@@ -98,7 +98,7 @@ class ScalarLog(Callback):
         figures = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
         figures |= self.throughput.read(images_seen)
         datamodule = getattr(trainer, "datamodule", None)
-        if isinstance(datamodule, ShardDataModule):
+        if isinstance(datamodule, StreamDataModule):
             figures["data/skipped"] = float(datamodule.skipped)
         _log(trainer, figures, images_seen)
         self.sums, self.counts, self.logged_at = {}, {}, images_seen
@@ -118,5 +118,5 @@ def _log(trainer: Trainer, figures: dict[str, float], images_seen: int) -> None:
 
 
 def _images_seen(module: LightningModule) -> int:
-    assert isinstance(module, Stage1)
+    assert isinstance(module, CountedModule)
     return module.images_seen

@@ -4,7 +4,7 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
-from lightning_modules.stage1 import Stage1
+from lightning_modules.counted import CountedModule
 
 
 class StopAfterImages(Callback):
@@ -27,6 +27,6 @@ class StopAfterImages(Callback):
 
 
 def _stop_if_done(trainer: Trainer, module: LightningModule) -> None:
-    assert isinstance(module, Stage1)
+    assert isinstance(module, CountedModule)
     if module.images_seen >= module.max_images:
         trainer.should_stop = True

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from tiny_prior_run import PriorRuns
 from tiny_run import write_config, write_shards
 
 
@@ -16,3 +17,9 @@ def tiny_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A stage-1 configuration with every loss but the perceptual one."""
     return write_config(tmp_path_factory.mktemp("config"))
+
+
+@pytest.fixture(scope="session")
+def prior_runs(tmp_path_factory: pytest.TempPathFactory, tiny_root: Path) -> PriorRuns:
+    """A stage-1 checkpoint, tokens of the tiny shards, configurations of both priors."""
+    return PriorRuns.write(tmp_path_factory.mktemp("prior"), tiny_root)

@@ -13,6 +13,7 @@ from torch.optim import SGD, Optimizer
 from datamodules.schema import Batch
 from lightning_modules.noise import Purpose
 from lightning_modules.stage1 import Stage1
+from lightning_modules.stage2 import Stage2
 from lightning_modules.views import Pixels
 from renderers.cameras import Camera
 
@@ -64,15 +65,15 @@ class DealtStage1(Stage1):
     which divides gradients by themselves.
     """
 
-    def _noise(self, purpose: Purpose, rank: int) -> torch.Generator | None:
-        return None if purpose is Purpose.VIEWS else super()._noise(purpose, rank)
+    def step_noise(self, purpose: Purpose, rank: int) -> torch.Generator | None:
+        return None if purpose is Purpose.VIEWS else super().step_noise(purpose, rank)
 
     def _calibrate(self, images: Tensor) -> None:
         """Leave the quantiser as it was built."""
 
     def _draw_views(self, batch: int, noise: None) -> tuple[Pixels, Camera | None]:
         world = dist.get_world_size() if dist.is_initialized() else 1
-        shared = super()._noise(Purpose.VIEWS, rank=0)
+        shared = super().step_noise(Purpose.VIEWS, rank=0)
         pixels, novel = super()._draw_views(batch * world, shared)
         own = slice(self.global_rank, None, world)
         assert pixels.patch is not None
@@ -81,3 +82,25 @@ class DealtStage1(Stage1):
 
     def configure_optimizers(self) -> list[Optimizer]:
         return [SGD(part.parameters(), lr=0.0) for part in (self.model, self.adversaries)]
+
+
+class RankWeights(Callback):
+    """Writes the final weights of each rank, `rank-RANK.pt` in `folder`."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        torch.save(pl_module.state_dict(), self.folder / f"rank-{trainer.global_rank}.pt")
+
+
+class SteadyStage2(Stage2):
+    """Stage 2 with an Adam that does not magnify the rounding of gradients which should be zero,
+    e.g. of the biases of keys."""
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        (optimizer,) = super().configure_optimizers()
+        for group in optimizer.param_groups:
+            group["eps"] = 1e-3
+        return [optimizer]

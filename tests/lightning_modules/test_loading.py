@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ import torch
 from tiny_model import tiny_model
 
 from datamodules.errors import DataError
-from lightning_modules.loading import load_stage1
+from lightning_modules.loading import load_stage1, weights_hash
 
 
 def test_the_averaged_model_is_loaded_ready_for_use(tmp_path: Path) -> None:
@@ -65,3 +66,16 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
     torch.save({"state_dict": {}, "model": recipe}, path)
     with pytest.raises(DataError, match=r"field\.ckpt.*its model is a TriplaneField"):
         load_stage1(path)
+
+
+def test_the_hash_tells_weights_and_recipes_apart() -> None:
+    model, same, other = tiny_model(0), tiny_model(0), tiny_model(1)
+    assert weights_hash(model) == weights_hash(same)
+    assert len(weights_hash(model)) == 64
+    assert weights_hash(model) != weights_hash(other)
+    same.quantizer.codebook.data[0, 0] += 1e-6
+    assert weights_hash(model) != weights_hash(same)
+    same.load_state_dict(model.state_dict())
+    same.view = replace(model.view, radius=3.0)
+    assert weights_hash(model) != weights_hash(same)
+    assert weights_hash(model) != weights_hash(tiny_model(0).double())

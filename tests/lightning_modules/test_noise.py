@@ -3,7 +3,7 @@ import itertools
 import pytest
 import torch
 
-from lightning_modules.noise import Purpose, step_noise
+from lightning_modules.noise import Purpose, seed_dropout, step_noise
 
 
 def draw(seed: int, images_seen: int, purpose: int, rank: int) -> torch.Tensor:
@@ -33,3 +33,26 @@ def test_drawing_leaves_the_global_stream_alone() -> None:
     torch.manual_seed(0)
     draw(0, 0, 0, 0)
     assert torch.equal(torch.rand(4), expected)
+
+
+def dropped(seed: int, images_seen: int, rank: int) -> list[bool]:
+    seed_dropout(seed, images_seen, rank)
+    return (torch.nn.functional.dropout(torch.ones(64), 0.5) == 0).tolist()
+
+
+def test_dropout_is_that_of_its_place_in_a_run() -> None:
+    with torch.random.fork_rng():
+        first = dropped(3, 64, 1)
+        torch.rand(100)
+        assert dropped(3, 64, 1) == first
+        others = [dropped(*place) for place in ((4, 64, 1), (3, 65, 1), (3, 64, 0))]
+        assert first not in others
+        assert 16 < sum(first) < 48
+
+
+def test_dropout_has_a_stream_of_its_own() -> None:
+    with torch.random.fork_rng():
+        seed_dropout(0, 0, 0)
+        numbers = torch.rand(8)
+    others = [draw(0, 0, purpose, 0) for purpose in Purpose if purpose is not Purpose.DROPOUT]
+    assert not any(torch.equal(numbers, other) for other in others)

@@ -11,11 +11,11 @@ from renderers.ray_sampling import RaySampling
 SIDE = 16
 
 
-def tiny_model(seed: int = 0) -> VQ3D:
+def tiny_model(seed: int = 0, patch: int = 8) -> VQ3D:
     torch.manual_seed(seed)
     return VQ3D(
         resolution=SIDE,
-        patch=8,
+        patch=patch,
         encoder=ViTSize(16, 1, 2),
         decoder=ViTSize(16, 1, 2),
         codebook=CodebookSize(8, 4),

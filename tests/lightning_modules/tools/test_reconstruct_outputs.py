@@ -5,12 +5,12 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
-import torch
 import trimesh
+from tiny_checkpoints import save_stage1
 from tiny_model import SIDE, tiny_model
 
 from lightning_modules.drawing import GAP
-from lightning_modules.reconstruct import reconstruct
+from lightning_modules.tools.reconstruct import reconstruct
 
 SIZE, FRAMES = 2 * SIDE, 5
 
@@ -18,11 +18,8 @@ SIZE, FRAMES = 2 * SIDE, 5
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A stage-1 checkpoint of an untrained model, whose fog reaches a density of 1.9."""
-    model = tiny_model()
-    weights = {f"ema.{name}": value for name, value in model.state_dict().items()}
     path = tmp_path_factory.mktemp("checkpoint") / "best.ckpt"
-    torch.save({"state_dict": weights, "model": model.recipe()}, path)
-    return path
+    return Path(save_stage1(tiny_model(), path))
 
 
 @pytest.fixture(scope="module")

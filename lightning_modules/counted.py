@@ -1,0 +1,108 @@
+"""What the training of every system shares: progress in images, steps, averaged weights."""
+
+from typing import ClassVar, cast
+
+import torch
+import torch.distributed as dist
+from lightning import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+
+from datamodules.schema import Batch, TokenBatch
+from lightning_modules.drawing import Pictures
+from lightning_modules.ema import ema_decay, update_average
+from lightning_modules.noise import Purpose, step_noise
+from lightning_modules.optimization import OptimizerSettings, set_lr
+
+EMA_RAMP_UP = 0.05
+"""Share of the images seen to which the half-life of the average is held early on."""
+
+
+class CountedModule(LightningModule):
+    """A LightningModule under manual optimisation whose one measure of progress is images seen.
+
+    Args:
+        max_images: images to train on; learning rates end there and `StopAfterImages` stops.
+        ema_half_life: of the averaged weights, in images.
+        seed: of everything random in a step.
+
+    headline: the validation figure to show while training, and how to print it.
+    protocol: what the figures of `result.json` mean.
+    """
+
+    headline: ClassVar[tuple[str, str]]
+    protocol: ClassVar[str]
+
+    def __init__(self, max_images: int, ema_half_life: float, seed: int) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.max_images, self.images_seen = max_images, 0
+        self.ema_half_life, self.seed = ema_half_life, seed
+
+    @property
+    def leaves_parameters_unused(self) -> bool:
+        """Whether a step leaves parameters without a gradient."""
+        return False
+
+    def pictures(self, probe: Batch | TokenBatch) -> list[Pictures]:
+        """What to draw of the averaged model, given the first validation samples."""
+        raise NotImplementedError
+
+    def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
+        """Store progress."""
+        checkpoint["images_seen"] = self.images_seen
+
+    def on_load_checkpoint(self, checkpoint: dict[str, object]) -> None:
+        """Take up progress where the checkpoint left it."""
+        self.images_seen = int(checkpoint["images_seen"])  # type: ignore[call-overload]
+
+    def descend(
+        self, optimizer: LightningOptimizer, settings: OptimizerSettings, loss: Tensor
+    ) -> Tensor:
+        """Differentiate `loss` and step at the scheduled rate; returns the gradient norm."""
+        set_lr(optimizer, settings.lr_at(self.images_seen, self.max_images))
+        optimizer.zero_grad(set_to_none=True)
+        self.manual_backward(loss)
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        norm = torch.nn.utils.clip_grad_norm_(parameters, settings.grad_clip or float("inf"))
+        optimizer.step()
+        return norm
+
+    def count_images(self, batch: int, model: nn.Module, average: nn.Module) -> None:
+        """Move progress on by a batch of this process, and `average` towards `model`."""
+        self.images_seen += self.global_batch(batch)
+        decay = ema_decay(
+            self.global_batch(batch), self.images_seen, self.ema_half_life, EMA_RAMP_UP
+        )
+        update_average(average, model, decay)
+        datamodule = getattr(self.trainer, "datamodule", None)
+        if datamodule is not None:
+            datamodule.images_seen = self.images_seen
+
+    def step_optimizers(self) -> list[LightningOptimizer]:
+        """The optimisers as a list, however many there are."""
+        optimizers = self.optimizers()
+        return cast(
+            list[LightningOptimizer], optimizers if isinstance(optimizers, list) else [optimizers]
+        )
+
+    def step_noise(self, purpose: Purpose, rank: int) -> torch.Generator:
+        """Random numbers of this step, the same ones in a resumed run."""
+        return step_noise(self.seed, self.images_seen, purpose, rank=rank, device=self.device)
+
+    def global_batch(self, batch: int) -> int:
+        """Images of a step over all processes."""
+        return batch * (dist.get_world_size() if dist.is_initialized() else 1)
+
+
+def check_warmup(optimizer: OptimizerSettings, max_images: int) -> None:
+    """Refuse a learning rate that would never reach its peak.
+
+    Raises:
+        ValueError: one sentence with the value, the limit and the knob.
+    """
+    if optimizer.warmup >= max_images:
+        raise ValueError(
+            f"The learning rate would warm up for {optimizer.warmup} images of {max_images}: "
+            "lower `optimizer.warmup`."
+        )

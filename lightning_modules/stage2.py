@@ -1,0 +1,236 @@
+"""Stage 2 as a LightningModule: a prior over the tokens of a stage-1 model."""
+
+import math
+
+from torch import Tensor
+from torch.distributed.fsdp import FSDPModule
+from torch.optim import Optimizer
+
+from datamodules.errors import DataError
+from datamodules.manifest import Manifest
+from datamodules.schema import Batch, TokenBatch
+from datamodules.stream_datamodule import StreamDataModule
+from datamodules.token_datamodule import TokenDataModule
+from lightning_modules.counted import CountedModule, check_warmup
+from lightning_modules.drawing import Pictures
+from lightning_modules.ema import averaged_copy
+from lightning_modules.loading import load_stage1, weights_hash
+from lightning_modules.metrics.prior import PriorMetrics
+from lightning_modules.noise import Purpose, seed_dropout, step_noise
+from lightning_modules.optimization import OptimizerSettings
+from lightning_modules.sharding import (
+    data_mesh,
+    gathered,
+    numbered_by_module,
+    shard_blocks,
+    whole,
+)
+from lightning_modules.stage2_pictures import sample_pictures
+from lightning_modules.tokenise import tokenise
+from models.generator import TokenGenerator
+from models.priors.conditions import ConditionDropout, Conditions
+from models.priors.sampling import TokenSampling
+from models.priors.token_prior import PriorLoss, TokenPrior
+from models.recipe import build_model
+from models.vq3d import VQ3D
+
+
+class Stage2(CountedModule):
+    """Trains a prior; batches are tokens, or images that the stage-1 model turns into tokens.
+
+    Args:
+        prior: autoregressive or masked.
+        stage1: checkpoint of the stage-1 model whose tokens these are.
+        max_images: images to train on; the learning rate ends there and `StopAfterImages` stops.
+        dropout: how often conditions are left open.
+        optimizer: of the prior.
+        sampling: of the samples that are drawn while training.
+        ema_half_life: of the averaged weights, in images; they validate, draw and are exported.
+        seed: of left-out conditions, masks and dropout.
+    """
+
+    headline = ("val/bits_per_token", "val {:.3f} bits per token")
+    protocol = (
+        "whole validation split, averaged weights: bits_per_token is the mean negative "
+        "log-likelihood given the conditions, of a masked prior its bound with every count of "
+        "masked tokens equally likely; accuracy the share of these predictions whose most probable "
+        "code is right; unigram_bits_per_token the entropy of the codes in the validation tokens"
+    )
+    prior: TokenPrior
+    ema: TokenPrior
+
+    def __init__(
+        self,
+        prior: TokenPrior,
+        stage1: str,
+        max_images: int = 100_000_000,
+        dropout: ConditionDropout = ConditionDropout(),
+        optimizer: OptimizerSettings = OptimizerSettings(),
+        sampling: TokenSampling = TokenSampling(),
+        ema_half_life: float = 10_000.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(max_images, ema_half_life, seed)
+        check_warmup(optimizer, max_images)
+        self.prior, self.ema = prior, averaged_copy(prior)
+        self.stage1, self.dropout, self.sampling = stage1, dropout, sampling
+        self.optimizer = optimizer
+        self.metrics = PriorMetrics(prior.codes)
+        self._stage1: tuple[VQ3D, str] | None = None  # in a tuple: no part of this module's state
+
+    @property
+    def autoencoder(self) -> VQ3D:
+        """The frozen stage-1 model; there is one after `setup`."""
+        assert self._stage1 is not None
+        return self._stage1[0].to(self.device)
+
+    def setup(self, stage: str) -> None:
+        """Load the stage-1 model and refuse tokens, or a prior, that are not made for it.
+
+        Raises:
+            FileNotFoundError, DataError: one sentence with what does not fit, and the knob.
+        """
+        autoencoder = load_stage1(self.stage1)
+        self._stage1 = autoencoder, weights_hash(autoencoder)
+        check_prior(self.prior, autoencoder, self.stage1)
+        datamodule = getattr(self.trainer, "datamodule", None)
+        if isinstance(datamodule, StreamDataModule):
+            check_classes(self.prior, datamodule.manifest)
+        if isinstance(datamodule, TokenDataModule) and datamodule.stage1_hash != self._stage1[1]:
+            raise DataError(
+                f"The tokens were written with stage-1 weights {datamodule.stage1_hash[:12]}, "
+                f"{self.stage1} holds {self._stage1[1][:12]}: write them again with `wild3d "
+                "tokens`, or name the checkpoint they were written with in `model.stage1`."
+            )
+
+    def configure_model(self) -> None:
+        """Divide prior and average among the processes where the strategy is FSDP2."""
+        if self.device_mesh is None:
+            return
+        mesh = data_mesh(self.device_mesh)
+        for model in (self.prior, self.ema):
+            # Lightning calls this again for the validation that follows a fit.
+            if not isinstance(model, FSDPModule):
+                shard_blocks(model, model.transformer.blocks, mesh)
+
+    def training_step(self, batch: Batch | TokenBatch, batch_idx: int) -> dict[str, Tensor]:
+        """One batch: tokens, conditions, prediction, step."""
+        noise = self.step_noise(Purpose.TOKENS, self.global_rank)
+        seed_dropout(self.seed, self.images_seen, self.global_rank)
+        tokens, conditions = self._tokens(batch), conditions_of(batch)
+        result = self.prior.training_loss(tokens, self.dropout.apply(conditions, noise), noise)
+        logs = self._step_prior(result)
+        self.count_images(len(batch), self.prior, self.ema)
+        return logs
+
+    def _tokens(self, batch: Batch | TokenBatch) -> Tensor:
+        """Tokens (B, T) as they were stored, or encoded on the fly: the same ones."""
+        if isinstance(batch, TokenBatch):
+            return batch.tokens
+        return tokenise(self.autoencoder, batch.image)
+
+    def _step_prior(self, result: PriorLoss) -> dict[str, Tensor]:
+        """Differentiate, clip and step; returns what to log."""
+        norm = self.descend(self.step_optimizers()[0], self.optimizer, result.loss)
+        return {
+            "loss/total": result.loss.detach(),
+            "train/bits_per_token": result.nll / math.log(2),
+            "train/accuracy": result.accuracy,
+            "train/grad_norm": whole(norm),
+        }
+
+    def validation_step(self, batch: Batch | TokenBatch, batch_idx: int) -> None:
+        """Score held-out tokens with the averaged weights, under the same masks every time."""
+        noise = step_noise(
+            self.seed, batch_idx, Purpose.VALIDATION, rank=self.global_rank, device=self.device
+        )
+        tokens = self._tokens(batch)
+        self.metrics.update(self.ema.scores(tokens, conditions_of(batch), noise), tokens)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the figures, equal on all ranks."""
+        figures = self.metrics.compute()
+        self.log_dict({f"val/{name}": value for name, value in figures.items()}, logger=False)
+        self.metrics.reset()
+
+    def pictures(self, probe: Batch | TokenBatch) -> list[Pictures]:
+        """Samples of the averaged prior, by class."""
+        prior = gathered(self.ema, self._build_prior)
+        return sample_pictures(TokenGenerator(prior, self.autoencoder), self.sampling, len(probe))
+
+    def _build_prior(self) -> TokenPrior:
+        prior = build_model(self.prior.recipe())
+        assert isinstance(prior, TokenPrior)
+        return prior.to(self.device)
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        """The one optimiser."""
+        return [self.optimizer.build(self.prior.parameters())]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
+        """Store progress, the prior's recipe, and which stage-1 model it belongs to."""
+        super().on_save_checkpoint(checkpoint)
+        assert self._stage1 is not None
+        datamodule = getattr(self.trainer, "datamodule", None)
+        checkpoint["model"] = self.prior.recipe()
+        checkpoint["stage1"] = {"path": self.stage1, "hash": self._stage1[1]}
+        checkpoint["classes"] = list(datamodule.manifest.classes) if datamodule else []
+        states = checkpoint["optimizer_states"]
+        assert isinstance(states, list)
+        if self.device_mesh is None:  # else they already are
+            checkpoint["optimizer_states"] = [
+                numbered_by_module(state, optimizer, self)
+                for state, optimizer in zip(states, self.trainer.optimizers, strict=True)
+            ]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, object]) -> None:
+        """Take up progress; refuse to go on with another stage-1 model."""
+        super().on_load_checkpoint(checkpoint)
+        assert self._stage1 is not None
+        saved = checkpoint["stage1"]
+        assert isinstance(saved, dict)
+        if saved["hash"] != self._stage1[1]:
+            raise DataError(
+                f"The prior was trained on tokens of {saved['path']} with weights "
+                f"{saved['hash'][:12]}, {self.stage1} holds {self._stage1[1][:12]}: name the "
+                "former in `model.stage1`, or start another run (`--run`)."
+            )
+
+
+def conditions_of(batch: Batch | TokenBatch) -> Conditions:
+    """All conditions that a batch has labels for."""
+    known = batch.attributes
+    if known is None:
+        return Conditions.of(batch.label)
+    return Conditions.of(batch.label, known.size, known.time_of_day, known.semantics)
+
+
+def check_classes(prior: TokenPrior, manifest: Manifest) -> None:
+    """Refuse data with more classes than a prior that takes classes knows.
+
+    Raises:
+        DataError: one sentence with the value, the limit and the knob.
+    """
+    if 0 < prior.kinds.classes < len(manifest.classes):
+        raise DataError(
+            f"The data have {len(manifest.classes)} classes, the prior takes "
+            f"{prior.kinds.classes}: change `prior.kinds.classes` (0 ignores them)."
+        )
+
+
+def check_prior(prior: TokenPrior, autoencoder: VQ3D, checkpoint: str) -> None:
+    """Refuse a prior over other tokens than a stage-1 model's.
+
+    Raises:
+        DataError: one sentence with the value, the limit and the knob.
+    """
+    if prior.codes != autoencoder.codes:
+        raise DataError(
+            f"The prior has {prior.codes} codes, the stage-1 model in {checkpoint} "
+            f"{autoencoder.codes}: change `prior.codes`."
+        )
+    if prior.layout != autoencoder.layout:
+        raise DataError(
+            f"The prior's tokens lie on {prior.layout}, those of the stage-1 model in "
+            f"{checkpoint} on {autoencoder.layout}: change `prior.layout`."
+        )

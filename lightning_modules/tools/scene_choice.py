@@ -1,0 +1,119 @@
+"""Which scenes a user wants: of photographs, of classes and seeds, or of tokens in a file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from datamodules.errors import DataError
+from lightning_modules.tools.classes import ALL, class_labels, scene_name
+from lightning_modules.tools.photographs import find_images, load_square
+from lightning_modules.tools.scene_makers import SceneMaker, draws_none
+from lightning_modules.tools.token_files import read_tokens
+from models.priors.conditions import Conditions
+from models.priors.sampling import SampleNoise, TokenSampling
+from models.scenes import Scenes
+
+
+@dataclass(frozen=True)
+class SceneChoice:
+    """What a user names: photographs or folders of them, classes with seeds, or a file of tokens.
+
+    sampling: how tokens of classes are drawn; rows: of the scenes in the file, none for all.
+    """
+
+    sampling: TokenSampling
+    images: Sequence[str] = ()
+    classes: Sequence[str] = ()
+    seeds: Sequence[int] = (0,)
+    tokens: str | None = None
+    rows: Sequence[int] = ()
+
+
+@dataclass(frozen=True)
+class WantedScene:
+    """One scene to make. Names are distinct.
+
+    source: a photograph, the label of a class (-1: any), or tokens (1, T); seeds: those it was or
+    will be drawn with, none where nothing is.
+    """
+
+    name: str
+    source: Path | int | Tensor
+    seeds: tuple[int, ...] = ()
+
+
+def wanted_scenes(maker: SceneMaker, choice: SceneChoice) -> list[WantedScene]:
+    """The scenes of a choice, in its order.
+
+    Raises:
+        FileNotFoundError: there is no file of tokens where one is named.
+        DataError: nothing is chosen, or in several ways, or the maker can't make what is.
+    """
+    ways = {"--images": choice.images, "--classes": choice.classes, "--tokens": choice.tokens}
+    given = [option for option, value in ways.items() if value]
+    if len(given) > 1:
+        raise DataError(f"{' and '.join(given)} are given: name scenes in one of these ways only.")
+    if choice.rows and not choice.tokens:
+        raise DataError(f"--rows is {list(choice.rows)}: they are of --tokens, which is missing.")
+    if choice.images:
+        return [WantedScene(path.stem, path) for path in find_images(list(choice.images))]
+    if choice.tokens:
+        return _stored_scenes(maker, choice.tokens, choice.rows)
+    return _drawn_scenes(maker, choice)
+
+
+def _stored_scenes(maker: SceneMaker, path: str, rows: Sequence[int]) -> list[WantedScene]:
+    found = read_tokens(path, maker.autoencoder, maker.checkpoint)
+    count = len(found.tokens)
+    for row in rows:
+        if not 0 <= row < count:
+            raise DataError(
+                f"--rows names {row}, {path} holds {count} scenes: give numbers from 0 to "
+                f"{count - 1}."
+            )
+    return [
+        WantedScene(found.names[row], found.tokens[row : row + 1], found.drawn_with(row))
+        for row in dict.fromkeys(rows or range(count))
+    ]
+
+
+def _drawn_scenes(maker: SceneMaker, choice: SceneChoice) -> list[WantedScene]:
+    if maker.classes is None:
+        raise draws_none(maker.checkpoint)
+    if maker.classes and not choice.classes:
+        raise DataError(
+            f"{maker.checkpoint} is a prior: give --classes and --seeds, photographs with "
+            "--images, or scenes with --tokens."
+        )
+    labels = class_labels(choice.classes or [ALL], maker.classes, maker.names)
+    return [
+        WantedScene(scene_name(label, seed, maker.names), label, (seed,))
+        for label, seed in product(labels, distinct_seeds(choice.seeds))
+    ]
+
+
+def distinct_seeds(seeds: Sequence[int]) -> list[int]:
+    """Each seed once, in order; DataError if there is none or a negative one."""
+    if not seeds or min(seeds) < 0:
+        raise DataError(f"--seeds is {list(seeds)}: give at least one number, each at least 0.")
+    return list(dict.fromkeys(seeds))
+
+
+@torch.no_grad()
+def make_scene(
+    maker: SceneMaker, wanted: WantedScene, sampling: TokenSampling, device: str
+) -> Scenes:
+    """One scene (1) on the device; what else is made does not change it."""
+    model = maker.autoencoder
+    match wanted.source:
+        case Path() as photo:
+            return model.reconstruct(load_square(photo, model.resolution).to(device))
+        case Tensor() as tokens:
+            return model.decode_tokens(tokens.to(device))
+        case label:
+            conditions = Conditions.of(torch.tensor([label], device=device))
+            return maker.generate(conditions, SampleNoise(wanted.seeds, device), sampling)

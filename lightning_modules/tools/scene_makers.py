@@ -1,0 +1,130 @@
+"""From a checkpoint to scenes, whichever system it holds."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+
+from datamodules.errors import DataError
+from lightning_modules.loading import LoadedPrior, load_generator
+from models.priors.conditions import Conditions
+from models.priors.sampling import SampleNoise, TokenSampling
+from models.scenes import Scenes
+from models.vq3d import VQ3D
+
+Precision = Literal["float32", "bf16"]
+
+
+class SceneMaker(Protocol):
+    """What the tools need of a system."""
+
+    @property
+    def checkpoint(self) -> str:
+        """The file it is from, for errors."""
+
+    @property
+    def autoencoder(self) -> VQ3D:
+        """From photographs and tokens to scenes."""
+
+    @property
+    def classes(self) -> int | None:
+        """How many classes it draws scenes of, 0 if it knows none, None if it can't draw scenes."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the classes, in the order of their labels, as far as they are known."""
+
+    def generate(
+        self, conditions: Conditions, noise: SampleNoise, sampling: TokenSampling
+    ) -> Scenes:
+        """B scenes, one a seed of `noise`; DataError if the system can't."""
+
+
+@dataclass(frozen=True)
+class PhotoScenes:
+    """Scenes of photographs and tokens, by a stage-1 model; it draws none."""
+
+    checkpoint: str
+    autoencoder: VQ3D
+    classes: None = None
+    names: tuple[str, ...] = ()
+
+    def generate(
+        self, conditions: Conditions, noise: SampleNoise, sampling: TokenSampling
+    ) -> Scenes:
+        """Raise DataError."""
+        raise draws_none(self.checkpoint)
+
+
+@dataclass(frozen=True)
+class PriorScenes:
+    """Scenes drawn from a prior, and those of its stage-1 model.
+
+    dtype: of the weights and products while tokens are drawn.
+    """
+
+    checkpoint: str
+    prior: LoadedPrior
+    dtype: torch.dtype
+
+    @property
+    def autoencoder(self) -> VQ3D:
+        """The stage-1 model."""
+        return self.prior.generator.autoencoder
+
+    @property
+    def classes(self) -> int:
+        """How many classes the prior knows."""
+        return self.prior.generator.prior.kinds.classes
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the classes."""
+        return self.prior.classes
+
+    def generate(
+        self, conditions: Conditions, noise: SampleNoise, sampling: TokenSampling
+    ) -> Scenes:
+        """B scenes, one a seed of `noise`."""
+        return self.prior.generator.generate(conditions, noise, sampling, self.dtype)
+
+
+def draws_none(checkpoint: str) -> DataError:
+    """What to raise where a stage-1 checkpoint is to draw scenes."""
+    return DataError(
+        f"{checkpoint} is a stage-1 checkpoint: give photographs with --images, or scenes with "
+        "--tokens."
+    )
+
+
+def open_maker(
+    checkpoint: str, stage1: str | None, precision: Precision, device: str
+) -> SceneMaker:
+    """What makes scenes of a checkpoint, on a device; see `load_generator`."""
+    found = load_generator(checkpoint, stage1)
+    if isinstance(found, VQ3D):
+        return PhotoScenes(checkpoint, found.to(device))
+    return PriorScenes(checkpoint, found.to(device), dtype_of(precision))
+
+
+def open_stage1(checkpoint: str, stage1: str | None, device: str) -> VQ3D:
+    """The stage-1 model of a checkpoint, or the one its prior belongs to."""
+    return stage1_of(load_generator(checkpoint, stage1)).to(device)
+
+
+def stage1_of(loaded: VQ3D | LoadedPrior) -> VQ3D:
+    """A stage-1 model itself, or the one a prior belongs to."""
+    return loaded if isinstance(loaded, VQ3D) else loaded.generator.autoencoder
+
+
+def dtype_of(precision: Precision) -> torch.dtype:
+    """The floating point type of a name."""
+    return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
+def token_sampling(temperature: float, top_k: int, top_p: float, guidance: float) -> TokenSampling:
+    """How tokens are drawn; DataError for a value outside its range."""
+    try:
+        return TokenSampling(temperature, top_k, top_p, guidance)
+    except ValueError as error:
+        raise DataError(f"{error}") from error

@@ -1,0 +1,153 @@
+"""`wild3d tokens`: the tokens of every image of a shard root, in shards of their own."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from datamodules.augment import Augmentation
+from datamodules.build.driver import build_shards
+from datamodules.build.encode import encode_tokens
+from datamodules.build.tokens import EncodedTokens
+from datamodules.collate import collate
+from datamodules.decode import ImageDecoder
+from datamodules.errors import DataError
+from datamodules.join import JoinedShard
+from datamodules.loader import ShardLoader
+from datamodules.manifest import Manifest, ShardInfo
+from datamodules.modalities import RGB, TRAIN
+from datamodules.order import StorageOrder
+from datamodules.plan import ValPlan
+from datamodules.reader import Decoding, Source
+from datamodules.remote import read_manifest
+from datamodules.schema import Batch
+from datamodules.shard_datamodule import check_holds_images
+from datamodules.stream import ShardStream
+from datamodules.tokens import TokenSettings
+from lightning_modules.loading import load_stage1, weights_hash
+from lightning_modules.tokenise import tokenise
+from models.vq3d import VQ3D
+
+VIEWS = 2
+"""Stored of a training image: as it is, and mirrored."""
+
+
+def tokens(
+    checkpoint: str,
+    root: str,
+    out: str,
+    batch_size: int = 64,
+    num_workers: int = 0,
+    device: str = "cpu",
+) -> None:
+    """Write the tokens of all images of a shard root, to train a prior over tokens without images.
+
+    Images are cropped to their middle square; those of the training split are encoded mirrored too.
+    The same command again continues after an interruption. Other weights or other images need
+    another `out`. An unusable image ends the command with a sentence that names it.
+
+    Args:
+        checkpoint: stage-1 checkpoint, e.g. runs/vq3d-shapeworld/checkpoints/best.ckpt.
+        root: folder of the image shards, or its url.
+        out: folder to write; it gets manifest.json and as many shards as root has.
+        batch_size: images encoded at once.
+        num_workers: processes that decode images; 0 decodes in this one.
+        device: where to encode, e.g. cuda.
+    """
+    model = load_stage1(checkpoint)
+    source = read_manifest(root)
+    check(source, root, model, batch_size)
+    settings = TokenSettings(
+        stage1=weights_hash(model),
+        source=images_hash(source),
+        codes=model.codes,
+        tokens=model.layout.tokens,
+        views=VIEWS,
+        resolution=model.resolution,
+    )
+    samples = ImageTokens(model.to(device), root, source, batch_size, num_workers, device)
+    counts = {split: [shard.samples for shard in found] for split, found in source.splits.items()}
+    parameters = settings.parameters()
+    written = build_shards(out, counts, samples, 1, source.classes, model.resolution, parameters)
+    images = sum(written.samples(split) for split in written.splits)
+    print(f"{images} images of {settings.tokens} tokens in {out}")
+
+
+def images_hash(source: Manifest) -> str:
+    """SHA-256 in hex of the checksums of all images; sidecars may come and go."""
+    checksums = {
+        split: [shard.files[RGB].sha256 for shard in shards]
+        for split, shards in source.splits.items()
+    }
+    return hashlib.sha256(json.dumps(checksums, sort_keys=True).encode()).hexdigest()
+
+
+def check(source: Manifest, root: str, model: VQ3D, batch_size: int) -> None:
+    """DataError in one sentence if the images of a root cannot be encoded."""
+    check_holds_images(source, root)
+    if source.resolution is not None and source.resolution < model.resolution:
+        raise DataError(
+            f"the model encodes {model.resolution} pixels, the images in {root} have "
+            f"{source.resolution}: write larger shards, or name another checkpoint."
+        )
+    if batch_size < 1:
+        raise DataError(f"batch_size is {batch_size}, it must be at least 1.")
+
+
+@dataclass(frozen=True)
+class ImageTokens:
+    """Callable (split, shard index) -> the encoded tokens of that shard's images, in their order.
+
+    An unusable image raises DataError: without it the tokens would come in another order than the
+    images.
+    """
+
+    model: VQ3D
+    root: str
+    source: Manifest
+    batch_size: int
+    num_workers: int
+    device: str
+
+    def __call__(self, split: str, index: int) -> Iterator[EncodedTokens]:
+        """Decode and encode one shard, batch by batch."""
+        shard, codes = self.source.splits[split][index], self.model.codes
+        # Batches hold what training needs of the json, the tokens get all of it.
+        records = JoinedShard(self.root, split, shard, (RGB,), strict=True)
+        loader = self._images(split, shard)
+        try:
+            encoded = (self._encode(batch.image, mirrored=split == TRAIN) for batch in loader)
+            for row, views in enumerate(chain.from_iterable(encoded)):
+                key, record = records.record(row)
+                yield EncodedTokens(key, encode_tokens(views, codes), record)
+        finally:
+            loader.close()
+            records.close()
+
+    def _images(self, split: str, shard: ShardInfo) -> ShardLoader[Batch]:
+        """The images of one shard as they are stored, cropped to the middle square."""
+        view = Augmentation(self.model.resolution)
+        source = Source(
+            root=self.root,
+            split=split,
+            shards=(shard,),
+            decoding=Decoding((RGB,), ImageDecoder(view), collate),
+            seed=0,
+            on_error="error",
+            open_shards=1,
+        )
+        plan = ValPlan(shard.samples, self.batch_size, rank=0, world=1)
+        stream = ShardStream(source, StorageOrder([shard.samples]), plan)
+        pin_memory = torch.device(self.device).type == "cuda"
+        return ShardLoader(stream, self.num_workers, pin_memory=pin_memory)
+
+    def _encode(self, images: Tensor, mirrored: bool) -> np.ndarray:
+        """Tokens (B, V, T) of images (B, 3, H, W) uint8, V = 2 with the mirrored images."""
+        images = images.to(self.device, non_blocking=True)
+        views = [images, images.flip(-1)] if mirrored else [images]
+        return torch.stack([tokenise(self.model, view) for view in views], 1).cpu().numpy()

@@ -1,0 +1,135 @@
+"""A stage-1 checkpoint, its tokens and configurations of priors that are trained in a second."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from tiny_model import SIDE, tiny_model
+
+from lightning_modules.cli import main
+from lightning_modules.tools.tokens import tokens
+from models.vq3d import VQ3D
+
+MAX_IMAGES = 48
+PRIORS = {
+    "autoregressive": """
+      class_path: models.priors.autoregressive.AutoregressivePrior
+      init_args:
+        dropout: 0.1""",
+    "masked": """
+      class_path: models.priors.masked.MaskedPrior
+      init_args:
+        decoding: {steps: 3}""",
+}
+CONFIG = f"""
+trainer:
+  accelerator: cpu
+  devices: 1
+  precision: 32-true
+  val_check_interval: 4
+model:
+  class_path: lightning_modules.stage2.Stage2
+  init_args:
+    max_images: {MAX_IMAGES}
+    ema_half_life: 20
+    stage1: {{stage1}}
+    prior: {{prior}}
+        codes: 8
+        layout: {{{{rows: 4, columns: 4, planes: 1}}}}
+        size: {{{{width: 16, depth: 2, heads: 2}}}}
+        kinds: {{{{classes: 3, size: true}}}}
+    dropout: {{{{everything: 0.2}}}}
+    optimizer: {{{{lr: 1.0e-2, warmup: 8}}}}
+data:
+  class_path: datamodules.token_datamodule.TokenDataModule
+  init_args: {{{{root: {{root}}, batch_size: 4, val_batch_size: 3, lanes: 4}}}}
+best_checkpoint: {{{{monitor: val/bits_per_token, mode: min}}}}
+last_checkpoint: {{{{minutes: 0}}}}
+scalars: {{{{every_images: 8}}}}
+sheets: {{{{every_images: 16, images: 2}}}}
+"""
+
+Kind = Literal["autoregressive", "masked"]
+
+
+def stage1_model(seed: int = 0) -> VQ3D:
+    """An untrained model of 16 tokens that uses several of its 8 codes."""
+    model = tiny_model(seed, patch=4)
+    noise = torch.Generator().manual_seed(seed)
+    model.calibrate(torch.rand(32, 3, SIDE, SIDE, generator=noise), noise)
+    return model.eval().requires_grad_(False)
+
+
+def write_stage1(path: Path, seed: int = 0) -> str:
+    """The model as a checkpoint."""
+    model = stage1_model(seed)
+    weights = {f"ema.{name}": value for name, value in model.state_dict().items()}
+    torch.save({"state_dict": weights, "model": model.recipe()}, path)
+    return str(path)
+
+
+@dataclass(frozen=True)
+class PriorRuns:
+    """Files that runs of priors begin from, in `folder`; starts them as a user would.
+
+    images: root of the image shards; stage1: checkpoint; tokens: root of its token shards.
+    """
+
+    folder: Path
+    images: str
+    stage1: str
+    tokens: str
+
+    @staticmethod
+    def write(folder: Path, images: Path) -> "PriorRuns":
+        stage1, root = write_stage1(folder / "stage1.ckpt"), str(folder / "tokens")
+        tokens(stage1, str(images), root, batch_size=8)
+        for kind, prior in PRIORS.items():
+            text = CONFIG.format(stage1=stage1, root=root, prior=prior)
+            (folder / f"{kind}.yaml").write_text(text)
+        return PriorRuns(folder, str(images), stage1, root)
+
+    def arguments(self, kind: Kind, run: Path) -> list[str]:
+        return ["--config", str(self.folder / f"{kind}.yaml"), "--run", str(run)]
+
+    def fit(self, kind: Kind, run: Path, *options: str) -> int:
+        """Train in this process; returns the exit code."""
+        return main(["fit", *self.arguments(kind, run), *options])
+
+    def command(self, kind: Kind, run: Path, options: Sequence[str] = ()) -> list[str]:
+        """To train in processes of their own, with `ENVIRONMENT`."""
+        program = [sys.executable, "-m", "lightning_modules.cli", "fit"]
+        return [*program, *self.arguments(kind, run), *options]
+
+    def launch(self, kind: Kind, run: Path, *options: str) -> str:
+        """Train in processes of their own to the end; returns what they print."""
+        done = subprocess.run(
+            self.command(kind, run, options),
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+PATH = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": PATH}
+"""So that processes find `run_probes` and do not fight for the cores."""
+
+
+def last(run: Path) -> dict[str, Any]:
+    """The last checkpoint of a run."""
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def result(run: Path) -> dict[str, Any]:
+    """The figures of a finished run."""
+    return json.loads((run / "result.json").read_text())

@@ -1,0 +1,136 @@
+"""`wild3d sample` writes labelled grids of scenes that depend on class and seed alone."""
+
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import torch
+from tiny_checkpoints import CLASSES, TinyFiles
+from tiny_model import SIDE
+
+from datamodules.errors import DataError
+from lightning_modules.drawing import GAP
+from lightning_modules.loading import load_prior
+from lightning_modules.tools.provenance import read_provenance
+from lightning_modules.tools.sample import sample
+from lightning_modules.tools.scene_choice import SceneChoice, make_scene, wanted_scenes
+from lightning_modules.tools.scene_makers import open_maker
+from models.priors.sampling import TokenSampling
+
+TILE = SIDE + GAP
+
+
+def read(folder: Path) -> dict[str, np.ndarray]:
+    with np.load(folder / "tokens.npz") as arrays:
+        return dict(arrays)
+
+
+@pytest.mark.parametrize("kind", ["autoregressive", "masked"])
+def test_a_scene_is_the_same_alone_and_in_a_grid(
+    kind: str, tiny_files: TinyFiles, tmp_path: Path
+) -> None:
+    path = getattr(tiny_files, kind)
+    sample(path, seeds=(0, 1, 5), out=str(tmp_path / "grid"), size=SIDE, views=2, batch_size=4)
+    sample(path, ("mug",), (5,), str(tmp_path / "one"), size=SIDE, views=2, guidance=1.0)
+    grid, one = read(tmp_path / "grid"), read(tmp_path / "one")
+    assert grid["labels"].tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert grid["seeds"].tolist() == [0, 1, 5] * 3
+    assert grid["names"][5:7].tolist() == ["mug-seed5", "oak-tree-seed0"]
+    assert len(np.unique(grid["tokens"], axis=0)) > 4
+    np.testing.assert_array_equal(grid["tokens"][5:6], one["tokens"])
+    maker = open_maker(path, None, "float32", "cpu")
+    choice = SceneChoice(TokenSampling(), (), ("mug",), (5,))
+    (wanted,) = wanted_scenes(maker, choice)
+    scene = make_scene(maker, wanted, choice.sampling, "cpu")
+    model = load_prior(path).generator.autoencoder
+    again = model.decode_tokens(torch.from_numpy(one["tokens"]).long())
+    assert torch.equal(scene.planes, again.planes)
+    view = scene.view(scene.canonical, SIDE, SIDE).rgb[0]
+    expected = (view * 255).round().byte().permute(1, 2, 0).numpy()
+    for folder, row, column in (("grid", 1, 2), ("one", 0, 0)):
+        picture = iio.imread(tmp_path / folder / "samples.png")
+        rows, columns = (3, 3) if folder == "grid" else (1, 1)
+        sheet = picture[-rows * TILE :, -columns * TILE :]
+        tile = sheet[row * TILE :, column * TILE :][:SIDE, :SIDE]
+        np.testing.assert_array_equal(tile, expected)
+
+
+def test_rows_are_labelled_and_printed_and_views_have_their_columns(
+    tiny_files: TinyFiles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sample(tiny_files.masked, seeds=(2, 3), out=str(tmp_path), size=SIDE, views=5)
+    printed = capsys.readouterr().out
+    assert all(f"row {row + 1}: {name}\n" in printed for row, name in enumerate(CLASSES))
+    samples, views = (iio.imread(tmp_path / f"{name}.png") for name in ("samples", "views"))
+    assert views.shape[0] == 3 * TILE
+    assert samples.shape[0] > 3 * TILE  # seeds are named above the columns
+    margin = views.shape[1] - 5 * TILE
+    assert margin == samples.shape[1] - 2 * TILE
+    names = views[:, :margin].reshape(3, TILE, margin, 3)
+    assert (names < 128).any((1, 2, 3)).all()
+    tiles = views[:SIDE, margin:].reshape(SIDE, 5, TILE, 3)[:, :, :SIDE]
+    assert len(np.unique(tiles.swapaxes(0, 1), axis=0)) == 5
+    found = read_provenance(tmp_path / "views.png")
+    assert found is not None
+    assert found.seeds == (2,)
+
+
+def test_settings_of_masked_decoding_change_the_scenes(
+    tiny_files: TinyFiles, tmp_path: Path
+) -> None:
+    drawn = []
+    for number, (steps, schedule) in enumerate([(None, None), (1, None), (3, "linear")]):
+        out = tmp_path / str(number)
+        sample(tiny_files.masked, out=str(out), size=2, views=1, steps=steps, schedule=schedule)
+        drawn.append(read(out)["tokens"])
+    assert not np.array_equal(drawn[0], drawn[1])
+    assert not np.array_equal(drawn[1], drawn[2])
+
+
+def test_conditions_reach_the_prior(tiny_files: TinyFiles, tmp_path: Path) -> None:
+    drawn = []
+    for number, (size, time) in enumerate([(None, None), ((9.0, 0.1, 3.0), None), (None, "night")]):
+        out, plain = tmp_path / str(number), tiny_files.masked
+        seeds = tuple(range(12))
+        sample(
+            plain,
+            seeds=seeds,
+            out=str(out),
+            size=2,
+            views=1,
+            size_condition=size,
+            time_of_day=time,
+        )
+        drawn.append(read(out)["tokens"])
+    assert not np.array_equal(drawn[0], drawn[1])
+    assert not np.array_equal(drawn[0], drawn[2])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"steps": 3}, "is an autoregressive prior: --steps is for masked ones only"),
+        ({"schedule": "linear", "steps": 1}, "--steps, --schedule is for masked ones"),
+        ({"size_condition": (1.0, 1.0, 1.0)}, "trained without sizes: leave --size_condition"),
+        ({"time_of_day": "day"}, "trained without times: leave --time_of_day out"),
+        ({"top_p": 0.0}, "top_p is 0.0, it must be above 0"),
+        ({"batch_size": 0}, "batch_size is 0, views 8: both must be at least 1"),
+        ({"views": 0}, "batch_size is 16, views 0: both"),
+        ({"classes": ("cup",)}, "There is no class 'cup'"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    settings: dict, message: str, tiny_files: TinyFiles, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(DataError, match=message):
+        sample(tiny_files.autoregressive, out=str(out), size=SIDE, **settings)
+    assert not out.exists()
+
+
+def test_masked_settings_out_of_range_are_refused(tiny_files: TinyFiles, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="steps is 0, decoding needs at least 1"):
+        sample(tiny_files.masked, out=str(tmp_path), steps=0)
+    with pytest.raises(DataError, match=r"size_condition is \(1.0, 0.0, 1.0\), all three"):
+        sample(tiny_files.masked, out=str(tmp_path), size_condition=(1.0, 0.0, 1.0))
