@@ -11,11 +11,12 @@ ARGS    ?=
 
 INSTALLED := $(VENV)/.installed
 EMBEDDED  := data/shapeworld
+STAGE1    := runs/vq3d-shapeworld
 OPTIONS   := $(if $(RUN),--run runs/$(RUN)) $(if $(DATA),--data.root $(DATA)) \
              $(if $(DEVICES),--trainer.devices $(DEVICES)) $(if $(NODES),--trainer.num_nodes $(NODES))
 
 .DEFAULT_GOAL := help
-.PHONY: help install data train-stage1 test lint bench
+.PHONY: help install data tokens train-stage1 train-stage2 test lint bench
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -32,6 +33,15 @@ data: $(INSTALLED) ## Build the embedded data set if the configuration trains on
 		$(BIN)/wild3d shapeworld --root $(EMBEDDED); fi
 
 train-stage1: data ## Train VQ3D's autoencoder [CONFIG= DATA= RUN= DEVICES= NODES= ARGS=]
+	$(BIN)/wild3d fit --config $(CONFIG) $(OPTIONS) $(ARGS)
+
+tokens: $(INSTALLED)
+	@if [ -z "$(DATA)" ] && grep -qw 'root: $(STAGE1)/tokens' $(CONFIG); then \
+		$(BIN)/wild3d tokens --checkpoint $(STAGE1)/checkpoints/best.ckpt --root $(EMBEDDED) \
+			--out $(STAGE1)/tokens; fi
+
+train-stage2: CONFIG = configs/vq3d/stage2_shapeworld.yaml
+train-stage2: tokens ## Train a prior over its tokens [CONFIG= DATA= RUN= DEVICES= NODES= ARGS=]
 	$(BIN)/wild3d fit --config $(CONFIG) $(OPTIONS) $(ARGS)
 
 test: $(INSTALLED) ## Run the tests

@@ -12,12 +12,13 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import loader, renderer
+from benchmarks import loader, priors, renderer
 from benchmarks.harness import Rates, Result, gemm_rates, gemm_sides, gemm_size, interleaved
 
 BENCHMARKS: dict[str, Callable[[Rates, int], list[Result]]] = {
     "loader": loader.run,
     "renderer": renderer.run,
+    "priors": priors.run,
 }
 
 
