@@ -52,7 +52,7 @@ class Problem:
         shape = (batch, prior.layout.tokens)
         tokens = torch.randint(CODES, shape, generator=generator)
         label = torch.randint(CLASSES, shape[:1], generator=generator)
-        return Problem(prior, tokens, Conditions.of(label))
+        return Problem(prior.eval(), tokens, Conditions.of(label))
 
     def generate(self) -> None:
         """Draw all tokens."""

@@ -156,12 +156,17 @@ class Stage2(CountedModule):
     def pictures(self, probe: Batch | TokenBatch) -> list[Pictures]:
         """Samples of the averaged prior, by class."""
         prior = gathered(self.ema, self._build_prior)
-        return sample_pictures(TokenGenerator(prior, self.autoencoder), self.sampling, len(probe))
+        generator = TokenGenerator(prior, self.autoencoder)
+        return sample_pictures(generator, self._class_names(), self.sampling, len(probe))
 
     def _build_prior(self) -> TokenPrior:
         prior = build_model(self.prior.recipe())
         assert isinstance(prior, TokenPrior)
         return prior.to(self.device)
+
+    def _class_names(self) -> list[str]:
+        datamodule = getattr(self.trainer, "datamodule", None)
+        return list(datamodule.manifest.classes) if datamodule else []
 
     def configure_optimizers(self) -> list[Optimizer]:
         """The one optimiser."""
@@ -171,10 +176,9 @@ class Stage2(CountedModule):
         """Store progress, the prior's recipe, and which stage-1 model it belongs to."""
         super().on_save_checkpoint(checkpoint)
         assert self._stage1 is not None
-        datamodule = getattr(self.trainer, "datamodule", None)
         checkpoint["model"] = self.prior.recipe()
         checkpoint["stage1"] = {"path": self.stage1, "hash": self._stage1[1]}
-        checkpoint["classes"] = list(datamodule.manifest.classes) if datamodule else []
+        checkpoint["classes"] = self._class_names()
         states = checkpoint["optimizer_states"]
         assert isinstance(states, list)
         if self.device_mesh is None:  # else they already are

@@ -25,7 +25,7 @@ class TokenGenerator:
         noise: SampleNoise,
         sampling: TokenSampling = TokenSampling(),
         given: Tensor | None = None,
-        dtype: torch.dtype = torch.bfloat16,
+        dtype: torch.dtype = torch.float32,
     ) -> Tensor:
         """Tokens (B, T) of B samples; see `TokenPrior.generate`."""
         return self.prior.generate(conditions, noise, sampling, given, dtype)
@@ -35,7 +35,7 @@ class TokenGenerator:
         conditions: Conditions,
         noise: SampleNoise,
         sampling: TokenSampling = TokenSampling(),
-        dtype: torch.dtype = torch.bfloat16,
+        dtype: torch.dtype = torch.float32,
     ) -> Scenes:
         """B scenes, one a seed of `noise`."""
         drawn = self.tokens(conditions, noise, sampling, dtype=dtype)

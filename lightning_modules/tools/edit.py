@@ -7,10 +7,10 @@ import torch
 
 from datamodules.errors import DataError
 from lightning_modules.drawing import write_png
+from lightning_modules.labels import labelled
 from lightning_modules.loading import load_generator
 from lightning_modules.tools.camera_paths import check_size
 from lightning_modules.tools.classes import class_label
-from lightning_modules.tools.labels import labelled
 from lightning_modules.tools.provenance import made_now
 from lightning_modules.tools.regions import Corners
 from lightning_modules.tools.scene_choice import distinct_seeds

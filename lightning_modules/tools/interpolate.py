@@ -9,8 +9,8 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from lightning_modules.drawing import colorize, sheet, write_png
+from lightning_modules.labels import labelled
 from lightning_modules.tools.camera_paths import VideoFormat, check_video, write_video
-from lightning_modules.tools.labels import labelled
 from lightning_modules.tools.photographs import find_images, load_square
 from lightning_modules.tools.provenance import made_now
 from lightning_modules.tools.scene_makers import open_stage1

@@ -5,10 +5,10 @@ from pathlib import Path
 from datamodules.errors import DataError
 from datamodules.modalities import TimeOfDay
 from lightning_modules.drawing import write_png
+from lightning_modules.labels import labelled
 from lightning_modules.loading import load_prior
 from lightning_modules.tools.camera_paths import check_size, trajectory_cameras
 from lightning_modules.tools.classes import class_labels, class_name
-from lightning_modules.tools.labels import labelled
 from lightning_modules.tools.prior_settings import check_conditions, read_vector, set_decoding
 from lightning_modules.tools.provenance import made_now
 from lightning_modules.tools.sample_grid import Grid, canonical_sheets, draw_grid, views_sheet

@@ -1,6 +1,6 @@
 import torch
 
-from lightning_modules.tools.labels import MARGIN, WIDEST_NAME, labelled
+from lightning_modules.labels import MARGIN, WIDEST_NAME, labelled
 
 
 def dark(picture: torch.Tensor) -> torch.Tensor:
