@@ -37,6 +37,7 @@ train-stage1: data ## Train VQ3D's autoencoder [CONFIG= DATA= RUN= DEVICES= NODE
 
 tokens: $(INSTALLED)
 	@if [ -z "$(DATA)" ] && grep -qw 'root: $(STAGE1)/tokens' $(CONFIG); then \
+		[ -f $(STAGE1)/checkpoints/best.ckpt ] || { echo "$(STAGE1) has no checkpoint: run make train-stage1 first"; exit 2; }; \
 		$(BIN)/wild3d tokens --checkpoint $(STAGE1)/checkpoints/best.ckpt --root $(EMBEDDED) \
 			--out $(STAGE1)/tokens; fi
 

@@ -21,13 +21,17 @@ def read_label(record: Mapping[str, Any]) -> int:
 
 
 def read_size(record: Mapping[str, Any]) -> np.ndarray:
-    """Length, width, height of the box (3,) float32, NaN if unknown; ValueError if it is not."""
+    """Length, width, height of the box (3,) float32, NaN if unknown.
+
+    Raises ValueError unless it is three finite numbers above 0.
+    """
     size = record.get("size")
     if size is None:
         return _SIZE_UNKNOWN
-    if not isinstance(size, list) or len(size) != 3:
-        raise ValueError(f"its size is {size!r}, expected [length, width, height]")
-    return np.asarray(size, np.float32)
+    numbers = _numbers(size, 3)
+    if numbers is None or not (numbers > 0).all():
+        raise ValueError(f"its size is {size!r}, expected [length, width, height], all above 0")
+    return numbers
 
 
 def read_time_of_day(record: Mapping[str, Any]) -> int:
@@ -43,20 +47,28 @@ def read_time_of_day(record: Mapping[str, Any]) -> int:
 def read_semantics(record: Mapping[str, Any], width: int) -> np.ndarray | None:
     """Semantic feature vector (width,) float32, NaN if there is none; None if width is 0.
 
-    Raises ValueError when it is no list of `width` numbers.
+    Raises ValueError when it is no list of `width` finite numbers.
     """
     if width == 0:
         return None
     values = record.get("semantics")
     if values is None:
         return np.full(width, np.nan, np.float32)
-    if not isinstance(values, list):
-        raise ValueError(f"its semantics is {values!r}, expected a list of {width} numbers")
-    if len(values) != width:
+    if isinstance(values, list) and len(values) != width:
         raise ValueError(
             f"its semantics has {len(values)} numbers, the datamodule's semantics is {width}"
         )
-    try:
-        return np.asarray(values, np.float32).reshape(width)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"its semantics are not numbers ({error})") from error
+    numbers = _numbers(values, width)
+    if numbers is None:
+        raise ValueError(f"its semantics is no list of {width} finite numbers")
+    return numbers
+
+
+def _numbers(values: Any, count: int) -> np.ndarray | None:
+    """A list of so many finite numbers as float32, None if it is another thing."""
+    if not isinstance(values, list) or len(values) != count:
+        return None
+    if not all(isinstance(value, int | float) for value in values):
+        return None
+    numbers = np.asarray(values, np.float32)
+    return numbers if np.isfinite(numbers).all() else None

@@ -73,6 +73,11 @@ class StreamDataModule(LightningDataModule, Generic[BatchT]):
         return self._manifest
 
     @property
+    def semantics(self) -> int:
+        """Width of the semantic feature vectors in its batches, 0 for none."""
+        return self._settings.semantics
+
+    @property
     def skipped(self) -> int:
         """Unusable images of this rank that others replaced, since it was started or resumed."""
         return self._skipped

@@ -173,12 +173,21 @@ class RunCLI(LightningCLI):
 
 
 class SaveRunConfig(SaveConfigCallback):
-    """Stores the resolved configuration and the versions behind each launch of a run."""
+    """Stores the resolved configuration and the versions behind each launch of a run.
+
+    Once training begins: a launch that is refused must not replace what belongs to the run.
+    """
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Nothing yet."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Store them (rank 0)."""
+        if trainer.is_global_zero:
+            self.save_config(trainer, pl_module, "fit")
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write `config.yaml` and `versions.json` into the run directory (rank 0)."""
-        if stage != "fit":
-            return
+        """Write `config.yaml` and `versions.json` into the run directory."""
         folder = Path(trainer.default_root_dir)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / self.config_filename

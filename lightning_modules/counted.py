@@ -1,6 +1,6 @@
 """What the training of every system shares: progress in images, steps, averaged weights."""
 
-from typing import ClassVar, cast
+from typing import Any, ClassVar, Protocol, cast
 
 import torch
 import torch.distributed as dist
@@ -8,14 +8,25 @@ from lightning import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
+from datamodules.errors import DataError
 from datamodules.schema import Batch, TokenBatch
+from datamodules.stream_datamodule import StreamDataModule
 from lightning_modules.drawing import Pictures
 from lightning_modules.ema import ema_decay, update_average
 from lightning_modules.noise import Purpose, step_noise
 from lightning_modules.optimization import OptimizerSettings, set_lr
+from lightning_modules.sharding import whole
+from models.recipe import Recipe
 
 EMA_RAMP_UP = 0.05
 """Share of the images seen to which the half-life of the average is held early on."""
+
+
+class RecipeModel(Protocol):
+    """A model that tells how to build it again."""
+
+    def recipe(self) -> Recipe:
+        """See `models.recipe`."""
 
 
 class CountedModule(LightningModule):
@@ -44,27 +55,62 @@ class CountedModule(LightningModule):
         """Whether a step leaves parameters without a gradient."""
         return False
 
-    def pictures(self, probe: Batch | TokenBatch) -> list[Pictures]:
-        """What to draw of the averaged model, given the first validation samples."""
+    def whole_average(self) -> nn.Module:
+        """The averaged model with all its weights; every process must call."""
         raise NotImplementedError
 
-    def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
-        """Store progress."""
-        checkpoint["images_seen"] = self.images_seen
+    def pictures(self, average: nn.Module, probe: Batch | TokenBatch) -> list[Pictures]:
+        """What to draw of `whole_average`, given the first validation samples."""
+        raise NotImplementedError
 
-    def on_load_checkpoint(self, checkpoint: dict[str, object]) -> None:
-        """Take up progress where the checkpoint left it."""
-        self.images_seen = int(checkpoint["images_seen"])  # type: ignore[call-overload]
+    def trained(self) -> RecipeModel:
+        """The model that is trained."""
+        raise NotImplementedError
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Store progress, the place in the data, and the model's recipe for loading without this
+        module."""
+        checkpoint["images_seen"] = self.images_seen
+        checkpoint["model"] = self.trained().recipe()
+        if (datamodule := self._datamodule()) is not None:
+            checkpoint["data"] = datamodule.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up progress where the checkpoint left it.
+
+        Raises:
+            DataError: it holds another model, or was trained on other data.
+        """
+        check_same_model(checkpoint, self.trained().recipe(), self.state_dict())
+        self.images_seen = int(checkpoint["images_seen"])
+        datamodule = self._datamodule()
+        if datamodule is not None and "data" in checkpoint:
+            # Lightning hands it over to a datamodule of the same class only.
+            datamodule.load_state_dict(checkpoint["data"])
+
+    def _datamodule(self) -> StreamDataModule[Any] | None:
+        datamodule = getattr(self.trainer, "datamodule", None)
+        return datamodule if isinstance(datamodule, StreamDataModule) else None
 
     def descend(
         self, optimizer: LightningOptimizer, settings: OptimizerSettings, loss: Tensor
     ) -> Tensor:
-        """Differentiate `loss` and step at the scheduled rate; returns the gradient norm."""
+        """Differentiate `loss` and step at the scheduled rate; returns the gradient norm.
+
+        Raises:
+            FloatingPointError: the norm is not finite; the weights are as they were.
+        """
         set_lr(optimizer, settings.lr_at(self.images_seen, self.max_images))
         optimizer.zero_grad(set_to_none=True)
         self.manual_backward(loss)
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         norm = torch.nn.utils.clip_grad_norm_(parameters, settings.grad_clip or float("inf"))
+        norm = whole(norm)
+        if not norm.isfinite():
+            raise FloatingPointError(
+                f"The gradient norm is {float(norm)} after {self.images_seen} images, at a loss of "
+                f"{float(loss)}: lower the learning rate. The last checkpoint is from before."
+            )
         optimizer.step()
         return norm
 
@@ -75,8 +121,7 @@ class CountedModule(LightningModule):
             self.global_batch(batch), self.images_seen, self.ema_half_life, EMA_RAMP_UP
         )
         update_average(average, model, decay)
-        datamodule = getattr(self.trainer, "datamodule", None)
-        if datamodule is not None:
+        if (datamodule := self._datamodule()) is not None:
             datamodule.images_seen = self.images_seen
 
     def step_optimizers(self) -> list[LightningOptimizer]:
@@ -93,6 +138,28 @@ class CountedModule(LightningModule):
     def global_batch(self, batch: int) -> int:
         """Images of a step over all processes."""
         return batch * (dist.get_world_size() if dist.is_initialized() else 1)
+
+
+def check_same_model(checkpoint: dict[str, Any], recipe: Recipe, state: dict[str, Tensor]) -> None:
+    """Refuse to continue a run with another model.
+
+    Raises:
+        DataError: class or shapes differ; one sentence with the first difference, and the knob.
+    """
+    saved, own = checkpoint["model"]["class_path"], recipe["class_path"]
+    if saved != own:
+        raise DataError(
+            f"The run holds a {saved.rpartition('.')[2]}, this configuration trains a "
+            f"{own.rpartition('.')[2]}: start another run (`--run`)."
+        )
+    for name, value in checkpoint.get("state_dict", {}).items():  # FSDP2 has loaded it already
+        shape = state[name].shape if name in state else None
+        if shape != value.shape:
+            raise DataError(
+                f"The run's model has {name} of shape {list(value.shape)}, this configuration's "
+                f"{'none' if shape is None else list(shape)}: give the run's own sizes "
+                "(config.yaml), or start another run (`--run`)."
+            )
 
 
 def check_warmup(optimizer: OptimizerSettings, max_images: int) -> None:

@@ -12,6 +12,7 @@ from torch import nn
 
 from datamodules.errors import DataError
 from models.generator import TokenGenerator
+from models.priors.sampling import TokenSampling
 from models.priors.token_prior import TokenPrior
 from models.recipe import build_model
 from models.vq3d import VQ3D
@@ -21,10 +22,14 @@ EMA = "ema."
 
 @dataclass(frozen=True)
 class LoadedPrior:
-    """A prior with its stage-1 model, and the names of its classes in the order of their labels."""
+    """A prior with its stage-1 model.
+
+    classes: their names in the order of the labels; sampling: how its training drew samples.
+    """
 
     generator: TokenGenerator
     classes: tuple[str, ...]
+    sampling: TokenSampling
 
     def to(self, device: torch.device | str) -> "LoadedPrior":
         """Move both models to a device."""
@@ -75,7 +80,8 @@ def load_generator(path: str | Path, stage1: str | None = None) -> VQ3D | Loaded
     if not isinstance(model, TokenPrior):
         raise DataError(f"{path} is no {kind}: its model is a {type(model).__name__}.")
     autoencoder = _stage1_of(content["stage1"], path, stage1)
-    return LoadedPrior(TokenGenerator(model, autoencoder), tuple(content["classes"]))
+    sampling = TokenSampling(**content.get("sampling", {}))
+    return LoadedPrior(TokenGenerator(model, autoencoder), tuple(content["classes"]), sampling)
 
 
 def _stage1_of(stored: dict[str, str], path: str | Path, moved: str | None) -> VQ3D:
@@ -136,11 +142,11 @@ def averaged_model(content: dict[str, Any], path: str | Path) -> nn.Module:
 
 
 def weights_hash(model: VQ3D) -> str:
-    """SHA-256 in hex of a model's recipe and weights, the same on every device.
+    """SHA-256 in hex of a model's weights, the same on every device.
 
     Models of equal hash make equal tokens of equal images.
     """
-    digest = hashlib.sha256(json.dumps(model.recipe(), sort_keys=True).encode())
+    digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         digest.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())
         digest.update(value.cpu().flatten().view(torch.uint8).numpy())

@@ -55,7 +55,8 @@ def shard_blocks(model: nn.Module, blocks: nn.ModuleList, mesh: DeviceMesh) -> N
     """
     for block in blocks:
         fully_shard(block, mesh=mesh)
-    fully_shard(model, mesh=mesh)
+    # By default the outermost weights stay gathered until a backward pass: an average has none.
+    fully_shard(model, mesh=mesh, reshard_after_forward=True)
 
 
 def whole(value: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """VQ3D stage 1 as a LightningModule: one batch from pixels to logged losses."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from datamodules.schema import Batch, TokenBatch
@@ -193,11 +193,20 @@ class Stage1(CountedModule):
         self.log_dict({f"val/{name}": value for name, value in figures.items()}, logger=False)
         self.metrics.reset()
 
-    def pictures(self, probe: Batch | TokenBatch) -> list[Pictures]:
-        """Reconstructions of the averaged model and their novel views."""
+    def trained(self) -> VQ3D:
+        """The autoencoder."""
+        return self.model
+
+    def whole_average(self) -> VQ3D:
+        """The averaged autoencoder."""
+        return self.ema
+
+    def pictures(self, average: nn.Module, probe: Batch | TokenBatch) -> list[Pictures]:
+        """Reconstructions and their novel views."""
+        assert isinstance(average, VQ3D)
         assert isinstance(probe, Batch)
-        scenes = self.ema.reconstruct(probe.float_image())
-        return reconstruction_pictures(scenes, self.model.view, probe)
+        scenes = average.reconstruct(probe.float_image())
+        return reconstruction_pictures(scenes, average.view, probe)
 
     def configure_optimizers(self) -> list[Optimizer]:
         """One optimiser for the autoencoder and, if there are any, one for the discriminators."""
@@ -206,11 +215,6 @@ class Stage1(CountedModule):
         if judges:
             optimizers.append(self.discriminator_optimizer.build(judges))
         return optimizers
-
-    def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
-        """Store progress, and the model's recipe for loading without this module."""
-        super().on_save_checkpoint(checkpoint)
-        checkpoint["model"] = self.model.recipe()
 
 
 def check_settings(

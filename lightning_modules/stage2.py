@@ -1,13 +1,14 @@
 """Stage 2 as a LightningModule: a prior over the tokens of a stage-1 model."""
 
 import math
+from dataclasses import asdict
+from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from torch.optim import Optimizer
 
 from datamodules.errors import DataError
-from datamodules.manifest import Manifest
 from datamodules.schema import Batch, TokenBatch
 from datamodules.stream_datamodule import StreamDataModule
 from datamodules.token_datamodule import TokenDataModule
@@ -23,12 +24,11 @@ from lightning_modules.sharding import (
     gathered,
     numbered_by_module,
     shard_blocks,
-    whole,
 )
 from lightning_modules.stage2_pictures import sample_pictures
 from lightning_modules.tokenise import tokenise
 from models.generator import TokenGenerator
-from models.priors.conditions import ConditionDropout, Conditions
+from models.priors.conditions import ConditionDropout, ConditionKinds, Conditions
 from models.priors.sampling import TokenSampling
 from models.priors.token_prior import PriorLoss, TokenPrior
 from models.recipe import build_model
@@ -95,7 +95,7 @@ class Stage2(CountedModule):
         check_prior(self.prior, autoencoder, self.stage1)
         datamodule = getattr(self.trainer, "datamodule", None)
         if isinstance(datamodule, StreamDataModule):
-            check_classes(self.prior, datamodule.manifest)
+            check_kinds(self.prior.kinds, datamodule)
         if isinstance(datamodule, TokenDataModule) and datamodule.stage1_hash != self._stage1[1]:
             raise DataError(
                 f"The tokens were written with stage-1 weights {datamodule.stage1_hash[:12]}, "
@@ -136,7 +136,7 @@ class Stage2(CountedModule):
             "loss/total": result.loss.detach(),
             "train/bits_per_token": result.nll / math.log(2),
             "train/accuracy": result.accuracy,
-            "train/grad_norm": whole(norm),
+            "train/grad_norm": norm,
         }
 
     def validation_step(self, batch: Batch | TokenBatch, batch_idx: int) -> None:
@@ -153,10 +153,18 @@ class Stage2(CountedModule):
         self.log_dict({f"val/{name}": value for name, value in figures.items()}, logger=False)
         self.metrics.reset()
 
-    def pictures(self, probe: Batch | TokenBatch) -> list[Pictures]:
-        """Samples of the averaged prior, by class."""
-        prior = gathered(self.ema, self._build_prior)
-        generator = TokenGenerator(prior, self.autoencoder)
+    def trained(self) -> TokenPrior:
+        """The prior."""
+        return self.prior
+
+    def whole_average(self) -> TokenPrior:
+        """The averaged prior, gathered from all processes where it is divided among them."""
+        return gathered(self.ema, self._build_prior)
+
+    def pictures(self, average: nn.Module, probe: Batch | TokenBatch) -> list[Pictures]:
+        """Samples, by class."""
+        assert isinstance(average, TokenPrior)
+        generator = TokenGenerator(average, self.autoencoder)
         return sample_pictures(generator, self._class_names(), self.sampling, len(probe))
 
     def _build_prior(self) -> TokenPrior:
@@ -172,27 +180,25 @@ class Stage2(CountedModule):
         """The one optimiser."""
         return [self.optimizer.build(self.prior.parameters())]
 
-    def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store progress, the prior's recipe, and which stage-1 model it belongs to."""
         super().on_save_checkpoint(checkpoint)
         assert self._stage1 is not None
-        checkpoint["model"] = self.prior.recipe()
         checkpoint["stage1"] = {"path": self.stage1, "hash": self._stage1[1]}
         checkpoint["classes"] = self._class_names()
-        states = checkpoint["optimizer_states"]
-        assert isinstance(states, list)
+        checkpoint["sampling"] = asdict(self.sampling)
+        states = checkpoint.get("optimizer_states", [])  # none where only weights are saved
         if self.device_mesh is None:  # else they already are
             checkpoint["optimizer_states"] = [
                 numbered_by_module(state, optimizer, self)
                 for state, optimizer in zip(states, self.trainer.optimizers, strict=True)
             ]
 
-    def on_load_checkpoint(self, checkpoint: dict[str, object]) -> None:
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up progress; refuse to go on with another stage-1 model."""
         super().on_load_checkpoint(checkpoint)
         assert self._stage1 is not None
         saved = checkpoint["stage1"]
-        assert isinstance(saved, dict)
         if saved["hash"] != self._stage1[1]:
             raise DataError(
                 f"The prior was trained on tokens of {saved['path']} with weights "
@@ -209,16 +215,22 @@ def conditions_of(batch: Batch | TokenBatch) -> Conditions:
     return Conditions.of(batch.label, known.size, known.time_of_day, known.semantics)
 
 
-def check_classes(prior: TokenPrior, manifest: Manifest) -> None:
-    """Refuse data with more classes than a prior that takes classes knows.
+def check_kinds(kinds: ConditionKinds, datamodule: StreamDataModule[Any]) -> None:
+    """Refuse conditions that the data have not.
 
     Raises:
         DataError: one sentence with the value, the limit and the knob.
     """
-    if 0 < prior.kinds.classes < len(manifest.classes):
+    classes = len(datamodule.manifest.classes)
+    if kinds.classes not in (0, classes):
         raise DataError(
-            f"The data have {len(manifest.classes)} classes, the prior takes "
-            f"{prior.kinds.classes}: change `prior.kinds.classes` (0 ignores them)."
+            f"The prior takes {kinds.classes} classes, the data have {classes}: set "
+            f"`prior.kinds.classes` to {classes}, or to 0 to ignore them."
+        )
+    if kinds.semantics not in (0, datamodule.semantics):
+        raise DataError(
+            f"The prior takes semantic vectors of width {kinds.semantics}, the data give "
+            f"{datamodule.semantics}: change `prior.kinds.semantics` or `data.semantics`."
         )
 
 

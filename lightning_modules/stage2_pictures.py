@@ -27,19 +27,21 @@ def sample_pictures(
         names: of the classes, as far as they are known.
     """
     device, model = generator.prior.head.weight.device, generator.autoencoder
-    labels = spread_labels(generator.prior.kinds.classes, rows)
-    seeds = [
-        seed + SEEDS * row * (label < 0)
-        for row, label in enumerate(labels)
-        for seed in range(SEEDS)
-    ]
-    conditions = Conditions.of(torch.tensor(labels, device=device).repeat_interleave(SEEDS))
-    scenes = generator.generate(conditions, SampleNoise(seeds, device), sampling)
-    view = scenes.view(scenes.canonical, model.resolution, model.resolution)
-    tiles = [view.rgb[seed::SEEDS] for seed in range(SEEDS)]
-    picture = sheet([*tiles, colorize(view.disparity[::SEEDS])]).cpu()
-    samples = labelled(picture, [class_name(label, names) for label in labels])
-    swing = swing_frames(scenes[::SEEDS], model.view, model.resolution)
+    labels, side = spread_labels(generator.prior.kinds.classes, rows), model.resolution
+    pictures, firsts = [], []
+    for row, label in enumerate(labels):  # one at a time, for large priors on a busy GPU
+        first = 0 if label >= 0 else SEEDS * row
+        noise = SampleNoise(range(first, first + SEEDS), device)
+        conditions = Conditions.of(torch.full((SEEDS,), label, device=device))
+        tokens = generator.tokens(conditions, noise, sampling)
+        scenes = model.decode_tokens(tokens)
+        view = scenes.view(scenes.canonical, side, side)
+        tiles = [*view.rgb.split(1), colorize(view.disparity[:1])]
+        pictures.append(sheet(tiles).cpu())
+        firsts.append(tokens[:1])
+    names_of_rows = [class_name(label, names) for label in labels]
+    samples = labelled(torch.cat(pictures, 1), names_of_rows)
+    swing = swing_frames(model.decode_tokens(torch.cat(firsts)), model.view, side)
     return [Pictures("samples", [samples]), Pictures("novel_views", swing)]
 
 

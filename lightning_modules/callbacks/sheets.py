@@ -53,11 +53,11 @@ class Sheets(Callback):
         self.drawn_at = module.images_seen
         if not (probe := self._probe(trainer)):
             return
-        # On every rank: gathering weights that FSDP2 has divided takes all of them.
-        with trainer.precision_plugin.val_step_context():
-            pictures = module.pictures(probe.to(module.device))
+        average = module.whole_average()
         if not trainer.is_global_zero:
             return
+        with trainer.precision_plugin.val_step_context():
+            pictures = module.pictures(average, probe.to(module.device))
         path = Path(trainer.default_root_dir) / "sheets" / f"{module.images_seen:09d}.png"
         write_png(path, pictures[0].frames[0])
         for logger in trainer.loggers:

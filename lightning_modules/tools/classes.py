@@ -8,11 +8,15 @@ from functools import lru_cache
 from datamodules.errors import DataError
 
 ALL = "all"
+"""Stands for every class."""
+
+ANY = "any"
+"""Leaves the class open, label -1."""
 
 
 def class_labels(wanted: Sequence[str], classes: int, names: Sequence[str]) -> list[int]:
     """Labels of the classes a user names, each once, in the user's order; `all` stands for all, or
-    for -1, any class, where there are none.
+    for -1, any class, where there are none; `any` for -1.
 
     Raises:
         DataError: there is no such class, or none is named.
@@ -27,13 +31,15 @@ def class_labels(wanted: Sequence[str], classes: int, names: Sequence[str]) -> l
 
 
 def class_label(name: str, classes: int, names: Sequence[str]) -> int:
-    """The label of a class's name, or of its number, unless a class is named so.
+    """The label of a class's name; or, unless a class is named so, of its number, or -1 of `any`.
 
     Raises:
         DataError: there is no such class.
     """
     if name in names:
         return list(names).index(name)
+    if name == ANY:
+        return -1
     if name.isdecimal() and int(name) < classes:
         return int(name)
     near = difflib.get_close_matches(name, names, n=1)
@@ -43,7 +49,8 @@ def class_label(name: str, classes: int, names: Sequence[str]) -> int:
             f"There is no class {name!r}: the prior was trained without any, name none."
         )
     raise DataError(
-        f"There is no class {name!r}: name one, or give a number from 0 to {classes - 1}.{meant}"
+        f"There is no class {name!r}: name one, or {ANY}, or give a number from 0 to "
+        f"{classes - 1}.{meant}"
     )
 
 

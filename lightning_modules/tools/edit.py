@@ -1,5 +1,6 @@
 """`wild3d edit`: a part of a photograph drawn anew, or taken from another."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -8,13 +9,14 @@ import torch
 from datamodules.errors import DataError
 from lightning_modules.drawing import write_png
 from lightning_modules.labels import labelled
-from lightning_modules.loading import load_generator
+from lightning_modules.loading import LoadedPrior, load_generator
 from lightning_modules.tools.camera_paths import check_size
 from lightning_modules.tools.classes import class_label
 from lightning_modules.tools.provenance import made_now
 from lightning_modules.tools.regions import Corners
+from lightning_modules.tools.sampling_options import Precision, SamplingOptions, check_unused
 from lightning_modules.tools.scene_choice import distinct_seeds
-from lightning_modules.tools.scene_makers import Precision, dtype_of, stage1_of, token_sampling
+from lightning_modules.tools.scene_makers import stage1_of
 from lightning_modules.tools.token_edits import (
     Redrawing,
     edit_sheet,
@@ -27,6 +29,9 @@ from models.vq3d import VQ3D
 
 Action = Literal["resample", "keep", "insert"]
 
+SEEDS = (0, 1, 2, 3)
+"""Of the results by default."""
+
 
 def edit(
     checkpoint: str,
@@ -36,14 +41,14 @@ def edit(
     source: str | None = None,
     source_region: Corners | None = None,
     label: str | None = None,
-    seeds: tuple[int, ...] = (0, 1, 2, 3),
+    seeds: tuple[int, ...] | None = None,
     out: str = "outputs/edit",
     size: int = 256,
-    temperature: float = 1.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    guidance: float = 1.0,
-    precision: Precision = "float32",
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    guidance: float | None = None,
+    precision: Precision | None = None,
     stage1: str | None = None,
     device: str = "cpu",
 ) -> None:
@@ -62,23 +67,30 @@ def edit(
         source: the other photograph, for insert.
         source_region: what to take of it, as many tokens high and wide as region; by default the
             same place.
-        label: class of what is drawn, a name or a number; by default any.
-        seeds: of the results, e.g. 0,1,2.
+        label: class of what is drawn, a name or a number, or any, the default, to leave it open.
+        seeds: of the results, e.g. 0,1,2; by default 0,1,2,3.
         out: folder for NAME-ACTION.png: photograph, reconstruction and results, each with its
             disparity and a novel view below; and NAME-ACTION.npz with the results, for --tokens of
             `wild3d video` and `wild3d mesh`.
         size: side of a tile in pixels.
-        temperature: divides the logits of the tokens; 0 takes the most probable.
+        temperature: divides the logits of the tokens; 0 takes the most probable. This and the next
+            three are by default those of the prior's training, stored in its checkpoint.
         top_k: draw from the k most probable tokens only; 0 for all.
         top_p: draw from the fewest tokens that hold this share of the probability.
         guidance: above 1 makes scenes more typical of their class, at twice the cost.
-        precision: of drawing tokens.
+        precision: of drawing tokens, float32 by default; bf16 is used for products only where the
+            hardware has it.
         stage1: where the prior's stage-1 checkpoint is now, if it was moved.
         device: where to compute, e.g. cuda.
     """
     check_size(size)
     if (source is None) == (action == "insert"):
         raise DataError("insert takes a part of another photograph, --source; other actions don't.")
+    options = SamplingOptions(temperature, top_k, top_p, guidance, precision)
+    if action == "insert":
+        check_unused({"label": label, "seeds": seeds} | options.given, "insert draws nothing")
+    else:
+        check_unused({"source_region": source_region}, f"{action} takes no part of another")
     loaded = load_generator(checkpoint, stage1).to(device)
     model, number, drawn = stage1_of(loaded), -1, []
     photos = [open_photo(model, image, region, "--region", device)]
@@ -86,16 +98,13 @@ def edit(
         place = region if source_region is None else source_region
         photos.append(open_photo(model, source, place, "--source_region", device))
         results = inserted_tokens(*photos)
+    elif isinstance(loaded, VQ3D):
+        raise DataError(
+            f"{checkpoint} is a stage-1 checkpoint: {action} draws tokens, name one of a prior."
+        )
     else:
-        if isinstance(loaded, VQ3D):
-            raise DataError(
-                f"{checkpoint} is a stage-1 checkpoint: {action} draws tokens, name one of a prior."
-            )
-        drawn = distinct_seeds(seeds)
-        sampling = token_sampling(temperature, top_k, top_p, guidance)
-        if label is not None:
-            number = class_label(label, loaded.generator.prior.kinds.classes, loaded.classes)
-        drawing = Redrawing(number, drawn, sampling, dtype_of(precision))
+        drawing = _redrawing(loaded, label, seeds, options)
+        number, drawn = drawing.label, drawing.seeds
         results = redrawn_tokens(loaded.generator, photos[0], drawing, keep=action == "keep")
     picture = edit_sheet(model, photos, torch.cat([photos[0].tokens, results]), size)
     names = [f"seed {seed}" for seed in drawn] or ["result"]
@@ -107,3 +116,16 @@ def edit(
     scenes = TokenScenes(results, named, [number] * len(results), drawn or [-1])
     write_tokens(path.with_suffix(".npz"), scenes, model, note)
     print(f"region of {photos[0].box} tokens of {model.layout}: {path}")
+
+
+def _redrawing(
+    loaded: LoadedPrior, label: str | None, seeds: Sequence[int] | None, options: SamplingOptions
+) -> Redrawing:
+    """How a prior draws what is open; DataError for what is outside its range."""
+    classes = loaded.generator.prior.kinds.classes
+    return Redrawing(
+        -1 if label is None else class_label(label, classes, loaded.classes),
+        distinct_seeds(SEEDS if seeds is None else seeds),
+        options.sampling(loaded.sampling),
+        options.dtype,
+    )

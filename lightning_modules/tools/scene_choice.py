@@ -1,7 +1,7 @@
 """Which scenes a user wants: of photographs, of classes and seeds, or of tokens in a file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
@@ -11,10 +11,11 @@ from torch import Tensor
 from datamodules.errors import DataError
 from lightning_modules.tools.classes import ALL, class_labels, scene_name
 from lightning_modules.tools.photographs import find_images, load_square
+from lightning_modules.tools.sampling_options import SamplingOptions, check_unused
 from lightning_modules.tools.scene_makers import SceneMaker, draws_none
 from lightning_modules.tools.token_files import read_tokens
 from models.priors.conditions import Conditions
-from models.priors.sampling import SampleNoise, TokenSampling
+from models.priors.sampling import SampleNoise
 from models.scenes import Scenes
 
 
@@ -22,15 +23,16 @@ from models.scenes import Scenes
 class SceneChoice:
     """What a user names: photographs or folders of them, classes with seeds, or a file of tokens.
 
-    sampling: how tokens of classes are drawn; rows: of the scenes in the file, none for all.
+    seeds: None for 0; rows: of the scenes in the file, none for all; options: what was said of
+    drawing tokens.
     """
 
-    sampling: TokenSampling
     images: Sequence[str] = ()
     classes: Sequence[str] = ()
-    seeds: Sequence[int] = (0,)
+    seeds: Sequence[int] | None = None
     tokens: str | None = None
     rows: Sequence[int] = ()
+    options: SamplingOptions = field(default_factory=SamplingOptions)
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ def wanted_scenes(maker: SceneMaker, choice: SceneChoice) -> list[WantedScene]:
 
     Raises:
         FileNotFoundError: there is no file of tokens where one is named.
-        DataError: nothing is chosen, or in several ways, or the maker can't make what is.
+        DataError: nothing is chosen, or in several ways, or with options that would do nothing, or
+            the maker can't make what is.
     """
     ways = {"--images": choice.images, "--classes": choice.classes, "--tokens": choice.tokens}
     given = [option for option, value in ways.items() if value]
@@ -59,6 +62,9 @@ def wanted_scenes(maker: SceneMaker, choice: SceneChoice) -> list[WantedScene]:
         raise DataError(f"{' and '.join(given)} are given: name scenes in one of these ways only.")
     if choice.rows and not choice.tokens:
         raise DataError(f"--rows is {list(choice.rows)}: they are of --tokens, which is missing.")
+    if choice.images or choice.tokens:
+        drawing = {"seeds": choice.seeds} | choice.options.given
+        check_unused(drawing, f"nothing is drawn with {given[0]}")
     if choice.images:
         return [WantedScene(path.stem, path) for path in find_images(list(choice.images))]
     if choice.tokens:
@@ -90,9 +96,10 @@ def _drawn_scenes(maker: SceneMaker, choice: SceneChoice) -> list[WantedScene]:
             "--images, or scenes with --tokens."
         )
     labels = class_labels(choice.classes or [ALL], maker.classes, maker.names)
+    seeds = distinct_seeds((0,) if choice.seeds is None else choice.seeds)
     return [
         WantedScene(scene_name(label, seed, maker.names), label, (seed,))
-        for label, seed in product(labels, distinct_seeds(choice.seeds))
+        for label, seed in product(labels, seeds)
     ]
 
 
@@ -104,10 +111,8 @@ def distinct_seeds(seeds: Sequence[int]) -> list[int]:
 
 
 @torch.no_grad()
-def make_scene(
-    maker: SceneMaker, wanted: WantedScene, sampling: TokenSampling, device: str
-) -> Scenes:
-    """One scene (1) on the device; what else is made does not change it."""
+def make_scene(maker: SceneMaker, wanted: WantedScene, device: str) -> Scenes:
+    """One scene (1) on the device, made alone."""
     model = maker.autoencoder
     match wanted.source:
         case Path() as photo:
@@ -116,4 +121,4 @@ def make_scene(
             return model.decode_tokens(tokens.to(device))
         case label:
             conditions = Conditions.of(torch.tensor([label], device=device))
-            return maker.generate(conditions, SampleNoise(wanted.seeds, device), sampling)
+            return maker.generate(conditions, SampleNoise(wanted.seeds, device))

@@ -1,18 +1,17 @@
 """From a checkpoint to scenes, whichever system it holds."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 
 from datamodules.errors import DataError
 from lightning_modules.loading import LoadedPrior, load_generator
+from lightning_modules.tools.sampling_options import SamplingOptions
 from models.priors.conditions import Conditions
 from models.priors.sampling import SampleNoise, TokenSampling
 from models.scenes import Scenes
 from models.vq3d import VQ3D
-
-Precision = Literal["float32", "bf16"]
 
 
 class SceneMaker(Protocol):
@@ -34,9 +33,7 @@ class SceneMaker(Protocol):
     def names(self) -> tuple[str, ...]:
         """Of the classes, in the order of their labels, as far as they are known."""
 
-    def generate(
-        self, conditions: Conditions, noise: SampleNoise, sampling: TokenSampling
-    ) -> Scenes:
+    def generate(self, conditions: Conditions, noise: SampleNoise) -> Scenes:
         """B scenes, one a seed of `noise`; DataError if the system can't."""
 
 
@@ -49,9 +46,7 @@ class PhotoScenes:
     classes: None = None
     names: tuple[str, ...] = ()
 
-    def generate(
-        self, conditions: Conditions, noise: SampleNoise, sampling: TokenSampling
-    ) -> Scenes:
+    def generate(self, conditions: Conditions, noise: SampleNoise) -> Scenes:
         """Raise DataError."""
         raise draws_none(self.checkpoint)
 
@@ -60,11 +55,12 @@ class PhotoScenes:
 class PriorScenes:
     """Scenes drawn from a prior, and those of its stage-1 model.
 
-    dtype: of the weights and products while tokens are drawn.
+    sampling: how tokens are drawn; dtype: see `TokenPrior.generate`.
     """
 
     checkpoint: str
     prior: LoadedPrior
+    sampling: TokenSampling
     dtype: torch.dtype
 
     @property
@@ -82,11 +78,9 @@ class PriorScenes:
         """Of the classes."""
         return self.prior.classes
 
-    def generate(
-        self, conditions: Conditions, noise: SampleNoise, sampling: TokenSampling
-    ) -> Scenes:
+    def generate(self, conditions: Conditions, noise: SampleNoise) -> Scenes:
         """B scenes, one a seed of `noise`."""
-        return self.prior.generator.generate(conditions, noise, sampling, self.dtype)
+        return self.prior.generator.generate(conditions, noise, self.sampling, self.dtype)
 
 
 def draws_none(checkpoint: str) -> DataError:
@@ -98,13 +92,18 @@ def draws_none(checkpoint: str) -> DataError:
 
 
 def open_maker(
-    checkpoint: str, stage1: str | None, precision: Precision, device: str
+    checkpoint: str, stage1: str | None, options: SamplingOptions, device: str
 ) -> SceneMaker:
-    """What makes scenes of a checkpoint, on a device; see `load_generator`."""
+    """What makes scenes of a checkpoint, on a device; see `load_generator`.
+
+    Raises:
+        DataError: an option is outside its range.
+    """
     found = load_generator(checkpoint, stage1)
     if isinstance(found, VQ3D):
         return PhotoScenes(checkpoint, found.to(device))
-    return PriorScenes(checkpoint, found.to(device), dtype_of(precision))
+    sampling = options.sampling(found.sampling)
+    return PriorScenes(checkpoint, found.to(device), sampling, options.dtype)
 
 
 def open_stage1(checkpoint: str, stage1: str | None, device: str) -> VQ3D:
@@ -115,16 +114,3 @@ def open_stage1(checkpoint: str, stage1: str | None, device: str) -> VQ3D:
 def stage1_of(loaded: VQ3D | LoadedPrior) -> VQ3D:
     """A stage-1 model itself, or the one a prior belongs to."""
     return loaded if isinstance(loaded, VQ3D) else loaded.generator.autoencoder
-
-
-def dtype_of(precision: Precision) -> torch.dtype:
-    """The floating point type of a name."""
-    return torch.bfloat16 if precision == "bf16" else torch.float32
-
-
-def token_sampling(temperature: float, top_k: int, top_p: float, guidance: float) -> TokenSampling:
-    """How tokens are drawn; DataError for a value outside its range."""
-    try:
-        return TokenSampling(temperature, top_k, top_p, guidance)
-    except ValueError as error:
-        raise DataError(f"{error}") from error

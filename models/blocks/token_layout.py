@@ -5,10 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.blocks.vit import sine_waves
-
-POSITION_SCALE = 0.3
-"""Amplitude of the initial positions beside token embeddings of about half a unit."""
+from models.blocks.vit import POSITION_SCALE, sine_waves
 
 
 @dataclass(frozen=True)
@@ -21,6 +18,13 @@ class TokenLayout:
     rows: int = 32
     columns: int = 32
     planes: int = 1
+
+    def __post_init__(self) -> None:
+        if min(self.rows, self.columns, self.planes) < 1:
+            raise ValueError(
+                f"A layout of {self.planes} x {self.rows} x {self.columns} tokens holds none: "
+                "planes, rows and columns are at least 1."
+            )
 
     @property
     def tokens(self) -> int:

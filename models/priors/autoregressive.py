@@ -14,7 +14,7 @@ from models.priors.token_prior import (
     PriorScores,
     TokenPrior,
     hits,
-    smoothed_nll,
+    smoothed,
     token_nll,
 )
 
@@ -57,9 +57,9 @@ class AutoregressivePrior(TokenPrior):
     ) -> PriorLoss:
         """Mean negative log-likelihood over all tokens."""
         logits = self(tokens, conditions)
-        nll = token_nll(logits, tokens).mean()
-        loss = smoothed_nll(logits, tokens, self.label_smoothing).mean()
-        return PriorLoss(loss, nll.detach(), hits(logits, tokens).mean())
+        nll = token_nll(logits, tokens)
+        loss = smoothed(nll, logits, self.label_smoothing).mean()
+        return PriorLoss(loss, nll.detach().mean(), hits(logits, tokens).mean())
 
     def scores(self, tokens: Tensor, conditions: Conditions, noise: torch.Generator) -> PriorScores:
         """Exact negative log-likelihood; `noise` is not used."""

@@ -26,6 +26,11 @@ class ConditionKinds:
     time_of_day: bool = False
     semantics: int = 0
 
+    def __post_init__(self) -> None:
+        for name, value in (("classes", self.classes), ("semantics", self.semantics)):
+            if value < 0:
+                raise ValueError(f"kinds.{name} is {value}, it must be at least 0 (0 for none).")
+
     @property
     def tokens(self) -> int:
         """Prefix tokens N; the class's is always there, as the start of the sequence."""
@@ -101,6 +106,11 @@ class ConditionDropout:
     everything: float = 0.1
     each: float = 0.1
 
+    def __post_init__(self) -> None:
+        for name, share in (("everything", self.everything), ("each", self.each)):
+            if not 0 <= share <= 1:
+                raise ValueError(f"dropout.{name} is {share}, it must be 0 to 1.")
+
     def apply(self, conditions: Conditions, noise: torch.Generator) -> Conditions:
         """Leave conditions open at random."""
         uniform = torch.rand(len(conditions), 5, generator=noise, device=noise.device)
@@ -117,7 +127,7 @@ class ConditionTokens(nn.Module):
     def __init__(self, kinds: ConditionKinds, width: int) -> None:
         super().__init__()
         self.kinds = kinds
-        self.label = nn.Embedding(kinds.classes + 1, width)  # the last row: open
+        self.label = nn.Embedding(kinds.classes + 1, width)  # the first row: open
         if kinds.size:
             self.size = nn.Sequential(nn.Linear(3, width), nn.GELU(), nn.Linear(width, width))
             self.size_open = nn.Parameter(torch.zeros(width))
@@ -142,7 +152,7 @@ class ConditionTokens(nn.Module):
         return torch.stack(tokens, 1)
 
     def _choice(self, table: nn.Embedding, index: Tensor) -> Tensor:
-        return table(index.where(index >= 0, table.num_embeddings - 1))
+        return table(index + 1)
 
     def _semantics(self, vectors: Tensor) -> Tensor:
         if vectors.shape[1] not in (0, self.kinds.semantics):

@@ -34,7 +34,11 @@ def random_mask(counts: Tensor, tokens: int, noise: torch.Generator) -> Tensor:
 def training_counts(
     batch: int, tokens: int, schedule: MaskSchedule, noise: torch.Generator
 ) -> Tensor:
-    """How many tokens (B,) to mask, at least 1: the schedule's share at uniform progress."""
+    """How many tokens (B,) to mask, at least 1: the schedule's share at uniform progress.
+
+    MaskGIT's published settings keep the share above a half; here small ones are trained as well,
+    since edits leave most tokens known.
+    """
     counts = [
         math.ceil(tokens * masked_share(progress, schedule))
         for progress in even_progress(batch, noise).tolist()

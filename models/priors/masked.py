@@ -24,7 +24,7 @@ from models.priors.token_prior import (
     PriorScores,
     TokenPrior,
     hits,
-    smoothed_nll,
+    smoothed,
     token_nll,
 )
 from models.recipe import Recipe
@@ -44,6 +44,10 @@ class MaskedDecoding:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ValueError(f"steps is {self.steps}, decoding needs at least 1.")
+        if self.choice_temperature < 0:
+            raise ValueError(
+                f"choice_temperature is {self.choice_temperature}, it must be at least 0."
+            )
 
 
 class MaskedPrior(TokenPrior):
@@ -104,9 +108,10 @@ class MaskedPrior(TokenPrior):
         masked = random_mask(counts, tokens.shape[1], noise)
         logits = self(tokens.masked_fill(masked, self.mask), conditions)
         share = masked / masked.sum()  # (B, T), sums to 1
+        nll = token_nll(logits, tokens)
         return PriorLoss(
-            (smoothed_nll(logits, tokens, self.label_smoothing) * share).sum(),
-            (token_nll(logits, tokens) * share).sum().detach(),
+            (smoothed(nll, logits, self.label_smoothing) * share).sum(),
+            (nll.detach() * share).sum(),
             (hits(logits, tokens) * share).sum(),
         )
 

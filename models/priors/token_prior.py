@@ -72,6 +72,8 @@ class TokenPrior(nn.Module, ABC):
         symbols: int,
     ) -> None:
         super().__init__()
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing is {label_smoothing}, it must be 0 to below 1.")
         self.codes, self.layout, self.kinds = codes, layout, kinds
         self.label_smoothing = label_smoothing
         self.embed = nn.Embedding(symbols, size.width)
@@ -130,14 +132,18 @@ class TokenPrior(nn.Module, ABC):
 
 def token_nll(logits: Tensor, tokens: Tensor) -> Tensor:
     """Negative log-likelihood (B, T) float32 in nats of tokens (B, T) under logits (B, T, K)."""
-    return F.cross_entropy(logits.float().transpose(1, 2), tokens, reduction="none")
+    losses = F.cross_entropy(logits.float().flatten(0, 1), tokens.flatten(), reduction="none")
+    return losses.unflatten(0, tokens.shape)
 
 
-def smoothed_nll(logits: Tensor, tokens: Tensor, smoothing: float) -> Tensor:
-    """As `token_nll`, with `smoothing` of the target spread evenly over all codes."""
-    return F.cross_entropy(
-        logits.float().transpose(1, 2), tokens, reduction="none", label_smoothing=smoothing
-    )
+def smoothed(nll: Tensor, logits: Tensor, smoothing: float) -> Tensor:
+    """`token_nll` (B, T) with `smoothing` of the target spread evenly over all codes of logits
+    (B, T, K): (1 - s) nll + s mean_k (-log p_k)."""
+    if smoothing == 0:
+        return nll
+    logits = logits.float()
+    evenly = logits.logsumexp(-1) - logits.mean(-1)
+    return torch.lerp(nll, evenly, smoothing)
 
 
 def hits(logits: Tensor, tokens: Tensor) -> Tensor:

@@ -1,4 +1,5 @@
 import io
+import math
 
 import numpy as np
 import pytest
@@ -72,6 +73,10 @@ def test_webp_and_grey_images_decode_to_three_channels():
         (raw(rays=b"PK nonsense"), "its rays are not cam2world and intrinsics"),
         (raw(record={"label": "cat"}), "its label is 'cat', expected an integer"),
         (raw(record={"size": [1, 2]}), r"its size is \[1, 2\]"),
+        (raw(record={"size": [1, 0, 2]}), r"its size is \[1, 0, 2\], expected .* all above 0"),
+        (raw(record={"size": [1, None, 2]}), "expected .length, width, height., all above 0"),
+        (raw(record={"size": [1, {}, 2]}), "expected .length, width, height., all above 0"),
+        (raw(record={"size": [1, 2, math.inf]}), "expected .length, width, height., all above 0"),
         (raw(record={"time_of_day": "noon"}), "expected one of day, dawn_dusk, night"),
     ],
 )

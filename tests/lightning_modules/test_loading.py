@@ -68,7 +68,7 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
         load_stage1(path)
 
 
-def test_the_hash_tells_weights_and_recipes_apart() -> None:
+def test_the_hash_tells_weights_apart_and_nothing_else() -> None:
     model, same, other = tiny_model(0), tiny_model(0), tiny_model(1)
     assert weights_hash(model) == weights_hash(same)
     assert len(weights_hash(model)) == 64
@@ -76,6 +76,6 @@ def test_the_hash_tells_weights_and_recipes_apart() -> None:
     same.quantizer.codebook.data[0, 0] += 1e-6
     assert weights_hash(model) != weights_hash(same)
     same.load_state_dict(model.state_dict())
-    same.view = replace(model.view, radius=3.0)
-    assert weights_hash(model) != weights_hash(same)
+    same.view = replace(model.view, radius=3.0)  # tokens do not depend on it
+    assert weights_hash(model) == weights_hash(same)
     assert weights_hash(model) != weights_hash(tiny_model(0).double())

@@ -90,3 +90,15 @@ def test_weights_of_one_process_may_be_divided_afterwards(
     assert prior_runs.fit("autoregressive", tmp_path, *one) == 0
     prior_runs.launch("autoregressive", tmp_path, *SAME_ANYWHERE, *TWO, *sharded())
     assert_same_weights(alone, tmp_path)
+
+
+def test_validations_that_save_nothing_leave_the_weights_divided(
+    alone: Path, prior_runs: PriorRuns, tmp_path: Path
+) -> None:
+    # Saving gathers and divides the weights by itself; here no validation is the best after the
+    # first, no sheet is drawn and nothing is saved in between.
+    rarely = ["--trainer.val_check_interval", "1", "--best_checkpoint.mode", "max"]
+    rarely += ["--last_checkpoint.minutes", "60", "--sheets.every_images", "1000"]
+    options = [*SAME_ANYWHERE, *TWO, *sharded(), *rarely]
+    prior_runs.launch("autoregressive", tmp_path, *options)
+    assert_same_weights(alone, tmp_path)

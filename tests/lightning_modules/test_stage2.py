@@ -20,7 +20,7 @@ from datamodules.schema import Attributes, TokenBatch
 from lightning_modules.drawing import GAP, Pictures
 from lightning_modules.noise import Purpose, step_noise
 from lightning_modules.optimization import OptimizerSettings
-from lightning_modules.stage2 import Stage2, check_classes, conditions_of
+from lightning_modules.stage2 import Stage2, check_kinds, conditions_of
 from lightning_modules.stage2_pictures import SEEDS, sample_pictures, spread_labels
 from models.blocks.token_layout import TokenLayout
 from models.blocks.vit import ViTSize
@@ -174,12 +174,15 @@ def test_a_warmup_that_never_ends_is_refused(stage1: str) -> None:
         Stage2(tiny_prior(AutoregressivePrior), stage1, 100)
 
 
-def test_data_of_more_classes_than_the_prior_takes_are_refused() -> None:
-    data = SimpleNamespace(classes=list("abcd"))
-    for classes in (0, 4, 5):
-        check_classes(tiny_prior(AutoregressivePrior, classes), data)
-    with pytest.raises(DataError, match=r"have 4 classes, the prior takes 3: change `prior\.kinds"):
-        check_classes(tiny_prior(AutoregressivePrior, 3), data)
+def test_conditions_that_the_data_have_not_are_refused() -> None:
+    data = SimpleNamespace(manifest=SimpleNamespace(classes=list("abcd")), semantics=2)
+    for classes, semantics in ((0, 0), (4, 0), (4, 2)):
+        check_kinds(ConditionKinds(classes, semantics=semantics), data)
+    for classes in (3, 5):
+        with pytest.raises(DataError, match=rf"takes {classes} classes, the data have 4: set"):
+            check_kinds(ConditionKinds(classes), data)
+    with pytest.raises(DataError, match="vectors of width 7, the data give 2: change"):
+        check_kinds(ConditionKinds(4, semantics=7), data)
 
 
 def images_of(runs: PriorRuns) -> list[str]:
@@ -262,6 +265,68 @@ def test_a_run_does_not_go_on_with_other_weights(
     assert prior_runs.fit("masked", run, *images, "--model.stage1", other) == 2
     assert "The prior was trained on tokens of" in capsys.readouterr().err
     assert (run / "checkpoints" / "last.ckpt").read_bytes() == before
+    assert other not in (run / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "sentence"),
+    [
+        ("masked", [], "The run holds a AutoregressivePrior, this configuration trains a Masked"),
+        (
+            "autoregressive",
+            ["--model.prior.size.depth", "1"],
+            r"model has prior\.transformer\.blocks\.1\..* this configuration's none: give the run",
+        ),
+        (
+            "autoregressive",
+            ["--model.prior.kinds.classes", "0"],
+            r"label\.weight of shape \[2, 16\], this configuration's \[1, 16\]: give the run",
+        ),
+    ],
+)
+def test_a_run_does_not_go_on_with_another_model(
+    kind: Kind,
+    options: list[str],
+    sentence: str,
+    prior_runs: PriorRuns,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert prior_runs.fit("autoregressive", tmp_path, "--trainer.max_steps", "2") == 0
+    config = (tmp_path / "config.yaml").read_bytes()
+    assert prior_runs.fit(kind, tmp_path, *options) == 2
+    assert re.search(sentence, capsys.readouterr().err)
+    assert (tmp_path / "config.yaml").read_bytes() == config
+
+
+def test_a_run_on_tokens_goes_on_with_images_at_the_next_image(
+    prior_runs: PriorRuns, tmp_path: Path
+) -> None:
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    assert prior_runs.fit("autoregressive", run, "--trainer.max_steps", "5") == 0
+    assert prior_runs.fit("autoregressive", run, *images_of(prior_runs)) == 0
+    assert prior_runs.fit("autoregressive", whole) == 0
+    ours, theirs = last(run)["state_dict"], last(whole)["state_dict"]
+    assert all(torch.equal(value, ours[name]) for name, value in theirs.items())
+
+
+def test_a_run_does_not_go_on_in_another_order(
+    prior_runs: PriorRuns, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert prior_runs.fit("autoregressive", tmp_path, "--trainer.max_steps", "2") == 0
+    images = [*images_of(prior_runs), "--data.seed", "7"]
+    assert prior_runs.fit("autoregressive", tmp_path, *images) == 2
+    assert "its position has no meaning in another order" in capsys.readouterr().err
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(
+    prior_runs: PriorRuns, tmp_path: Path
+) -> None:
+    with pytest.raises(FloatingPointError, match=r"gradient norm is nan after 8 images"):
+        prior_runs.fit(
+            "autoregressive", tmp_path, "--trainer.callbacks+", "run_probes.PoisonedPrior"
+        )
+    assert all(value.isfinite().all() for value in last(tmp_path)["state_dict"].values())
 
 
 def pictures_of(prior: TokenPrior, rows: int) -> list[Pictures]:

@@ -43,7 +43,7 @@ model:
         codes: 8
         layout: {{{{rows: 4, columns: 4, planes: 1}}}}
         size: {{{{width: 16, depth: 2, heads: 2}}}}
-        kinds: {{{{classes: 3, size: true}}}}
+        kinds: {{{{classes: 1, size: true}}}}
     dropout: {{{{everything: 0.2}}}}
     optimizer: {{{{lr: 1.0e-2, warmup: 8}}}}
 data:

@@ -14,9 +14,9 @@ from lightning_modules.drawing import GAP
 from lightning_modules.loading import load_prior
 from lightning_modules.tools.provenance import read_provenance
 from lightning_modules.tools.sample import sample
+from lightning_modules.tools.sampling_options import SamplingOptions
 from lightning_modules.tools.scene_choice import SceneChoice, make_scene, wanted_scenes
 from lightning_modules.tools.scene_makers import open_maker
-from models.priors.sampling import TokenSampling
 
 TILE = SIDE + GAP
 
@@ -39,10 +39,9 @@ def test_a_scene_is_the_same_alone_and_in_a_grid(
     assert grid["names"][5:7].tolist() == ["mug-seed5", "oak-tree-seed0"]
     assert len(np.unique(grid["tokens"], axis=0)) > 4
     np.testing.assert_array_equal(grid["tokens"][5:6], one["tokens"])
-    maker = open_maker(path, None, "float32", "cpu")
-    choice = SceneChoice(TokenSampling(), (), ("mug",), (5,))
-    (wanted,) = wanted_scenes(maker, choice)
-    scene = make_scene(maker, wanted, choice.sampling, "cpu")
+    maker = open_maker(path, None, SamplingOptions(), "cpu")
+    (wanted,) = wanted_scenes(maker, SceneChoice((), ("mug",), (5,)))
+    scene = make_scene(maker, wanted, "cpu")
     model = load_prior(path).generator.autoencoder
     again = model.decode_tokens(torch.from_numpy(one["tokens"]).long())
     assert torch.equal(scene.planes, again.planes)

@@ -6,16 +6,16 @@ from tiny_checkpoints import TinyFiles, autoregressive, save_prior, spread_model
 
 from datamodules.errors import DataError
 from lightning_modules.tools.classes import class_labels, class_name, file_name
+from lightning_modules.tools.sampling_options import SamplingOptions
 from lightning_modules.tools.scene_choice import SceneChoice, make_scene, wanted_scenes
 from lightning_modules.tools.scene_makers import open_maker
-from models.priors.sampling import TokenSampling
 
 NAMES = ("chair", "mug", "oak tree", "7")
 
 
 def names_of(checkpoint: str, *given: tuple) -> list[str]:
-    maker = open_maker(checkpoint, None, "float32", "cpu")
-    return [scene.name for scene in wanted_scenes(maker, SceneChoice(TokenSampling(), *given))]
+    maker = open_maker(checkpoint, None, SamplingOptions(), "cpu")
+    return [scene.name for scene in wanted_scenes(maker, SceneChoice(*given))]
 
 
 def test_classes_are_found_by_name_and_number_and_each_once() -> None:
@@ -23,13 +23,16 @@ def test_classes_are_found_by_name_and_number_and_each_once() -> None:
     assert class_labels(["2", "all"], 4, NAMES) == [2, 0, 1, 3]
     assert class_labels(["7"], 9, NAMES) == [3]  # a name comes before a number
     assert class_labels(["8"], 9, NAMES) == [8]
+    assert class_labels(["mug", "any", "any"], 4, NAMES) == [1, -1]
+    assert class_labels(["any"], 2, ("one", "any")) == [1]
+    assert class_labels(["any", "all"], 0, ()) == [-1]
     with pytest.raises(
         DataError, match=r"no class 'chiar': .* from 0 to 3\. Did you mean 'chair'\?"
     ):
         class_labels(["chiar"], 4, NAMES)
     with pytest.raises(DataError, match="--classes is empty: name at least one, or all"):
         class_labels([], 4, NAMES)
-    with pytest.raises(DataError, match="There is no class '4'"):
+    with pytest.raises(DataError, match="no class '4': name one, or any, or give a number"):
         class_labels(["4"], 4, NAMES)
 
 
@@ -82,7 +85,7 @@ def test_what_a_checkpoint_cannot_make_is_told(tiny_files: TinyFiles) -> None:
 def test_both_kinds_of_checkpoint_reconstruct_the_same_photograph(tiny_files: TinyFiles) -> None:
     planes = []
     for path in (tiny_files.stage1, tiny_files.autoregressive):
-        maker = open_maker(path, None, "float32", "cpu")
-        (scene,) = wanted_scenes(maker, SceneChoice(TokenSampling(), (tiny_files.first,)))
-        planes.append(make_scene(maker, scene, TokenSampling(), "cpu").planes)
+        maker = open_maker(path, None, SamplingOptions(), "cpu")
+        (scene,) = wanted_scenes(maker, SceneChoice((tiny_files.first,)))
+        planes.append(make_scene(maker, scene, "cpu").planes)
     assert torch.equal(*planes)

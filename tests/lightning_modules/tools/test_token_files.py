@@ -16,6 +16,7 @@ from lightning_modules.tools.edit import edit
 from lightning_modules.tools.mesh import mesh
 from lightning_modules.tools.provenance import read_provenance
 from lightning_modules.tools.sample import sample
+from lightning_modules.tools.sampling_options import SamplingOptions
 from lightning_modules.tools.scene_choice import SceneChoice, make_scene, wanted_scenes
 from lightning_modules.tools.scene_makers import open_maker
 from lightning_modules.tools.token_files import (
@@ -25,7 +26,6 @@ from lightning_modules.tools.token_files import (
     write_tokens,
 )
 from lightning_modules.tools.video import video
-from models.priors.sampling import TokenSampling
 
 RIGHT = (0.5, 0.0, 1.0, 1.0)
 
@@ -45,10 +45,9 @@ def arrays_of(path: Path) -> dict[str, np.ndarray]:
 
 
 def planes(checkpoint: str, choice: SceneChoice) -> dict[str, torch.Tensor]:
-    maker = open_maker(checkpoint, None, "float32", "cpu")
+    maker = open_maker(checkpoint, None, SamplingOptions(), "cpu")
     return {
-        scene.name: make_scene(maker, scene, choice.sampling, "cpu").planes
-        for scene in wanted_scenes(maker, choice)
+        scene.name: make_scene(maker, scene, "cpu").planes for scene in wanted_scenes(maker, choice)
     }
 
 
@@ -59,7 +58,7 @@ def test_stored_scenes_are_those_that_were_drawn(stored: Path, tiny_files: TinyF
         **{"names": "U", "stage1": "U", "wild3d": "U"},
     }
     assert str(arrays["stage1"]) == weights_hash(model)
-    choice = SceneChoice(TokenSampling(), tokens=str(stored))
+    choice = SceneChoice(tokens=str(stored))
     for checkpoint in (tiny_files.stage1, tiny_files.masked, tiny_files.autoregressive):
         found = planes(checkpoint, choice)
         assert list(found) == [
@@ -194,7 +193,7 @@ def test_missing_and_broken_files_are_named(tiny_files: TinyFiles, tmp_path: Pat
 
 
 def test_one_way_to_name_scenes_and_rows_within_it(stored: Path, tiny_files: TinyFiles) -> None:
-    maker = open_maker(tiny_files.masked, None, "float32", "cpu")
+    maker = open_maker(tiny_files.masked, None, SamplingOptions(), "cpu")
     for given, message in (
         ({"classes": ("mug",), "tokens": str(stored)}, "--classes and --tokens are given: name"),
         ({"images": ("a.png",), "tokens": str(stored)}, "--images and --tokens are given"),
@@ -203,4 +202,4 @@ def test_one_way_to_name_scenes_and_rows_within_it(stored: Path, tiny_files: Tin
         ({"tokens": str(stored), "rows": (-1,)}, "--rows names -1"),
     ):
         with pytest.raises(DataError, match=message):
-            wanted_scenes(maker, SceneChoice(TokenSampling(), **given))
+            wanted_scenes(maker, SceneChoice(**given))

@@ -1,6 +1,6 @@
 """Checkpoints of both stages, and photographs, that are made in milliseconds."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -13,6 +13,7 @@ from models.blocks.vit import ViTSize
 from models.priors.autoregressive import AutoregressivePrior
 from models.priors.conditions import ConditionKinds
 from models.priors.masked import MaskedPrior
+from models.priors.sampling import TokenSampling
 from models.priors.token_prior import TokenPrior
 from models.vq3d import VQ3D
 
@@ -44,7 +45,14 @@ def save_stage1(model: VQ3D, path: Path) -> str:
     return str(path)
 
 
-def save_prior(prior: TokenPrior, model: VQ3D, stage1: str, path: Path) -> str:
+def save_prior(
+    prior: TokenPrior,
+    model: VQ3D,
+    stage1: str,
+    path: Path,
+    sampling: TokenSampling | None = None,
+) -> str:
+    """Without `sampling` as before it was stored."""
     classes = list(CLASSES[: prior.kinds.classes])
     content = {
         "state_dict": {f"ema.{name}": value for name, value in prior.state_dict().items()},
@@ -53,6 +61,8 @@ def save_prior(prior: TokenPrior, model: VQ3D, stage1: str, path: Path) -> str:
         "classes": classes,
         "images_seen": 7,
     }
+    if sampling is not None:
+        content["sampling"] = asdict(sampling)
     torch.save(content, path)
     return str(path)
 

@@ -11,7 +11,7 @@ from models.priors.autoregressive import AutoregressivePrior
 from models.priors.conditions import ConditionKinds
 from models.priors.masked import MaskedDecoding, MaskedPrior
 from models.priors.sampling import SampleNoise, TokenSampling
-from models.priors.token_prior import TokenPrior, hits, smoothed_nll, token_nll
+from models.priors.token_prior import TokenPrior, hits, smoothed, token_nll
 from models.recipe import build_model
 
 UNUSUAL = {
@@ -80,7 +80,9 @@ def test_losses_of_tokens_against_their_definitions() -> None:
             nll[b, t] = -logits[b, t].softmax(-1)[tokens[b, t]].log()
     torch.testing.assert_close(token_nll(logits, tokens), nll)
     uniform = -logits.log_softmax(-1).mean(-1)
-    torch.testing.assert_close(smoothed_nll(logits, tokens, 0.3), 0.7 * nll + 0.3 * uniform)
+    torch.testing.assert_close(
+        smoothed(token_nll(logits, tokens), logits, 0.3), 0.7 * nll + 0.3 * uniform
+    )
     right = hits(logits, logits.argmax(-1))
     assert torch.equal(right, torch.ones(2, 3))
     assert not hits(logits, (logits.argmax(-1) + 1) % 5).any()
