@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from datamodules.errors import DataError
+from models.autoencoder import TokenAutoencoder
 from models.generator import TokenGenerator
 from models.priors.sampling import TokenSampling
 from models.priors.token_prior import TokenPrior
 from models.recipe import build_model
-from models.vq3d import VQ3D
 
 EMA = "ema."
 
@@ -38,7 +38,7 @@ class LoadedPrior:
         return self
 
 
-def load_stage1(path: str | Path) -> VQ3D:
+def load_stage1(path: str | Path) -> TokenAutoencoder:
     """The averaged model of a stage-1 checkpoint, on the CPU, ready to encode and decode.
 
     Raises:
@@ -47,7 +47,7 @@ def load_stage1(path: str | Path) -> VQ3D:
     """
     kind = "stage-1 checkpoint"
     model = averaged_model(read_checkpoint(path, kind), path)
-    if not isinstance(model, VQ3D):
+    if not isinstance(model, TokenAutoencoder):
         raise DataError(f"{path} is no {kind}: its model is a {type(model).__name__}.")
     return model
 
@@ -65,17 +65,17 @@ def load_prior(path: str | Path, stage1: str | None = None) -> LoadedPrior:
             other weights than the prior was trained with.
     """
     model = load_generator(path, stage1)
-    if isinstance(model, VQ3D):
+    if isinstance(model, TokenAutoencoder):
         raise DataError(f"{path} is a stage-1 checkpoint: drawing tokens takes one of a prior.")
     return model
 
 
-def load_generator(path: str | Path, stage1: str | None = None) -> VQ3D | LoadedPrior:
+def load_generator(path: str | Path, stage1: str | None = None) -> TokenAutoencoder | LoadedPrior:
     """What a checkpoint of either stage holds; see `load_prior`."""
     kind = "checkpoint of a stage-1 model or a prior"
     content = read_checkpoint(path, kind)
     model = averaged_model(content, path)
-    if isinstance(model, VQ3D):
+    if isinstance(model, TokenAutoencoder):
         return model
     if not isinstance(model, TokenPrior):
         raise DataError(f"{path} is no {kind}: its model is a {type(model).__name__}.")
@@ -84,7 +84,7 @@ def load_generator(path: str | Path, stage1: str | None = None) -> VQ3D | Loaded
     return LoadedPrior(TokenGenerator(model, autoencoder), tuple(content["classes"]), sampling)
 
 
-def _stage1_of(stored: dict[str, str], path: str | Path, moved: str | None) -> VQ3D:
+def _stage1_of(stored: dict[str, str], path: str | Path, moved: str | None) -> TokenAutoencoder:
     """The stage-1 model of the prior in `path`, which stored its own path and hash."""
     found = stored["path"] if moved is None else moved
     if moved is None and not Path(found).is_file():
@@ -131,7 +131,7 @@ def averaged_model(content: dict[str, Any], path: str | Path) -> nn.Module:
         model = build_model(content["model"])
     except ValueError as error:
         raise DataError(f"{path}: {error}") from error
-    if isinstance(model, VQ3D | TokenPrior):
+    if isinstance(model, TokenAutoencoder | TokenPrior):
         averaged = {
             name.removeprefix(EMA): value
             for name, value in content["state_dict"].items()
@@ -141,7 +141,7 @@ def averaged_model(content: dict[str, Any], path: str | Path) -> nn.Module:
     return model.eval().requires_grad_(False)
 
 
-def weights_hash(model: VQ3D) -> str:
+def weights_hash(model: TokenAutoencoder) -> str:
     """SHA-256 in hex of a model's weights, the same on every device.
 
     Models of equal hash make equal tokens of equal images.

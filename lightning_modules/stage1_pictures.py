@@ -7,8 +7,8 @@ from torch import Tensor
 
 from datamodules.schema import Batch
 from lightning_modules.drawing import Pictures, colorize, sheet
+from models.autoencoder import CanonicalView
 from models.scenes import Scenes
-from models.vq3d import CanonicalView
 
 SHEET_YAWS = (-0.4, -0.2, 0.2, 0.4)
 

@@ -27,12 +27,12 @@ from lightning_modules.sharding import (
 )
 from lightning_modules.stage2_pictures import sample_pictures
 from lightning_modules.tokenise import tokenise
+from models.autoencoder import TokenAutoencoder
 from models.generator import TokenGenerator
 from models.priors.conditions import ConditionDropout, ConditionKinds, Conditions
 from models.priors.sampling import TokenSampling
 from models.priors.token_prior import PriorLoss, TokenPrior
 from models.recipe import build_model
-from models.vq3d import VQ3D
 
 
 class Stage2(CountedModule):
@@ -76,10 +76,12 @@ class Stage2(CountedModule):
         self.stage1, self.dropout, self.sampling = stage1, dropout, sampling
         self.optimizer = optimizer
         self.metrics = PriorMetrics(prior.codes)
-        self._stage1: tuple[VQ3D, str] | None = None  # in a tuple: no part of this module's state
+        self._stage1: tuple[TokenAutoencoder, str] | None = (
+            None  # in a tuple: no part of this module's state
+        )
 
     @property
-    def autoencoder(self) -> VQ3D:
+    def autoencoder(self) -> TokenAutoencoder:
         """The frozen stage-1 model; there is one after `setup`."""
         assert self._stage1 is not None
         return self._stage1[0].to(self.device)
@@ -234,7 +236,7 @@ def check_kinds(kinds: ConditionKinds, datamodule: StreamDataModule[Any]) -> Non
         )
 
 
-def check_prior(prior: TokenPrior, autoencoder: VQ3D, checkpoint: str) -> None:
+def check_prior(prior: TokenPrior, autoencoder: TokenAutoencoder, checkpoint: str) -> None:
     """Refuse a prior over other tokens than a stage-1 model's.
 
     Raises:

@@ -1,25 +1,13 @@
 """From images to tokens, the same way for token shards and for training on the fly."""
 
-from typing import Protocol
-
 import torch
 from torch import Tensor
 
-
-class _Tokens(Protocol):
-    @property
-    def tokens(self) -> Tensor: ...
-
-
-class Encoder(Protocol):
-    """Anything that turns images (B, 3, H, W) in [0, 1] to tokens (B, T) int64, e.g. VQ3D."""
-
-    def encode(self, images: Tensor) -> _Tokens:
-        """Something with the tokens of the images as its `tokens`."""
+from models.autoencoder import TokenAutoencoder
 
 
 @torch.no_grad()
-def tokenise(model: Encoder, images: Tensor) -> Tensor:
+def tokenise(model: TokenAutoencoder, images: Tensor) -> Tensor:
     """Tokens (B, T) int64 of images (B, 3, H, W) uint8 on the model's device.
 
     Computed in float32 whatever autocast is active: token shards and training on the fly both come

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models.autoencoder import TokenAutoencoder
 from models.priors.conditions import Conditions
 from models.priors.sampling import SampleNoise, TokenSampling
 from models.priors.token_prior import TokenPrior
 from models.scenes import Scenes
-from models.vq3d import VQ3D
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class TokenGenerator:
     """Draws tokens from a prior and decodes them with a stage-1 model."""
 
     prior: TokenPrior
-    autoencoder: VQ3D
+    autoencoder: TokenAutoencoder
 
     def tokens(
         self,

@@ -9,8 +9,9 @@ import math
 from dataclasses import asdict, dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from models.autoencoder import CanonicalView, TokenAutoencoder
 from models.blocks.field import DensityPrior, TriplaneField
 from models.blocks.plane_decoder import PlaneHead, PlaneSize
 from models.blocks.quantizer import CodebookSize, Quantized, VectorQuantizer
@@ -18,24 +19,8 @@ from models.blocks.token_layout import TokenLayout
 from models.blocks.vit import PatchEmbedding, Transformer, ViTSize
 from models.recipe import Recipe
 from models.scenes import ContractedSpace, Scenes
-from renderers.cameras import Camera, cap_angles, orbit_camera, uniform_pairs
+from renderers.cameras import Camera, cap_angles, uniform_pairs
 from renderers.ray_sampling import RaySampling
-
-
-@dataclass(frozen=True)
-class CanonicalView:
-    """The camera every image is taken to be seen from: distance from the origin, field of view."""
-
-    radius: float = 2.5
-    fov_degrees: float = 40.0
-
-    def camera(self, device: torch.device | str = "cpu") -> Camera:
-        """The canonical camera, batch shape (1,)."""
-        return self.offset(torch.zeros(1, device=device), torch.zeros(1, device=device))
-
-    def offset(self, yaw: Tensor, pitch: Tensor) -> Camera:
-        """Cameras (B,) turned around the origin by yaw and pitch (B,) in radians."""
-        return orbit_camera(yaw, pitch, self.radius, self.fov_degrees)
 
 
 @dataclass(frozen=True)
@@ -51,7 +36,7 @@ class NovelViews:
         return view.offset(*cap_angles(uniform, scale * self.yaw, scale * self.pitch))
 
 
-class VQ3D(nn.Module):
+class VQ3D(TokenAutoencoder):
     """The stage-1 autoencoder.
 
     Args:
@@ -141,9 +126,13 @@ class VQ3D(nn.Module):
         canonical = self.view.camera(planes.device)
         return Scenes(planes, self.field, self.space, self.sampling, canonical)
 
-    def decode_tokens(self, tokens: Tensor) -> Scenes:
-        """Code indices (B, T) to scenes: what a prior over tokens generates."""
-        return self.decode(self.quantizer.lookup(tokens))
+    def lookup(self, tokens: Tensor) -> Tensor:
+        """The vectors (B, T, D) that code indices (B, T) stand for."""
+        return self.quantizer.lookup(tokens)
+
+    def blend(self, first: Tensor, second: Tensor, share: float) -> Tensor:
+        """Vectors (B, T, D) at a share of the way between two grids of code indices (B, T)."""
+        return self.quantizer.blend(first, second, share)
 
     def reconstruct(self, images: Tensor) -> Scenes:
         """Images (B, 3, H, W) in [0, 1] to scenes, one forward pass."""

@@ -12,8 +12,8 @@ from torch import Tensor
 from datamodules.errors import DataError
 from datamodules.files import write_atomically
 from lightning_modules.drawing import gif_bytes, mp4_bytes
+from models.autoencoder import CanonicalView
 from models.scenes import Scenes
-from models.vq3d import CanonicalView
 from renderers.cameras import Camera
 from renderers.trajectories import front_arc, orbit, spiral, wiggle
 

@@ -25,7 +25,7 @@ from lightning_modules.tools.token_edits import (
     redrawn_tokens,
 )
 from lightning_modules.tools.token_files import TokenScenes, write_tokens
-from models.vq3d import VQ3D
+from models.autoencoder import TokenAutoencoder
 
 Action = Literal["resample", "keep", "insert"]
 
@@ -98,7 +98,7 @@ def edit(
         place = region if source_region is None else source_region
         photos.append(open_photo(model, source, place, "--source_region", device))
         results = inserted_tokens(*photos)
-    elif isinstance(loaded, VQ3D):
+    elif isinstance(loaded, TokenAutoencoder):
         raise DataError(
             f"{checkpoint} is a stage-1 checkpoint: {action} draws tokens, name one of a prior."
         )

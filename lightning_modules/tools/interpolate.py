@@ -14,8 +14,8 @@ from lightning_modules.tools.camera_paths import VideoFormat, check_video, write
 from lightning_modules.tools.photographs import find_images, load_square
 from lightning_modules.tools.provenance import made_now
 from lightning_modules.tools.scene_makers import open_stage1
+from models.autoencoder import TokenAutoencoder
 from models.scenes import View
-from models.vq3d import VQ3D
 
 
 def interpolate(
@@ -72,16 +72,16 @@ def even_shares(count: int) -> list[float]:
 
 
 @torch.no_grad()
-def photo_tokens(model: VQ3D, path: Path, device: str) -> Tensor:
+def photo_tokens(model: TokenAutoencoder, path: Path, device: str) -> Tensor:
     """Tokens (1, T) of a photograph's central square."""
     return model.encode(load_square(path, model.resolution).to(device)).tokens
 
 
 @torch.no_grad()
 def views_between(
-    model: VQ3D, ends: Sequence[Tensor], shares: Sequence[float], size: int
+    model: TokenAutoencoder, ends: Sequence[Tensor], shares: Sequence[float], size: int
 ) -> Iterator[View]:
     """Canonical views of the scenes at shares of the way between two token grids (1, T)."""
     for share in shares:
-        scenes = model.decode(model.quantizer.blend(ends[0], ends[1], share))
+        scenes = model.decode(model.blend(ends[0], ends[1], share))
         yield scenes.view(scenes.canonical, size, size)

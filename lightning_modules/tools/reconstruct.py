@@ -19,8 +19,8 @@ from lightning_modules.tools.meshing import MeshFormat, Surface, write_mesh
 from lightning_modules.tools.photographs import enlarged, find_images, load_square
 from lightning_modules.tools.provenance import made_now
 from lightning_modules.tools.scene_makers import open_stage1
+from models.autoencoder import CanonicalView
 from models.scenes import Scenes
-from models.vq3d import CanonicalView
 
 FPS = 24
 """Frames per second of the videos."""

@@ -28,9 +28,20 @@ class TokenBox:
         return f"{self.bottom - self.top} x {self.right - self.left}"
 
     def mask(self, layout: TokenLayout) -> Tensor:
-        """Which tokens are in the box, (T,) bool; the same rows and columns on every plane."""
+        """Which tokens are in the box, (T,) bool.
+
+        On a tri-plane those of the beam that the box, seen along z, cuts out of the cube: planes
+        are in the order of `renderers.triplane`, x runs to the right and y upwards.
+        """
         inside = torch.zeros(layout.planes, layout.rows, layout.columns, dtype=torch.bool)
-        inside[:, self.top : self.bottom, self.left : self.right] = True
+        across, down = slice(self.left, self.right), slice(self.top, self.bottom)
+        if layout.planes == 1:
+            inside[0, down, across] = True
+        else:
+            up = slice(layout.rows - self.bottom, layout.rows - self.top)
+            inside[0, up, across] = True
+            inside[1, :, across] = True
+            inside[2, :, up] = True
         return inside.flatten()
 
     def outline(self, picture: Tensor, layout: TokenLayout) -> Tensor:
@@ -58,6 +69,8 @@ def token_box(region: Corners, layout: TokenLayout, option: str = "--region") ->
             f"{option} is {left:g},{top:g},{right:g},{bottom:g}: left,top,right,bottom are "
             "fractions of the image, 0 to 1, left below right and top below bottom."
         )
+    if layout.planes != 1 and (layout.planes, layout.rows) != (3, layout.columns):
+        raise DataError(f"{option} is of an image or three square planes, the tokens of {layout}.")
     rows = _within(top, bottom, layout.rows)
     columns = _within(left, right, layout.columns)
     box = TokenBox(*rows, *columns)

@@ -11,10 +11,10 @@ from torch import Tensor
 from datamodules.modalities import TIMES_OF_DAY, TimeOfDay
 from lightning_modules.drawing import colorize, sheet
 from lightning_modules.tools.camera_paths import render_path
+from models.autoencoder import TokenAutoencoder
 from models.generator import TokenGenerator
 from models.priors.conditions import Conditions
 from models.priors.sampling import SampleNoise, TokenSampling
-from models.vq3d import VQ3D
 from renderers.cameras import Camera
 
 
@@ -64,7 +64,9 @@ def draw_grid(
 
 
 @torch.no_grad()
-def canonical_sheets(model: VQ3D, tokens: Tensor, rows: int, size: int) -> tuple[Tensor, Tensor]:
+def canonical_sheets(
+    model: TokenAutoencoder, tokens: Tensor, rows: int, size: int
+) -> tuple[Tensor, Tensor]:
     """Sheets of the canonical images and of the disparity of scenes (rows * columns, T)."""
     rgb, disparity = [], []
     for one in track(tokens.split(1), description="images"):
@@ -76,7 +78,7 @@ def canonical_sheets(model: VQ3D, tokens: Tensor, rows: int, size: int) -> tuple
 
 
 @torch.no_grad()
-def views_sheet(model: VQ3D, tokens: Tensor, camera: Camera, size: int) -> Tensor:
+def views_sheet(model: TokenAutoencoder, tokens: Tensor, camera: Camera, size: int) -> Tensor:
     """Sheet with a row a scene (B, T) and a column a camera (V,)."""
     pictures: list[Tensor] = []
     for one in track(tokens.split(1), description="views"):

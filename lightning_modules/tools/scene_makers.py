@@ -8,10 +8,10 @@ import torch
 from datamodules.errors import DataError
 from lightning_modules.loading import LoadedPrior, load_generator
 from lightning_modules.tools.sampling_options import SamplingOptions
+from models.autoencoder import TokenAutoencoder
 from models.priors.conditions import Conditions
 from models.priors.sampling import SampleNoise, TokenSampling
 from models.scenes import Scenes
-from models.vq3d import VQ3D
 
 
 class SceneMaker(Protocol):
@@ -22,7 +22,7 @@ class SceneMaker(Protocol):
         """The file it is from, for errors."""
 
     @property
-    def autoencoder(self) -> VQ3D:
+    def autoencoder(self) -> TokenAutoencoder:
         """From photographs and tokens to scenes."""
 
     @property
@@ -42,7 +42,7 @@ class PhotoScenes:
     """Scenes of photographs and tokens, by a stage-1 model; it draws none."""
 
     checkpoint: str
-    autoencoder: VQ3D
+    autoencoder: TokenAutoencoder
     classes: None = None
     names: tuple[str, ...] = ()
 
@@ -64,7 +64,7 @@ class PriorScenes:
     dtype: torch.dtype
 
     @property
-    def autoencoder(self) -> VQ3D:
+    def autoencoder(self) -> TokenAutoencoder:
         """The stage-1 model."""
         return self.prior.generator.autoencoder
 
@@ -100,17 +100,17 @@ def open_maker(
         DataError: an option is outside its range.
     """
     found = load_generator(checkpoint, stage1)
-    if isinstance(found, VQ3D):
+    if isinstance(found, TokenAutoencoder):
         return PhotoScenes(checkpoint, found.to(device))
     sampling = options.sampling(found.sampling)
     return PriorScenes(checkpoint, found.to(device), sampling, options.dtype)
 
 
-def open_stage1(checkpoint: str, stage1: str | None, device: str) -> VQ3D:
+def open_stage1(checkpoint: str, stage1: str | None, device: str) -> TokenAutoencoder:
     """The stage-1 model of a checkpoint, or the one its prior belongs to."""
     return stage1_of(load_generator(checkpoint, stage1)).to(device)
 
 
-def stage1_of(loaded: VQ3D | LoadedPrior) -> VQ3D:
+def stage1_of(loaded: TokenAutoencoder | LoadedPrior) -> TokenAutoencoder:
     """A stage-1 model itself, or the one a prior belongs to."""
-    return loaded if isinstance(loaded, VQ3D) else loaded.generator.autoencoder
+    return loaded if isinstance(loaded, TokenAutoencoder) else loaded.generator.autoencoder

@@ -10,11 +10,11 @@ from datamodules.errors import DataError
 from lightning_modules.drawing import colorize, sheet
 from lightning_modules.tools.photographs import enlarged, find_images, load_square
 from lightning_modules.tools.regions import Corners, TokenBox, token_box
+from models.autoencoder import TokenAutoencoder
 from models.generator import TokenGenerator
 from models.priors.conditions import Conditions
 from models.priors.sampling import SampleNoise, TokenSampling
 from models.priors.token_prior import OPEN
-from models.vq3d import VQ3D
 
 TURN = 0.3
 """Radians of yaw of the novel views, within what training judges."""
@@ -42,7 +42,9 @@ class Redrawing:
 
 
 @torch.no_grad()
-def open_photo(model: VQ3D, name: str, region: Corners, option: str, device: str) -> Photo:
+def open_photo(
+    model: TokenAutoencoder, name: str, region: Corners, option: str, device: str
+) -> Photo:
     """Read a photograph and encode it; `option` is what errors call its region.
 
     Raises:
@@ -92,7 +94,7 @@ def redrawn_tokens(
 
 
 @torch.no_grad()
-def edit_sheet(model: VQ3D, photos: list[Photo], tokens: Tensor, size: int) -> Tensor:
+def edit_sheet(model: TokenAutoencoder, photos: list[Photo], tokens: Tensor, size: int) -> Tensor:
     """Sheet of three rows: image, disparity and turned view, a column a photograph and a scene.
 
     The photographs have their boxes outlined and nothing below; tokens (N, T) are of the scenes.

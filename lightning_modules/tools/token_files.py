@@ -25,7 +25,7 @@ from datamodules.files import write_atomically
 from lightning_modules.loading import weights_hash
 from lightning_modules.tools.classes import file_part, scene_name
 from lightning_modules.tools.numpy_files import load_arrays
-from models.vq3d import VQ3D
+from models.autoencoder import TokenAutoencoder
 from renderers.mesh import NOTE_KEY
 
 OPTION = "--tokens"
@@ -54,7 +54,7 @@ class TokenScenes:
         return (self.seeds[row],) if self.seeds[row] >= 0 else ()
 
 
-def write_tokens(path: Path, scenes: TokenScenes, model: VQ3D, note: str) -> None:
+def write_tokens(path: Path, scenes: TokenScenes, model: TokenAutoencoder, note: str) -> None:
     """Write scenes of a stage-1 model, and what made them, making the folder."""
     arrays: dict[str, Any] = {
         "tokens": scenes.tokens.cpu().numpy().astype(np.int32),
@@ -69,7 +69,7 @@ def write_tokens(path: Path, scenes: TokenScenes, model: VQ3D, note: str) -> Non
     write_atomically(path, buffer.getvalue())
 
 
-def read_tokens(path: str, model: VQ3D, checkpoint: str) -> TokenScenes:
+def read_tokens(path: str, model: TokenAutoencoder, checkpoint: str) -> TokenScenes:
     """Scenes of a file, on the CPU; their names are distinct and can be parts of file names.
 
     checkpoint: what errors call the one of the stage-1 model.
@@ -109,7 +109,7 @@ def distinct_names(names: Sequence[str]) -> list[str]:
     return [f"{part}-row{row}" for row, part in enumerate(parts)]
 
 
-def _check_stage1(path: str, stored: str, model: VQ3D, checkpoint: str) -> None:
+def _check_stage1(path: str, stored: str, model: TokenAutoencoder, checkpoint: str) -> None:
     actual = weights_hash(model)
     if stored != actual:
         raise DataError(
@@ -118,7 +118,7 @@ def _check_stage1(path: str, stored: str, model: VQ3D, checkpoint: str) -> None:
         )
 
 
-def _check_tokens(path: str, tokens: np.ndarray, model: VQ3D, checkpoint: str) -> None:
+def _check_tokens(path: str, tokens: np.ndarray, model: TokenAutoencoder, checkpoint: str) -> None:
     count = model.layout.tokens
     if tokens.ndim != 2 or tokens.dtype.kind not in "iu" or 0 in tokens.shape:
         raise DataError(

@@ -31,7 +31,7 @@ from datamodules.stream import ShardStream
 from datamodules.tokens import TokenSettings
 from lightning_modules.loading import load_stage1, weights_hash
 from lightning_modules.tokenise import tokenise
-from models.vq3d import VQ3D
+from models.autoencoder import TokenAutoencoder
 
 VIEWS = 2
 """Stored of a training image: as it is, and mirrored."""
@@ -87,7 +87,7 @@ def images_hash(source: Manifest) -> str:
     return hashlib.sha256(json.dumps(checksums, sort_keys=True).encode()).hexdigest()
 
 
-def check(source: Manifest, root: str, model: VQ3D, batch_size: int) -> None:
+def check(source: Manifest, root: str, model: TokenAutoencoder, batch_size: int) -> None:
     """DataError in one sentence if the images of a root cannot be encoded."""
     check_holds_images(source, root)
     if source.resolution is not None and source.resolution < model.resolution:
@@ -107,7 +107,7 @@ class ImageTokens:
     images.
     """
 
-    model: VQ3D
+    model: TokenAutoencoder
     root: str
     source: Manifest
     batch_size: int

@@ -5,13 +5,14 @@ import pytest
 import torch
 import yaml
 
+from models.autoencoder import CanonicalView
 from models.blocks.field import DensityPrior
 from models.blocks.plane_decoder import PlaneSize
 from models.blocks.quantizer import CodebookSize
 from models.blocks.vit import ViTSize
 from models.recipe import build_model
 from models.scenes import ContractedSpace
-from models.vq3d import VQ3D, CanonicalView
+from models.vq3d import VQ3D
 from renderers.ray_sampling import RaySampling
 
 

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.autoencoder import CanonicalView
 from models.blocks.plane_decoder import PlaneSize
 from models.blocks.quantizer import CodebookSize
 from models.blocks.vit import ViTSize
-from models.vq3d import VQ3D, CanonicalView, NovelViews
+from models.vq3d import VQ3D, NovelViews
 from renderers.ray_sampling import RaySampling
 
 

@@ -61,12 +61,25 @@ def test_inserted_tokens_come_from_the_source_at_their_place() -> None:
         inserted_tokens(here, wide)
 
 
-def test_a_region_is_the_same_rows_and_columns_of_every_plane() -> None:
+def test_a_region_on_a_triplane_holds_what_is_seen_in_it_at_any_depth() -> None:
     layout = TokenLayout(4, 4, 3)
-    box = token_box((0.25, 0.5, 0.75, 1.0), layout)
-    inside = box.mask(layout).view(3, 4, 4)
-    assert inside[0].nonzero().tolist() == [[2, 1], [2, 2], [3, 1], [3, 2]]
-    assert (inside == inside[0]).all()
+    left, top, right, bottom = 0.25, 0.5, 0.75, 0.75
+    inside = token_box((left, top, right, bottom), layout).mask(layout)
+    points = torch.rand(1, 2000, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    x, y, _ = points[0].unbind(-1)
+    seen = (left < (x + 1) / 2) & ((x + 1) / 2 < right)
+    seen &= (top < (1 - y) / 2) & ((1 - y) / 2 < bottom)
+    cells = ((points[0] + 1) * 2).long()  # of each axis
+    for plane, (column, row) in enumerate(((0, 1), (0, 2), (1, 2))):
+        hit = inside.view(3, 4, 4)[plane, cells[:, row], cells[:, column]]
+        assert hit[seen].all()
+        assert not hit.all()
+    assert inside.sum() == 2 + 8 + 4
+
+
+def test_regions_are_of_an_image_or_a_triplane() -> None:
+    with pytest.raises(DataError, match="three square planes, the tokens of 2 planes of 4 x 4"):
+        token_box((0.25, 0.5, 0.75, 1.0), TokenLayout(4, 4, 2))
 
 
 def test_regions_without_tokens_and_outside_the_image_are_refused() -> None:

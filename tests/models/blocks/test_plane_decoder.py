@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from models.autoencoder import CanonicalView
 from models.blocks.plane_decoder import PatchJoin, PlaneHead, PlaneSize
-from models.vq3d import CanonicalView
 from renderers.rays import camera_rays
 from renderers.triplane import sample_triplane
 
