@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from lightning_modules.flat_options import option_groups
+
 _OPTION = re.compile(r"-[^\d.]")
 """How an option begins; -1 and -.5 are numbers."""
 
@@ -49,12 +51,14 @@ def _as_list(words: list[str], item: Any) -> str:
 
 def _list_items(function: Callable[..., Any]) -> dict[str, Any]:
     """Options of a function that take a list or a tuple, with the type of their items."""
-    hints = get_type_hints(function)
     found = {}
-    for name in inspect.signature(function).parameters:
-        hint = hints[name]
-        members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-        lists = [member for member in members if get_origin(member) in (list, tuple)]
-        if lists:
-            found[f"--{name}"] = get_args(lists[0])[0]
+    targets: list[Callable[..., Any]] = [function, *option_groups(function).values()]
+    for target in targets:
+        hints = get_type_hints(target)
+        for name in inspect.signature(target).parameters:
+            hint = hints[name]
+            members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+            lists = [member for member in members if get_origin(member) in (list, tuple)]
+            if lists:
+                found[f"--{name}"] = get_args(lists[0])[0]
     return found

@@ -25,6 +25,12 @@ from lightning_modules.sharding import (
     numbered_by_module,
     shard_blocks,
 )
+from lightning_modules.stage2_checks import (
+    check_guidance,
+    check_kinds,
+    check_labels,
+    check_prior,
+)
 from lightning_modules.stage2_pictures import sample_pictures
 from lightning_modules.tokenise import tokenise
 from models.autoencoder import TokenAutoencoder
@@ -72,6 +78,7 @@ class Stage2(CountedModule):
     ) -> None:
         super().__init__(max_images, ema_half_life, seed)
         check_warmup(optimizer, max_images)
+        check_guidance(sampling, dropout)
         self.prior, self.ema = prior, averaged_copy(prior)
         self.stage1, self.dropout, self.sampling = stage1, dropout, sampling
         self.optimizer = optimizer
@@ -123,7 +130,14 @@ class Stage2(CountedModule):
         result = self.prior.training_loss(tokens, self.dropout.apply(conditions, noise), noise)
         logs = self._step_prior(result)
         self.count_images(len(batch), self.prior, self.ema)
-        return logs
+        return logs | known_shares(conditions, self.prior.kinds)
+
+    def on_before_batch_transfer(
+        self, batch: Batch | TokenBatch, dataloader_idx: int
+    ) -> Batch | TokenBatch:
+        """Refuse labels that the prior has no class for, while they are still on the CPU."""
+        check_labels(batch, self.prior.kinds.classes)
+        return batch
 
     def _tokens(self, batch: Batch | TokenBatch) -> Tensor:
         """Tokens (B, T) as they were stored, or encoded on the fly: the same ones."""
@@ -217,38 +231,10 @@ def conditions_of(batch: Batch | TokenBatch) -> Conditions:
     return Conditions.of(batch.label, known.size, known.time_of_day, known.semantics)
 
 
-def check_kinds(kinds: ConditionKinds, datamodule: StreamDataModule[Any]) -> None:
-    """Refuse conditions that the data have not.
-
-    Raises:
-        DataError: one sentence with the value, the limit and the knob.
-    """
-    classes = len(datamodule.manifest.classes)
-    if kinds.classes not in (0, classes):
-        raise DataError(
-            f"The prior takes {kinds.classes} classes, the data have {classes}: set "
-            f"`prior.kinds.classes` to {classes}, or to 0 to ignore them."
-        )
-    if kinds.semantics not in (0, datamodule.semantics):
-        raise DataError(
-            f"The prior takes semantic vectors of width {kinds.semantics}, the data give "
-            f"{datamodule.semantics}: change `prior.kinds.semantics` or `data.semantics`."
-        )
-
-
-def check_prior(prior: TokenPrior, autoencoder: TokenAutoencoder, checkpoint: str) -> None:
-    """Refuse a prior over other tokens than a stage-1 model's.
-
-    Raises:
-        DataError: one sentence with the value, the limit and the knob.
-    """
-    if prior.codes != autoencoder.codes:
-        raise DataError(
-            f"The prior has {prior.codes} codes, the stage-1 model in {checkpoint} "
-            f"{autoencoder.codes}: change `prior.codes`."
-        )
-    if prior.layout != autoencoder.layout:
-        raise DataError(
-            f"The prior's tokens lie on {prior.layout}, those of the stage-1 model in "
-            f"{checkpoint} on {autoencoder.layout}: change `prior.layout`."
-        )
+def known_shares(conditions: Conditions, kinds: ConditionKinds) -> dict[str, Tensor]:
+    """The share of samples for which each condition that a prior takes is known, as curves."""
+    shares = conditions.known().float().mean(0)
+    taken = (kinds.classes > 0, kinds.size, kinds.time_of_day, kinds.semantics > 0)
+    names = ("class", "size", "time_of_day", "semantics")
+    columns = zip(names, shares, taken, strict=True)
+    return {f"known/{name}": share for name, share, is_taken in columns if is_taken}

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import torch
 
+from lightning_modules.classes import class_name
 from lightning_modules.drawing import Pictures, colorize, sheet
 from lightning_modules.labels import labelled
 from lightning_modules.stage1_pictures import swing_frames
-from lightning_modules.tools.classes import class_name
 from models.generator import TokenGenerator
 from models.priors.conditions import Conditions
 from models.priors.sampling import SampleNoise, TokenSampling

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from jsonargparse import auto_cli
+from jsonargparse import ActionConfigFile
 
+from lightning_modules.flat_options import call_flat, option_groups
 from lightning_modules.list_arguments import gather_lists
 from lightning_modules.parser import NearestNameParser
+
+CONFIG = "config"
 
 
 @dataclass(frozen=True)
@@ -60,14 +63,22 @@ TRAINER_VERBS = {
 def run_verb(verb: str, args: Sequence[str]) -> None:
     """Parse the arguments of a verb and call it."""
     function = VERBS[verb].load()
-    auto_cli(
-        function,
-        args=gather_lists(function, args),
-        as_positional=False,
-        prog=f"wild3d {verb}",
-        description=(inspect.getdoc(function) or "").split("\nArgs:")[0],
-        parser_class=NearestNameParser,
-    )
+    parser = verb_parser(verb, function)
+    values = parser.parse_args(gather_lists(function, args))
+    options = {name: value for name, value in vars(values).items() if name != CONFIG}
+    call_flat(function, options)
+
+
+def verb_parser(verb: str, function: Callable[..., Any]) -> NearestNameParser:
+    """The parser of a verb's command line."""
+    about = (inspect.getdoc(function) or "").split("\nArgs:")[0]
+    parser = NearestNameParser(prog=f"wild3d {verb}", description=about)
+    parser.add_argument(f"--{CONFIG}", action=ActionConfigFile, help="YAML file with options.")
+    groups = option_groups(function)
+    parser.add_function_arguments(function, as_group=False, as_positional=False, skip=set(groups))
+    for group in groups.values():
+        parser.add_class_arguments(group)
+    return parser
 
 
 def overview() -> str:

@@ -24,6 +24,7 @@ class Sheets(Callback):
     def __init__(self, every_images: int = 100_000, images: int = 8) -> None:
         self.every_images, self.images = every_images, images
         self.drawn_at = 0
+        self.last_sheet: int | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count from where this launch begins."""
@@ -44,13 +45,14 @@ class Sheets(Callback):
             self._draw(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw the final model."""
+        """Draw the final model, unless it was just drawn."""
         assert isinstance(pl_module, CountedModule)
-        self._draw(trainer, pl_module)
+        if self.last_sheet != pl_module.images_seen:
+            self._draw(trainer, pl_module)
 
     @torch.no_grad()
     def _draw(self, trainer: Trainer, module: CountedModule) -> None:
-        self.drawn_at = module.images_seen
+        self.drawn_at = self.last_sheet = module.images_seen
         if not (probe := self._probe(trainer)):
             return
         average = module.whole_average()

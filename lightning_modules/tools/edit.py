@@ -1,31 +1,27 @@
 """`wild3d edit`: a part of a photograph drawn anew, or taken from another."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import torch
 
 from datamodules.errors import DataError
+from lightning_modules.classes import class_label
 from lightning_modules.drawing import write_png
 from lightning_modules.labels import labelled
-from lightning_modules.loading import LoadedPrior, load_generator
 from lightning_modules.tools.camera_paths import check_size
-from lightning_modules.tools.classes import class_label
 from lightning_modules.tools.provenance import made_now
 from lightning_modules.tools.regions import Corners
-from lightning_modules.tools.sampling_options import Precision, SamplingOptions, check_unused
+from lightning_modules.tools.sampling_options import SamplingOptions, check_unused
 from lightning_modules.tools.scene_choice import distinct_seeds
-from lightning_modules.tools.scene_makers import stage1_of
+from lightning_modules.tools.scene_makers import PriorScenes, open_maker
 from lightning_modules.tools.token_edits import (
-    Redrawing,
     edit_sheet,
     inserted_tokens,
     open_photo,
     redrawn_tokens,
 )
 from lightning_modules.tools.token_files import TokenScenes, write_tokens
-from models.autoencoder import TokenAutoencoder
 
 Action = Literal["resample", "keep", "insert"]
 
@@ -44,13 +40,9 @@ def edit(
     seeds: tuple[int, ...] | None = None,
     out: str = "outputs/edit",
     size: int = 256,
-    temperature: float | None = None,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    guidance: float | None = None,
-    precision: Precision | None = None,
     stage1: str | None = None,
     device: str = "cpu",
+    sampling: SamplingOptions = SamplingOptions(),
 ) -> None:
     """Change a part of a photograph's tokens and look at the scenes of the result.
 
@@ -73,39 +65,33 @@ def edit(
             disparity and a novel view below; and NAME-ACTION.npz with the results, for --tokens of
             `wild3d video` and `wild3d mesh`.
         size: side of a tile in pixels.
-        temperature: divides the logits of the tokens; 0 takes the most probable. This and the next
-            three are by default those of the prior's training, stored in its checkpoint.
-        top_k: draw from the k most probable tokens only; 0 for all.
-        top_p: draw from the fewest tokens that hold this share of the probability.
-        guidance: above 1 makes scenes more typical of their class, at twice the cost.
-        precision: of drawing tokens, float32 by default; bf16 is used for products only where the
-            hardware has it.
         stage1: where the prior's stage-1 checkpoint is now, if it was moved.
         device: where to compute, e.g. cuda.
+        sampling: how tokens are drawn.
     """
     check_size(size)
     if (source is None) == (action == "insert"):
         raise DataError("insert takes a part of another photograph, --source; other actions don't.")
-    options = SamplingOptions(temperature, top_k, top_p, guidance, precision)
     if action == "insert":
-        check_unused({"label": label, "seeds": seeds} | options.given, "insert draws nothing")
+        check_unused({"label": label, "seeds": seeds} | sampling.given, "insert draws nothing")
     else:
         check_unused({"source_region": source_region}, f"{action} takes no part of another")
-    loaded = load_generator(checkpoint, stage1).to(device)
-    model, number, drawn = stage1_of(loaded), -1, []
+    maker = open_maker(checkpoint, stage1, sampling, device)
+    model, number, drawn = maker.autoencoder, -1, []
     photos = [open_photo(model, image, region, "--region", device)]
     if source is not None:
         place = region if source_region is None else source_region
         photos.append(open_photo(model, source, place, "--source_region", device))
         results = inserted_tokens(*photos)
-    elif isinstance(loaded, TokenAutoencoder):
+    elif isinstance(maker, PriorScenes):
+        number = -1 if label is None else class_label(label, maker.classes, maker.names)
+        drawn = distinct_seeds(SEEDS if seeds is None else seeds)
+        maker.check_options([number], sampling)
+        results = redrawn_tokens(maker, photos[0], number, drawn, keep=action == "keep")
+    else:
         raise DataError(
             f"{checkpoint} is a stage-1 checkpoint: {action} draws tokens, name one of a prior."
         )
-    else:
-        drawing = _redrawing(loaded, label, seeds, options)
-        number, drawn = drawing.label, drawing.seeds
-        results = redrawn_tokens(loaded.generator, photos[0], drawing, keep=action == "keep")
     picture = edit_sheet(model, photos, torch.cat([photos[0].tokens, results]), size)
     names = [f"seed {seed}" for seed in drawn] or ["result"]
     columns = [*("photo", "source")[: len(photos)], "reconstruction", *names]
@@ -116,16 +102,3 @@ def edit(
     scenes = TokenScenes(results, named, [number] * len(results), drawn or [-1])
     write_tokens(path.with_suffix(".npz"), scenes, model, note)
     print(f"region of {photos[0].box} tokens of {model.layout}: {path}")
-
-
-def _redrawing(
-    loaded: LoadedPrior, label: str | None, seeds: Sequence[int] | None, options: SamplingOptions
-) -> Redrawing:
-    """How a prior draws what is open; DataError for what is outside its range."""
-    classes = loaded.generator.prior.kinds.classes
-    return Redrawing(
-        -1 if label is None else class_label(label, classes, loaded.classes),
-        distinct_seeds(SEEDS if seeds is None else seeds),
-        options.sampling(loaded.sampling),
-        options.dtype,
-    )

@@ -1,63 +1,89 @@
-"""What `wild3d sample` asks of a prior beyond classes and seeds, as far as that prior takes it."""
+"""What a user asks of a prior beyond classes and seeds, as far as that prior takes it."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
+from datamodules.modalities import TIMES_OF_DAY, TimeOfDay
 from lightning_modules.tools.numpy_files import ONLY, load_arrays
-from lightning_modules.tools.sample_grid import Grid
-from models.priors.conditions import ConditionKinds
-from models.priors.mask_schedules import MaskSchedule
-from models.priors.masked import MaskedPrior
+from lightning_modules.tools.sampling_options import SamplingOptions
+from models.priors.conditions import ConditionKinds, Conditions
+from models.priors.masked import MaskedDecoding, MaskedPrior
 from models.priors.token_prior import TokenPrior
 
 
-def set_decoding(
-    prior: TokenPrior,
-    checkpoint: str,
-    steps: int | None,
-    choice_temperature: float | None,
-    schedule: MaskSchedule | None,
-) -> None:
-    """Change how a masked prior fills in tokens; what is None stays.
+@dataclass(frozen=True)
+class SharedConditions:
+    """What conditions all scenes beside their class, None where nothing does.
+
+    size: length, width and height of the object's box; semantics: a feature vector (F,) float32 on
+    the CPU.
+    """
+
+    size: tuple[float, float, float] | None = None
+    time_of_day: TimeOfDay | None = None
+    semantics: Tensor | None = None
+
+    def of(self, labels: Sequence[int], device: torch.device | str) -> Conditions:
+        """Conditions of scenes of these labels (B), -1 any class."""
+        label, time, count = torch.tensor(labels, device=device), self.time_of_day, len(labels)
+        size = None if self.size is None else torch.tensor([self.size] * count, device=device)
+        hour = None if time is None else torch.full_like(label, TIMES_OF_DAY.index(time))
+        vector = None if self.semantics is None else self.semantics.to(device).repeat(count, 1)
+        return Conditions.of(label, size, hour, vector)
+
+    @property
+    def open(self) -> bool:
+        """Whether nothing is given."""
+        return self.size is None and self.time_of_day is None and self.semantics is None
+
+
+def set_decoding(prior: TokenPrior, checkpoint: str, options: SamplingOptions) -> None:
+    """Change how a masked prior fills in tokens; what is not said stays.
 
     Raises:
         DataError: the prior is another one, or a value is out of range.
     """
-    given = {"steps": steps, "choice_temperature": choice_temperature, "schedule": schedule}
-    changed = {name: value for name, value in given.items() if value is not None}
-    if not changed:
-        return
-    if not isinstance(prior, MaskedPrior):
+    given = options.given_of(MaskedDecoding)
+    if isinstance(prior, MaskedPrior):
+        prior.decoding = options.changed(prior.decoding)
+    elif given:
         raise DataError(
-            f"{checkpoint} is an autoregressive prior: --{', --'.join(changed)} is for masked ones "
+            f"{checkpoint} is an autoregressive prior: --{', --'.join(given)} is for masked ones "
             "only."
         )
-    try:
-        prior.decoding = replace(prior.decoding, **changed)  # type: ignore[arg-type]
-    except ValueError as error:
-        raise DataError(f"{error}") from error
 
 
-def check_conditions(grid: Grid, kinds: ConditionKinds, checkpoint: str) -> None:
-    """DataError for conditions that a prior does not take."""
-    for option, what, given, taken in (
-        ("size_condition", "sizes", grid.size, kinds.size),
-        ("time_of_day", "times", grid.time_of_day, kinds.time_of_day),
-        ("semantics", "semantics", grid.semantics, kinds.semantics),
+def shared_conditions(
+    options: SamplingOptions, kinds: ConditionKinds, checkpoint: str
+) -> SharedConditions:
+    """The conditions a user gives.
+
+    Raises:
+        FileNotFoundError, DataError: the prior does not take them, or they are not what they are
+            to be.
+    """
+    for option, what, taken in (
+        ("size_condition", "sizes", kinds.size),
+        ("time_of_day", "times", kinds.time_of_day),
+        ("semantics", "semantics", kinds.semantics),
     ):
-        if given is not None and not taken:
+        if option in options.given and not taken:
             raise DataError(f"{checkpoint} was trained without {what}: leave --{option} out.")
-    if grid.size is not None and min(grid.size) <= 0:
-        raise DataError(f"size_condition is {grid.size}, all three must be above 0.")
-    if grid.semantics is not None and len(grid.semantics) != kinds.semantics:
+    if options.size_condition is not None and min(options.size_condition) <= 0:
+        raise DataError(f"size_condition is {options.size_condition}, all three must be above 0.")
+    path = options.semantics
+    vector = None if path is None else read_vector(path, "--semantics")
+    if vector is not None and len(vector) != kinds.semantics:
         raise DataError(
-            f"The vector in --semantics has {len(grid.semantics)} numbers, {checkpoint} takes "
+            f"The vector in --semantics has {len(vector)} numbers, {checkpoint} takes "
             f"{kinds.semantics}: give features of the network it was trained with."
         )
+    return SharedConditions(options.size_condition, options.time_of_day, vector)
 
 
 def read_vector(path: str, option: str) -> Tensor:

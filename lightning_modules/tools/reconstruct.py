@@ -35,7 +35,7 @@ def reconstruct(
     frames: int = 48,
     mesh_format: MeshFormat = "glb",
     mesh_resolution: int = 128,
-    mesh_level: float = 5.0,
+    mesh_level: float | None = None,
     stage1: str | None = None,
     device: str = "cpu",
 ) -> None:
@@ -54,7 +54,8 @@ def reconstruct(
         frames: frames of the video.
         mesh_format: file format of the mesh.
         mesh_resolution: lattice points along each side of the mesh's box, the unit cube.
-        mesh_level: density of the mesh's surface.
+        mesh_level: density of the mesh's surface; by default the one that leaves 0.7 of the box
+            outside, as in `wild3d mesh`.
         stage1: where a prior's stage-1 checkpoint is now, if it was moved.
         device: where to compute, e.g. cuda.
     """

@@ -1,6 +1,5 @@
 """A grid of scenes of classes and seeds: its tokens, and sheets of them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -8,58 +7,32 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from datamodules.modalities import TIMES_OF_DAY, TimeOfDay
 from lightning_modules.drawing import colorize, sheet
 from lightning_modules.tools.camera_paths import render_path
+from lightning_modules.tools.scene_makers import PriorScenes
 from models.autoencoder import TokenAutoencoder
-from models.generator import TokenGenerator
-from models.priors.conditions import Conditions
-from models.priors.sampling import SampleNoise, TokenSampling
 from renderers.cameras import Camera
 
 
 @dataclass(frozen=True)
 class Grid:
-    """What to draw: each label with each seed, and what else conditions all of them.
-
-    labels: -1 for any class; size: length, width and height of the object's box; semantics: a
-    feature vector (F,) float32 on the CPU.
-    """
+    """What to draw: each label, -1 for any class, with each seed."""
 
     labels: list[int]
     seeds: list[int]
-    size: tuple[float, float, float] | None = None
-    time_of_day: TimeOfDay | None = None
-    semantics: Tensor | None = None
 
     @property
     def cells(self) -> list[tuple[int, int]]:
         """Label and seed of each scene, label by label."""
         return list(product(self.labels, self.seeds))
 
-    def conditions(self, labels: Sequence[int], device: torch.device | str) -> Conditions:
-        """Of scenes of these labels (B)."""
-        label, time, count = torch.tensor(labels, device=device), self.time_of_day, len(labels)
-        size = None if self.size is None else torch.tensor([self.size] * count, device=device)
-        hour = None if time is None else torch.full_like(label, TIMES_OF_DAY.index(time))
-        vector = None if self.semantics is None else self.semantics.to(device).repeat(count, 1)
-        return Conditions.of(label, size, hour, vector)
 
-
-def draw_grid(
-    generator: TokenGenerator,
-    grid: Grid,
-    sampling: TokenSampling,
-    batch_size: int,
-    dtype: torch.dtype,
-) -> Tensor:
+def draw_grid(maker: PriorScenes, grid: Grid, batch_size: int) -> Tensor:
     """Tokens (labels * seeds, T) on the prior's device, label by label."""
-    device, cells = generator.prior.head.weight.device, grid.cells
     drawn = []
-    for start in track(range(0, len(cells), batch_size), description="tokens"):
-        labels, seeds = zip(*cells[start : start + batch_size], strict=True)
-        conditions, noise = grid.conditions(labels, device), SampleNoise(seeds, device)
-        drawn.append(generator.tokens(conditions, noise, sampling, dtype=dtype))
+    for start in track(range(0, len(grid.cells), batch_size), description="tokens"):
+        labels, seeds = zip(*grid.cells[start : start + batch_size], strict=True)
+        drawn.append(maker.tokens(labels, seeds))
     return torch.cat(drawn)
 
 

@@ -1,28 +1,54 @@
-"""How a user wants tokens drawn; what is not said is as in the prior's training."""
+"""How a user wants scenes drawn; what is not said is as in the prior's training."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, TypeVar
 
 import torch
 
 from datamodules.errors import DataError
+from datamodules.modalities import TimeOfDay
+from models.priors.mask_schedules import MaskSchedule
+from models.priors.masked import MaskedDecoding
 from models.priors.sampling import TokenSampling
 
 Precision = Literal["float32", "bf16"]
+Settings = TypeVar("Settings", TokenSampling, MaskedDecoding)
 
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """What a user says about drawing tokens, None where nothing.
+    """How a prior draws scenes.
 
-    precision: float32 where it is not said; see `TokenSampling` for the others.
+    Args:
+        temperature: divides the logits of the tokens; 0 takes the most probable. This and the next
+            three are by default those of the prior's training, stored in its checkpoint.
+        top_k: draw from the k most probable tokens only; 0 for all.
+        top_p: draw from the fewest tokens that hold this share of the probability.
+        guidance: above 1 makes scenes more typical of their class and other conditions, at twice
+            the cost.
+        steps: rounds in which a masked prior fills in tokens. This and the next two are by default
+            those of the checkpoint.
+        choice_temperature: randomness of which tokens a masked prior keeps.
+        schedule: how many tokens a masked prior leaves open after each round.
+        size_condition: length, width and height of the object, e.g. 4.5 1.8 1.5, where the prior
+            was trained with sizes.
+        time_of_day: likewise.
+        semantics: .npy file of a feature vector (F,), where the prior was trained with some.
+        precision: of drawing tokens, float32 by default; bf16 is used for products only where the
+            hardware has it.
     """
 
     temperature: float | None = None
     top_k: int | None = None
     top_p: float | None = None
     guidance: float | None = None
+    steps: int | None = None
+    choice_temperature: float | None = None
+    schedule: MaskSchedule | None = None
+    size_condition: tuple[float, float, float] | None = None
+    time_of_day: TimeOfDay | None = None
+    semantics: str | None = None
     precision: Precision | None = None
 
     @property
@@ -35,15 +61,19 @@ class SamplingOptions:
         """Of drawing tokens: float32 or bfloat16."""
         return torch.bfloat16 if self.precision == "bf16" else torch.float32
 
-    def sampling(self, trained: TokenSampling) -> TokenSampling:
-        """A checkpoint's sampling with what was said instead.
+    def given_of(self, settings: type[TokenSampling | MaskedDecoding]) -> dict[str, Any]:
+        """Of the options that were said those that are fields of settings."""
+        names = {field.name for field in fields(settings)}
+        return {name: value for name, value in self.given.items() if name in names}
+
+    def changed(self, stored: Settings) -> Settings:
+        """A checkpoint's settings with what was said instead.
 
         Raises:
             DataError: a value is outside its range.
         """
-        changed = {name: value for name, value in self.given.items() if name != "precision"}
         try:
-            return replace(trained, **changed)
+            return replace(stored, **self.given_of(type(stored)))
         except ValueError as error:
             raise DataError(f"{error}") from error
 

@@ -1,7 +1,7 @@
 """Which scenes a user wants: of photographs, of classes and seeds, or of tokens in a file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -9,30 +9,33 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from lightning_modules.tools.classes import ALL, class_labels, scene_name
+from lightning_modules.classes import ALL, class_labels, scene_name
 from lightning_modules.tools.photographs import find_images, load_square
 from lightning_modules.tools.sampling_options import SamplingOptions, check_unused
 from lightning_modules.tools.scene_makers import SceneMaker, draws_none
 from lightning_modules.tools.token_files import read_tokens
-from models.priors.conditions import Conditions
-from models.priors.sampling import SampleNoise
 from models.scenes import Scenes
 
 
 @dataclass(frozen=True)
 class SceneChoice:
-    """What a user names: photographs or folders of them, classes with seeds, or a file of tokens.
+    """Scenes of photographs, of classes and seeds, or of stored tokens.
 
-    seeds: None for 0; rows: of the scenes in the file, none for all; options: what was said of
-    drawing tokens.
+    Args:
+        images: photographs or folders of them, e.g. a.jpg b.jpg.
+        classes: names or numbers of classes to draw, e.g. chair mug, or all, or any to leave the
+            class open.
+        seeds: of the scenes drawn of each class, e.g. 0,1,2; by default 0.
+        tokens: what `wild3d sample` or `wild3d edit` wrote with the same stage-1 model, e.g.
+            outputs/sample/tokens.npz.
+        rows: numbers of scenes in that file from 0, e.g. 0,5,7; by default all.
     """
 
-    images: Sequence[str] = ()
-    classes: Sequence[str] = ()
-    seeds: Sequence[int] | None = None
+    images: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    seeds: tuple[int, ...] | None = None
     tokens: str | None = None
-    rows: Sequence[int] = ()
-    options: SamplingOptions = field(default_factory=SamplingOptions)
+    rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,12 @@ class WantedScene:
     seeds: tuple[int, ...] = ()
 
 
-def wanted_scenes(maker: SceneMaker, choice: SceneChoice) -> list[WantedScene]:
-    """The scenes of a choice, in its order.
+def wanted_scenes(
+    maker: SceneMaker,
+    choice: SceneChoice,
+    options: SamplingOptions = SamplingOptions(),
+) -> list[WantedScene]:
+    """The scenes of a choice, in its order; options: what was said of drawing them.
 
     Raises:
         FileNotFoundError: there is no file of tokens where one is named.
@@ -63,13 +70,13 @@ def wanted_scenes(maker: SceneMaker, choice: SceneChoice) -> list[WantedScene]:
     if choice.rows and not choice.tokens:
         raise DataError(f"--rows is {list(choice.rows)}: they are of --tokens, which is missing.")
     if choice.images or choice.tokens:
-        drawing = {"seeds": choice.seeds} | choice.options.given
+        drawing = {"seeds": choice.seeds} | options.given
         check_unused(drawing, f"nothing is drawn with {given[0]}")
     if choice.images:
         return [WantedScene(path.stem, path) for path in find_images(list(choice.images))]
     if choice.tokens:
         return _stored_scenes(maker, choice.tokens, choice.rows)
-    return _drawn_scenes(maker, choice)
+    return _drawn_scenes(maker, choice, options)
 
 
 def _stored_scenes(maker: SceneMaker, path: str, rows: Sequence[int]) -> list[WantedScene]:
@@ -87,7 +94,9 @@ def _stored_scenes(maker: SceneMaker, path: str, rows: Sequence[int]) -> list[Wa
     ]
 
 
-def _drawn_scenes(maker: SceneMaker, choice: SceneChoice) -> list[WantedScene]:
+def _drawn_scenes(
+    maker: SceneMaker, choice: SceneChoice, options: SamplingOptions
+) -> list[WantedScene]:
     if maker.classes is None:
         raise draws_none(maker.checkpoint)
     if maker.classes and not choice.classes:
@@ -96,6 +105,7 @@ def _drawn_scenes(maker: SceneMaker, choice: SceneChoice) -> list[WantedScene]:
             "--images, or scenes with --tokens."
         )
     labels = class_labels(choice.classes or [ALL], maker.classes, maker.names)
+    maker.check_options(labels, options)
     seeds = distinct_seeds((0,) if choice.seeds is None else choice.seeds)
     return [
         WantedScene(scene_name(label, seed, maker.names), label, (seed,))
@@ -120,5 +130,4 @@ def make_scene(maker: SceneMaker, wanted: WantedScene, device: str) -> Scenes:
         case Tensor() as tokens:
             return model.decode_tokens(tokens.to(device))
         case label:
-            conditions = Conditions.of(torch.tensor([label], device=device))
-            return maker.generate(conditions, SampleNoise(wanted.seeds, device))
+            return maker.generate([label], wanted.seeds)

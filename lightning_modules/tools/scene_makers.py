@@ -1,15 +1,21 @@
 """From a checkpoint to scenes, whichever system it holds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from datamodules.errors import DataError
-from lightning_modules.loading import LoadedPrior, load_generator
-from lightning_modules.tools.sampling_options import SamplingOptions
+from lightning_modules.loading import LoadedPrior, load_generator, load_prior
+from lightning_modules.tools.prior_settings import (
+    SharedConditions,
+    set_decoding,
+    shared_conditions,
+)
+from lightning_modules.tools.sampling_options import SamplingOptions, check_unused
 from models.autoencoder import TokenAutoencoder
-from models.priors.conditions import Conditions
 from models.priors.sampling import SampleNoise, TokenSampling
 from models.scenes import Scenes
 
@@ -33,8 +39,11 @@ class SceneMaker(Protocol):
     def names(self) -> tuple[str, ...]:
         """Of the classes, in the order of their labels, as far as they are known."""
 
-    def generate(self, conditions: Conditions, noise: SampleNoise) -> Scenes:
-        """B scenes, one a seed of `noise`; DataError if the system can't."""
+    def generate(self, labels: Sequence[int], seeds: Sequence[int]) -> Scenes:
+        """B scenes of labels, -1 any class, and seeds; DataError if the system can't."""
+
+    def check_options(self, labels: Sequence[int], options: SamplingOptions) -> None:
+        """DataError if something was said that does nothing for scenes of these labels."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,11 @@ class PhotoScenes:
     classes: None = None
     names: tuple[str, ...] = ()
 
-    def generate(self, conditions: Conditions, noise: SampleNoise) -> Scenes:
+    def generate(self, labels: Sequence[int], seeds: Sequence[int]) -> Scenes:
+        """Raise DataError."""
+        raise draws_none(self.checkpoint)
+
+    def check_options(self, labels: Sequence[int], options: SamplingOptions) -> None:
         """Raise DataError."""
         raise draws_none(self.checkpoint)
 
@@ -55,12 +68,14 @@ class PhotoScenes:
 class PriorScenes:
     """Scenes drawn from a prior, and those of its stage-1 model.
 
-    sampling: how tokens are drawn; dtype: see `TokenPrior.generate`.
+    sampling: how tokens are drawn; shared: conditions beside the class; dtype: see
+    `TokenPrior.generate`.
     """
 
     checkpoint: str
     prior: LoadedPrior
     sampling: TokenSampling
+    shared: SharedConditions
     dtype: torch.dtype
 
     @property
@@ -78,9 +93,25 @@ class PriorScenes:
         """Of the classes."""
         return self.prior.classes
 
-    def generate(self, conditions: Conditions, noise: SampleNoise) -> Scenes:
-        """B scenes, one a seed of `noise`."""
-        return self.prior.generator.generate(conditions, noise, self.sampling, self.dtype)
+    def tokens(
+        self, labels: Sequence[int], seeds: Sequence[int], given: Tensor | None = None
+    ) -> Tensor:
+        """Tokens (B, T) of labels and seeds; see `TokenPrior.generate` for `given`."""
+        generator = self.prior.generator
+        device = generator.prior.head.weight.device
+        conditions, noise = self.shared.of(labels, device), SampleNoise(seeds, device)
+        return generator.tokens(conditions, noise, self.sampling, given, self.dtype)
+
+    def generate(self, labels: Sequence[int], seeds: Sequence[int]) -> Scenes:
+        """B scenes of labels, -1 any class, and seeds."""
+        return self.autoencoder.decode_tokens(self.tokens(labels, seeds))
+
+    def check_options(self, labels: Sequence[int], options: SamplingOptions) -> None:
+        """DataError if guidance is asked for where there is no condition that it could stress."""
+        if self.shared.open and set(labels) == {-1}:
+            check_unused(
+                {"guidance": options.guidance}, "there is no class or other condition it stresses"
+            )
 
 
 def draws_none(checkpoint: str) -> DataError:
@@ -93,24 +124,39 @@ def draws_none(checkpoint: str) -> DataError:
 
 def open_maker(
     checkpoint: str, stage1: str | None, options: SamplingOptions, device: str
-) -> SceneMaker:
+) -> PhotoScenes | PriorScenes:
     """What makes scenes of a checkpoint, on a device; see `load_generator`.
 
     Raises:
-        DataError: an option is outside its range.
+        DataError: an option is outside its range, or not of this prior.
     """
     found = load_generator(checkpoint, stage1)
     if isinstance(found, TokenAutoencoder):
         return PhotoScenes(checkpoint, found.to(device))
-    sampling = options.sampling(found.sampling)
-    return PriorScenes(checkpoint, found.to(device), sampling, options.dtype)
+    return _prior_scenes(checkpoint, found.to(device), options)
+
+
+def open_prior(
+    checkpoint: str, stage1: str | None, options: SamplingOptions, device: str
+) -> PriorScenes:
+    """What draws scenes from a prior's checkpoint, on a device; see `load_prior`.
+
+    Raises:
+        DataError: an option is outside its range, or not of this prior.
+    """
+    return _prior_scenes(checkpoint, load_prior(checkpoint, stage1).to(device), options)
+
+
+def _prior_scenes(checkpoint: str, loaded: LoadedPrior, options: SamplingOptions) -> PriorScenes:
+    prior = loaded.generator.prior
+    set_decoding(prior, checkpoint, options)
+    shared = shared_conditions(options, prior.kinds, checkpoint)
+    sampling = options.changed(loaded.sampling)
+    return PriorScenes(checkpoint, loaded, sampling, shared, options.dtype)
 
 
 def open_stage1(checkpoint: str, stage1: str | None, device: str) -> TokenAutoencoder:
     """The stage-1 model of a checkpoint, or the one its prior belongs to."""
-    return stage1_of(load_generator(checkpoint, stage1)).to(device)
-
-
-def stage1_of(loaded: TokenAutoencoder | LoadedPrior) -> TokenAutoencoder:
-    """A stage-1 model itself, or the one a prior belongs to."""
-    return loaded if isinstance(loaded, TokenAutoencoder) else loaded.generator.autoencoder
+    found = load_generator(checkpoint, stage1)
+    model = found if isinstance(found, TokenAutoencoder) else found.generator.autoencoder
+    return model.to(device)

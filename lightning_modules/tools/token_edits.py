@@ -1,5 +1,6 @@
 """Edits of a photograph's tokens, and what they look like."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,10 +11,8 @@ from datamodules.errors import DataError
 from lightning_modules.drawing import colorize, sheet
 from lightning_modules.tools.photographs import enlarged, find_images, load_square
 from lightning_modules.tools.regions import Corners, TokenBox, token_box
+from lightning_modules.tools.scene_makers import PriorScenes
 from models.autoencoder import TokenAutoencoder
-from models.generator import TokenGenerator
-from models.priors.conditions import Conditions
-from models.priors.sampling import SampleNoise, TokenSampling
 from models.priors.token_prior import OPEN
 
 TURN = 0.3
@@ -29,16 +28,6 @@ class Photo:
     tokens: Tensor
     box: TokenBox
     inside: Tensor
-
-
-@dataclass(frozen=True)
-class Redrawing:
-    """How open tokens are drawn: label -1 is any class; a result a seed."""
-
-    label: int
-    seeds: list[int]
-    sampling: TokenSampling
-    dtype: torch.dtype
 
 
 @torch.no_grad()
@@ -76,9 +65,11 @@ def inserted_tokens(photo: Photo, source: Photo) -> Tensor:
 
 
 def redrawn_tokens(
-    generator: TokenGenerator, photo: Photo, drawing: Redrawing, keep: bool
+    maker: PriorScenes, photo: Photo, label: int, seeds: Sequence[int], keep: bool
 ) -> Tensor:
     """Tokens (seeds, T) of a photograph with those in its box drawn anew, or all others (`keep`).
+
+    label: of the class, -1 any; seeds: a result each.
 
     Raises:
         DataError: nothing is left to draw.
@@ -86,11 +77,8 @@ def redrawn_tokens(
     opened = ~photo.inside if keep else photo.inside
     if not opened.any():
         raise DataError("The region is the whole image, keep would draw nothing: make it smaller.")
-    count, device = len(drawing.seeds), photo.tokens.device
-    given = photo.tokens.masked_fill(opened, OPEN).repeat(count, 1)
-    conditions = Conditions.of(torch.full((count,), drawing.label, device=device))
-    noise = SampleNoise(drawing.seeds, device)
-    return generator.tokens(conditions, noise, drawing.sampling, given, drawing.dtype)
+    given = photo.tokens.masked_fill(opened, OPEN).repeat(len(seeds), 1)
+    return maker.tokens([label] * len(seeds), seeds, given)
 
 
 @torch.no_grad()

@@ -22,8 +22,8 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.files import write_atomically
+from lightning_modules.classes import file_part, scene_name
 from lightning_modules.loading import weights_hash
-from lightning_modules.tools.classes import file_part, scene_name
 from lightning_modules.tools.numpy_files import load_arrays
 from models.autoencoder import TokenAutoencoder
 from renderers.mesh import NOTE_KEY

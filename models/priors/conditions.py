@@ -81,6 +81,18 @@ class Conditions:
             transform(self.semantics),
         )
 
+    def known(self) -> Tensor:
+        """Which are not open, (B, 4) bool, columns in the order of the fields.
+
+        >>> Conditions.of(torch.tensor([3, -1]), time_of_day=torch.tensor([0, 1])).known()
+        tensor([[ True, False,  True, False],
+                [False, False,  True, False]])
+        """
+        semantics = self.semantics.isfinite().all(1) & (self.semantics.shape[1] > 0)
+        return torch.stack(
+            [self.label >= 0, self.size.isfinite().all(1), self.time_of_day >= 0, semantics], 1
+        )
+
     def opened(self, which: Tensor | None = None) -> Conditions:
         """Leave open what `which` (B, 4) bool tells, columns in the order of the fields; None: all.
 

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,8 +14,13 @@ from tiny_model import SIDE, tiny_model
 
 from lightning_modules.cli import main
 from lightning_modules.tools.tokens import tokens
+from models.blocks.token_layout import TokenLayout
+from models.blocks.vit import ViTSize
+from models.priors.conditions import ConditionKinds
+from models.priors.token_prior import TokenPrior
 from models.vq3d import VQ3D
 
+LAYOUT, SIZE = TokenLayout(4, 4), ViTSize(16, 1, 2)
 MAX_IMAGES = 48
 PRIORS = {
     "autoregressive": """
@@ -133,3 +138,18 @@ def last(run: Path) -> dict[str, Any]:
 def result(run: Path) -> dict[str, Any]:
     """The figures of a finished run."""
     return json.loads((run / "result.json").read_text())
+
+
+def images_of(runs: PriorRuns) -> list[str]:
+    """Options to train on images, encoded on the fly."""
+    data = {"root": runs.images, "resolution": SIDE, "batch_size": 4, "val_batch_size": 3}
+    settings = {
+        "class_path": "datamodules.shard_datamodule.ShardDataModule",
+        "init_args": data | {"lanes": 4, "num_workers": 0},
+    }
+    return ["--data", json.dumps(settings)]
+
+
+def tiny_prior(build: Callable[..., TokenPrior], classes: int = 3) -> TokenPrior:
+    torch.manual_seed(0)
+    return build(8, LAYOUT, SIZE, ConditionKinds(classes, size=True), dropout=0.1)

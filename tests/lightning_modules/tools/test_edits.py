@@ -15,15 +15,15 @@ from lightning_modules.loading import load_prior
 from lightning_modules.tools.edit import edit
 from lightning_modules.tools.interpolate import interpolate
 from lightning_modules.tools.regions import OUTLINE, TokenBox, token_box
+from lightning_modules.tools.sampling_options import SamplingOptions
+from lightning_modules.tools.scene_makers import open_prior
 from lightning_modules.tools.token_edits import (
     Photo,
-    Redrawing,
     inserted_tokens,
     open_photo,
     redrawn_tokens,
 )
 from models.blocks.token_layout import TokenLayout
-from models.priors.sampling import TokenSampling
 
 QUARTER = (0.5, 0.0, 1.0, 0.5)
 """The upper right of the four tokens, number 1."""
@@ -32,18 +32,16 @@ QUARTER = (0.5, 0.0, 1.0, 0.5)
 @pytest.mark.parametrize("kind", ["autoregressive", "masked"])
 @pytest.mark.parametrize("keep", [False, True])
 def test_only_open_tokens_change(kind: str, keep: bool, tiny_files: TinyFiles) -> None:
-    generator = load_prior(getattr(tiny_files, kind)).generator
-    photo = open_photo(generator.autoencoder, tiny_files.first, QUARTER, "--region", "cpu")
-    drawing = Redrawing(1, list(range(12)), TokenSampling(), torch.float32)
-    drawn = redrawn_tokens(generator, photo, drawing, keep)
+    maker = open_prior(getattr(tiny_files, kind), None, SamplingOptions(), "cpu")
+    photo = open_photo(maker.autoencoder, tiny_files.first, QUARTER, "--region", "cpu")
+    drawn = redrawn_tokens(maker, photo, 1, range(12), keep)
     kept = photo.inside if keep else ~photo.inside
     assert kept.sum() == (1 if keep else 3)
     assert drawn.shape == (12, 4)
     assert (drawn[:, kept] == photo.tokens[:, kept]).all()
     assert ((drawn >= 0) & (drawn < 8)).all()
     assert (drawn[:, ~kept] != photo.tokens[:, ~kept]).any(0).all()
-    alone = Redrawing(1, [7], TokenSampling(), torch.float32)
-    assert torch.equal(redrawn_tokens(generator, photo, alone, keep)[0], drawn[7])
+    assert torch.equal(redrawn_tokens(maker, photo, 1, [7], keep)[0], drawn[7])
 
 
 def photo_of(tokens: list[int], box: TokenBox, layout: TokenLayout) -> Photo:

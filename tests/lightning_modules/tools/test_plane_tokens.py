@@ -7,11 +7,14 @@ import torch
 from plane_model import GRID, PlaneModel
 from tiny_checkpoints import save_photo
 
+from lightning_modules.loading import LoadedPrior
 from lightning_modules.stage2 import check_prior
 from lightning_modules.stage2_pictures import sample_pictures
 from lightning_modules.tokenise import tokenise
+from lightning_modules.tools.prior_settings import SharedConditions
 from lightning_modules.tools.sample_grid import Grid, canonical_sheets, draw_grid
-from lightning_modules.tools.token_edits import Redrawing, edit_sheet, open_photo, redrawn_tokens
+from lightning_modules.tools.scene_makers import PriorScenes
+from lightning_modules.tools.token_edits import edit_sheet, open_photo, redrawn_tokens
 from lightning_modules.tools.token_files import TokenScenes, read_tokens, write_tokens
 from models.blocks.vit import ViTSize
 from models.generator import TokenGenerator
@@ -23,39 +26,41 @@ from models.priors.token_prior import TokenPrior
 
 
 @pytest.fixture(params=[AutoregressivePrior, MaskedPrior])
-def generator(request: pytest.FixtureRequest) -> TokenGenerator:
+def maker(request: pytest.FixtureRequest) -> PriorScenes:
     model = PlaneModel()
     torch.manual_seed(0)
     prior = request.param(model.codes, model.layout, ViTSize(16, 1, 2), ConditionKinds(2)).eval()
     assert isinstance(prior, TokenPrior)
     check_prior(prior, model, "stage1.ckpt")
-    return TokenGenerator(prior, model)
+    loaded = LoadedPrior(TokenGenerator(prior, model), ("chair", "mug"), TokenSampling())
+    return PriorScenes("prior.ckpt", loaded, TokenSampling(), SharedConditions(), torch.float32)
 
 
-def test_samples_are_drawn_and_rendered(generator: TokenGenerator) -> None:
-    drawn = draw_grid(generator, Grid([0, 1], [0, 1, 2]), TokenSampling(), 4, torch.float32)
+def test_samples_are_drawn_and_rendered(maker: PriorScenes) -> None:
+    drawn = draw_grid(maker, Grid([0, 1], [0, 1, 2]), 4)
     assert drawn.shape == (6, 3 * GRID * GRID)
-    rgb, disparity = canonical_sheets(generator.autoencoder, drawn, 2, 8)
+    rgb, disparity = canonical_sheets(maker.autoencoder, drawn, 2, 8)
     assert rgb.shape == disparity.shape
-    names = [pictures.name for pictures in sample_pictures(generator, (), TokenSampling(), 2)]
+    names = [
+        pictures.name for pictures in sample_pictures(maker.prior.generator, (), TokenSampling(), 2)
+    ]
     assert names == ["samples", "novel_views"]
 
 
-def test_a_part_is_drawn_anew(generator: TokenGenerator, tmp_path: Path) -> None:
-    model = generator.autoencoder
+def test_a_part_is_drawn_anew(maker: PriorScenes, tmp_path: Path) -> None:
+    model = maker.autoencoder
     left_half = (0.0, 0.0, 0.5, 1.0)
     photo = open_photo(model, save_photo(tmp_path / "a.png", 1), left_half, "--region", "cpu")
     assert photo.inside.view(3, GRID, GRID)[1].tolist() == [[True, False]] * GRID
-    drawing = Redrawing(1, list(range(8)), TokenSampling(), torch.float32)
-    drawn = redrawn_tokens(generator, photo, drawing, keep=False)
+    drawn = redrawn_tokens(maker, photo, 1, range(8), keep=False)
     same = drawn == photo.tokens
     assert same[:, ~photo.inside].all()
     assert not same[:, photo.inside].all()
     assert edit_sheet(model, [photo], drawn[:1], 8).isfinite().all()
 
 
-def test_tokens_are_stored_for_the_other_verbs(generator: TokenGenerator, tmp_path: Path) -> None:
-    model, path = generator.autoencoder, tmp_path / "tokens.npz"
+def test_tokens_are_stored_for_the_other_verbs(maker: PriorScenes, tmp_path: Path) -> None:
+    model, path = maker.autoencoder, tmp_path / "tokens.npz"
     images = torch.randint(256, (2, 3, 16, 16), dtype=torch.uint8)
     scenes = TokenScenes(tokenise(model, images), ["a", "b"], [0, 1], [-1, -1])
     write_tokens(path, scenes, model, "note")

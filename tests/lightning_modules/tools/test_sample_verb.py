@@ -6,7 +6,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
-from tiny_checkpoints import CLASSES, TinyFiles
+from tiny_checkpoints import CLASSES, TinyFiles, run
 from tiny_model import SIDE
 
 from datamodules.errors import DataError
@@ -32,18 +32,19 @@ def test_a_scene_is_the_same_alone_and_in_a_grid(
 ) -> None:
     path = getattr(tiny_files, kind)
     sample(path, seeds=(0, 1, 5), out=str(tmp_path / "grid"), size=SIDE, views=2, batch_size=4)
-    sample(path, ("mug",), (5,), str(tmp_path / "one"), size=SIDE, views=2, guidance=1.0)
-    grid, one = read(tmp_path / "grid"), read(tmp_path / "one")
+    one = {"classes": ("mug",), "seeds": (5,), "out": str(tmp_path / "one")}
+    run(sample, path, **one, size=SIDE, views=2, guidance=1.0)
+    grid, alone = read(tmp_path / "grid"), read(tmp_path / "one")
     assert grid["labels"].tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert grid["seeds"].tolist() == [0, 1, 5] * 3
     assert grid["names"][5:7].tolist() == ["mug-seed5", "oak-tree-seed0"]
     assert len(np.unique(grid["tokens"], axis=0)) > 4
-    np.testing.assert_array_equal(grid["tokens"][5:6], one["tokens"])
+    np.testing.assert_array_equal(grid["tokens"][5:6], alone["tokens"])
     maker = open_maker(path, None, SamplingOptions(), "cpu")
     (wanted,) = wanted_scenes(maker, SceneChoice((), ("mug",), (5,)))
     scene = make_scene(maker, wanted, "cpu")
     model = load_prior(path).generator.autoencoder
-    again = model.decode_tokens(torch.from_numpy(one["tokens"]).long())
+    again = model.decode_tokens(torch.from_numpy(alone["tokens"]).long())
     assert torch.equal(scene.planes, again.planes)
     view = scene.view(scene.canonical, SIDE, SIDE).rgb[0]
     expected = (view * 255).round().byte().permute(1, 2, 0).numpy()
@@ -81,7 +82,8 @@ def test_settings_of_masked_decoding_change_the_scenes(
     drawn = []
     for number, (steps, schedule) in enumerate([(None, None), (1, None), (3, "linear")]):
         out = tmp_path / str(number)
-        sample(tiny_files.masked, out=str(out), size=2, views=1, steps=steps, schedule=schedule)
+        settings = {"steps": steps, "schedule": schedule}
+        run(sample, tiny_files.masked, out=str(out), size=2, views=1, **settings)
         drawn.append(read(out)["tokens"])
     assert not np.array_equal(drawn[0], drawn[1])
     assert not np.array_equal(drawn[1], drawn[2])
@@ -92,7 +94,8 @@ def test_conditions_reach_the_prior(tiny_files: TinyFiles, tmp_path: Path) -> No
     for number, (size, time) in enumerate([(None, None), ((9.0, 0.1, 3.0), None), (None, "night")]):
         out, plain = tmp_path / str(number), tiny_files.masked
         seeds = tuple(range(12))
-        sample(
+        run(
+            sample,
             plain,
             seeds=seeds,
             out=str(out),
@@ -124,12 +127,12 @@ def test_what_does_not_fit_is_refused(
 ) -> None:
     out = tmp_path / "out"
     with pytest.raises(DataError, match=message):
-        sample(tiny_files.autoregressive, out=str(out), size=SIDE, **settings)
+        run(sample, tiny_files.autoregressive, out=str(out), size=SIDE, **settings)
     assert not out.exists()
 
 
 def test_masked_settings_out_of_range_are_refused(tiny_files: TinyFiles, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="steps is 0, decoding needs at least 1"):
-        sample(tiny_files.masked, out=str(tmp_path), steps=0)
+        run(sample, tiny_files.masked, out=str(tmp_path), steps=0)
     with pytest.raises(DataError, match=r"size_condition is \(1.0, 0.0, 1.0\), all three"):
-        sample(tiny_files.masked, out=str(tmp_path), size_condition=(1.0, 0.0, 1.0))
+        run(sample, tiny_files.masked, out=str(tmp_path), size_condition=(1.0, 0.0, 1.0))

@@ -7,7 +7,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
-from tiny_checkpoints import TinyFiles, autoregressive, save_prior, spread_model
+from tiny_checkpoints import TinyFiles, autoregressive, run, save_prior, spread_model
 
 from datamodules.errors import DataError
 from lightning_modules.cli import main
@@ -40,14 +40,14 @@ def read(path: Path) -> dict[str, np.ndarray]:
 def test_what_is_not_said_is_as_trained(greedy: str, tiny_files: TinyFiles) -> None:
     assert load_prior(greedy).sampling == GREEDY
     assert load_prior(tiny_files.masked).sampling == TokenSampling()
-    assert SamplingOptions().sampling(GREEDY) == GREEDY
-    assert SamplingOptions(**OTHERWISE).sampling(GREEDY) == TokenSampling()
+    assert SamplingOptions().changed(GREEDY) == GREEDY
+    assert SamplingOptions(**OTHERWISE).changed(GREEDY) == TokenSampling()
     options = SamplingOptions(top_k=0, precision="bf16")
     assert options.given == {"top_k": 0, "precision": "bf16"}
-    assert options.sampling(GREEDY) == TokenSampling(0.0, 0, 0.9, 1.5)
+    assert options.changed(GREEDY) == TokenSampling(0.0, 0, 0.9, 1.5)
     assert (options.dtype, SamplingOptions().dtype) == (torch.bfloat16, torch.float32)
     with pytest.raises(DataError, match=r"top_p is 2.0, it must be above 0 and at most 1"):
-        SamplingOptions(top_p=2.0).sampling(GREEDY)
+        SamplingOptions(top_p=2.0).changed(GREEDY)
     maker = open_maker(greedy, None, SamplingOptions(guidance=3.0), "cpu")
     assert isinstance(maker, PriorScenes)
     assert maker.sampling == TokenSampling(0.0, 5, 0.9, 3.0)
@@ -59,15 +59,16 @@ def test_verbs_draw_as_trained_unless_told(
 ) -> None:
     out, options = str(tmp_path), OTHERWISE if told else {}
     seeds = tuple(range(8))
-    sample(greedy, ("mug",), seeds, out, views=1, size=2, **options)
-    edit(greedy, tiny_files.first, LEFT, seeds=seeds, out=out, size=2, **options)
+    drawn = {"classes": ("mug",), "seeds": seeds, "out": out}
+    run(sample, greedy, **drawn, views=1, size=2, **options)
+    edited = {"image": tiny_files.first, "region": LEFT, "label": "mug"}
+    run(edit, greedy, **edited, seeds=seeds, out=out, size=2, **options)
     for name in ("tokens", "first-resample"):
         assert (len(np.unique(read(tmp_path / f"{name}.npz")["tokens"], axis=0)) > 1) == told
-    drawn = {"classes": ("mug",), "seeds": seeds, "out": out}
-    video(greedy, **drawn, formats=("gif",), frames=1, size=8, **options)
+    run(video, greedy, **drawn, formats=("gif",), frames=1, size=8, **options)
     films = [iio.imread(tmp_path / f"mug-seed{seed}-wiggle.gif") for seed in seeds]
     assert (len(np.unique(films, axis=0)) > 1) == told
-    mesh(greedy, **drawn, format="obj", resolution=6, **options)
+    run(mesh, greedy, **drawn, format="obj", resolution=6, **options)
     meshes = [(tmp_path / f"mug-seed{seed}.obj").read_text().splitlines() for seed in seeds]
     vertices = {"\n".join(line for line in lines if line[:2] == "v ") for lines in meshes}
     assert (len(vertices) > 1) == told
@@ -93,7 +94,7 @@ def test_scenes_that_are_not_drawn_take_neither_seeds_nor_sampling(
     for way, value in (("images", (tiny_files.first,)), ("tokens", "tokens.npz")):
         for checkpoint in (tiny_files.stage1, tiny_files.masked):
             with pytest.raises(DataError, match=message.replace("{way}", way)):
-                verb(checkpoint, **{way: value}, out=str(out), **settings)
+                run(verb, checkpoint, **{way: value}, out=str(out), **settings)
     assert not out.exists()
 
 
@@ -115,8 +116,37 @@ def test_edits_take_only_what_they_use(
     out, inserts = tmp_path / "out", settings.get("action") == "insert"
     given = {"source": tiny_files.second if inserts else None, "out": str(out)} | settings
     with pytest.raises(DataError, match=message):
-        edit(tiny_files.masked, tiny_files.first, LEFT, **given)
+        run(edit, tiny_files.masked, image=tiny_files.first, region=LEFT, **given)
     assert not out.exists()
+
+
+def test_guidance_needs_a_condition(tiny_files: TinyFiles, tmp_path: Path) -> None:
+    path, out = tiny_files.masked, str(tmp_path)
+    message = "^--guidance is 2.0, but there is no class or other condition it stresses: leave it"
+    edited = {"image": tiny_files.first, "region": LEFT, "guidance": 2.0, "out": out, "size": 2}
+    with pytest.raises(DataError, match=message):
+        run(edit, path, **edited)
+    for verb in (video, mesh, sample):
+        with pytest.raises(DataError, match=message):
+            run(verb, path, classes=("any",), guidance=2.0, out=out)
+    assert not list(tmp_path.iterdir())
+    run(edit, path, **edited, time_of_day="night")
+    run(sample, path, classes=("any", "mug"), guidance=2.0, out=out, size=2, views=1)
+
+
+def test_conditions_and_decoding_reach_every_verb(tiny_files: TinyFiles, tmp_path: Path) -> None:
+    path, seeds = tiny_files.masked, tuple(range(8))
+    edits, films = [], []
+    for number, told in enumerate(({}, {"size_condition": (9.0, 0.1, 3.0)}, {"steps": 1})):
+        out = tmp_path / str(number)
+        drawn = {"seeds": seeds, "out": str(out)} | told
+        run(edit, path, image=tiny_files.first, region=LEFT, **drawn, size=2)
+        edits.append(read(out / "first-resample.npz")["tokens"])
+        run(video, path, classes=("any",), **drawn, formats=("gif",), frames=1, size=8)
+        films.append([iio.imread(out / f"seed{seed}-wiggle.gif") for seed in seeds])
+    for made in (edits, films):
+        assert not np.array_equal(made[0], made[1])
+        assert not np.array_equal(made[0], made[2])
 
 
 def test_any_leaves_the_class_open(tiny_files: TinyFiles, tmp_path: Path) -> None:

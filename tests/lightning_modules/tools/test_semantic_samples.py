@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_checkpoints import TinyFiles, attentive, save_prior, spread_model
+from tiny_checkpoints import TinyFiles, attentive, run, save_prior, spread_model
 
 from datamodules.errors import DataError
 from lightning_modules.tools.prior_settings import read_vector
@@ -46,7 +46,7 @@ def test_a_vector_reaches_the_prior_and_its_length_does_not_matter(
     for number, file in enumerate(files):
         out = tmp_path / str(number)
         given = {"seeds": tuple(range(12)), "semantics": file, "batch_size": 5}
-        sample(semantic, out=str(out), size=2, views=1, **given)
+        run(sample, semantic, out=str(out), size=2, views=1, **given)
         with np.load(out / "tokens.npz") as arrays:
             assert arrays["names"][7] == "seed7"
             drawn.append(arrays["tokens"])
@@ -75,7 +75,7 @@ def test_vectors_that_do_not_fit_are_refused(
     values: object, message: str, semantic: str, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match=message):
-        sample(semantic, semantics=vector_file(tmp_path, values), out=str(tmp_path / "out"))
+        run(sample, semantic, semantics=vector_file(tmp_path, values), out=str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
@@ -84,7 +84,7 @@ def test_priors_without_semantics_and_other_files_are_told(
 ) -> None:
     path = vector_file(tmp_path, np.zeros(WIDTH))
     with pytest.raises(DataError, match="trained without semantics: leave --semantics out"):
-        sample(tiny_files.masked, semantics=path, out=str(tmp_path / "out"))
+        run(sample, tiny_files.masked, semantics=path, out=str(tmp_path / "out"))
     with pytest.raises(FileNotFoundError, match=r"no file .*none\.npy: check --semantics"):
         read_vector(str(tmp_path / "none.npy"), "--semantics")
     np.savez(tmp_path / "two.npz", a=1, b=2)

@@ -6,7 +6,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
-from tiny_checkpoints import TinyFiles, save_stage1, spread_model
+from tiny_checkpoints import TinyFiles, run, save_stage1, spread_model
 from tiny_model import SIDE
 
 from datamodules.errors import DataError
@@ -32,10 +32,10 @@ RIGHT = (0.5, 0.0, 1.0, 1.0)
 
 @pytest.fixture(scope="module")
 def stored(tiny_files: TinyFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six scenes, drawn in ways that `video` and `mesh` can't repeat; do not alter."""
+    """Six scenes, drawn under conditions; do not alter."""
     out = tmp_path_factory.mktemp("stored")
     conditioned = {"steps": 2, "size_condition": (9.0, 0.1, 3.0), "time_of_day": "dawn_dusk"}
-    sample(tiny_files.masked, seeds=(4, 7), out=str(out), size=2, views=1, **conditioned)
+    run(sample, tiny_files.masked, seeds=(4, 7), out=str(out), size=2, views=1, **conditioned)
     return out / "tokens.npz"
 
 
@@ -73,10 +73,10 @@ def test_a_plain_scene_is_filmed_alike_from_its_class_and_from_its_tokens(
 ) -> None:
     path, plain = tiny_files.autoregressive, {"formats": ("gif",), "frames": 2, "size": SIDE}
     drawn = {"classes": ("mug",), "seeds": (3,)}
-    sample(path, **drawn, out=str(tmp_path / "drawn"), size=2, views=1)
-    video(path, **drawn, out=str(tmp_path / "class"), **plain)
+    run(sample, path, **drawn, out=str(tmp_path / "drawn"), size=2, views=1)
+    run(video, path, **drawn, out=str(tmp_path / "class"), **plain)
     tokens = str(tmp_path / "drawn" / "tokens.npz")
-    video(tiny_files.stage1, tokens=tokens, out=str(tmp_path / "tokens"), **plain)
+    run(video, tiny_files.stage1, tokens=tokens, out=str(tmp_path / "tokens"), **plain)
     first, second = (
         iio.imread(tmp_path / name / "mug-seed3-wiggle.gif") for name in ("class", "tokens")
     )
@@ -99,7 +99,7 @@ def test_rows_choose_scenes_on_the_command_line(
 def test_edits_are_stored_to_be_shown(tiny_files: TinyFiles, tmp_path: Path) -> None:
     out, photo = str(tmp_path), tiny_files.first
     redraw = {"seeds": (0, 4), "label": "mug", "out": out, "size": 2}
-    edit(tiny_files.masked, photo, RIGHT, "resample", **redraw)
+    run(edit, tiny_files.masked, image=photo, region=RIGHT, action="resample", **redraw)
     edit(tiny_files.stage1, photo, RIGHT, "insert", tiny_files.second, out=out, size=2)
     model = load_prior(tiny_files.masked).generator.autoencoder
     redrawn, inserted = (
@@ -112,7 +112,7 @@ def test_edits_are_stored_to_be_shown(tiny_files: TinyFiles, tmp_path: Path) -> 
     assert (inserted.drawn_with(0), redrawn.drawn_with(1)) == ((), (4,))
     assert (redrawn.tokens[:, ::2] == inserted.tokens[:, ::2]).all()  # the left half is kept
     tokens = str(tmp_path / "first-insert.npz")
-    mesh(tiny_files.masked, tokens=tokens, resolution=6, out=out)
+    run(mesh, tiny_files.masked, tokens=tokens, resolution=6, out=out)
     assert (tmp_path / "first-insert.glb").is_file()
 
 
@@ -142,7 +142,7 @@ def test_tokens_of_another_stage1_model_are_refused(
         rf"tokens\.npz holds tokens of stage-1 weights {old}, {path} decodes those of {new}: na"
     )
     with pytest.raises(DataError, match=message):
-        video(path, tokens=str(stored), out=str(tmp_path / "out"))
+        run(video, path, tokens=str(stored), out=str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import trimesh
 from PIL import Image
-from tiny_checkpoints import TinyFiles
+from tiny_checkpoints import TinyFiles, run
 from tiny_model import SIDE
 
 from datamodules.errors import DataError
@@ -22,7 +22,7 @@ def test_videos_have_their_frames_and_move(
     checkpoint, out = tiny_files.autoregressive, str(tmp_path)
     formats, drawn = ("mp4", "gif"), {"classes": ("chair", "mug"), "seeds": (0, 1)}
     moving = {"trajectory": trajectory, "formats": formats, "frames": 5, "fps": 10}
-    video(checkpoint, **drawn, out=out, size=SIDE, **moving)
+    run(video, checkpoint, **drawn, out=out, size=SIDE, **moving)
     names = {f"{name}-seed{seed}" for name in ("chair", "mug") for seed in (0, 1)}
     files = {path.name for path in tmp_path.iterdir()}
     assert files == {f"{name}-{trajectory}.{suffix}" for name in names for suffix in formats}
@@ -39,7 +39,7 @@ def test_a_scene_does_not_depend_on_the_others(tiny_files: TinyFiles, tmp_path: 
     for folder, seeds in (("both", (0, 3)), ("one", (3,))):
         out = str(tmp_path / folder)
         chosen = {"classes": ("mug",), "seeds": seeds, "out": out}
-        video(tiny_files.masked, **chosen, formats=("gif",), frames=2, size=SIDE)
+        run(video, tiny_files.masked, **chosen, formats=("gif",), frames=2, size=SIDE)
     both, one = (
         iio.imread(tmp_path / folder / "mug-seed3-wiggle.gif") for folder in ("both", "one")
     )
@@ -49,13 +49,13 @@ def test_a_scene_does_not_depend_on_the_others(tiny_files: TinyFiles, tmp_path: 
 def test_an_odd_size_is_for_gifs_only(tiny_files: TinyFiles, tmp_path: Path) -> None:
     photo, out = (tiny_files.first,), str(tmp_path / "new")
     with pytest.raises(DataError, match="size is 15, an MP4 needs an even one: change --size"):
-        video(tiny_files.stage1, photo, size=15, out=out)
+        run(video, tiny_files.stage1, images=photo, size=15, out=out)
     with pytest.raises(DataError, match=r"formats is \[\], fps 24: give at least one"):
-        video(tiny_files.stage1, photo, size=16, out=out, formats=())
+        run(video, tiny_files.stage1, images=photo, size=16, out=out, formats=())
     with pytest.raises(DataError, match=r"frames is 0, .* at least 1"):
-        video(tiny_files.stage1, photo, size=16, out=out, frames=0)
+        run(video, tiny_files.stage1, images=photo, size=16, out=out, frames=0)
     assert not (tmp_path / "new").exists()
-    video(tiny_files.stage1, photo, size=15, out=out, formats=("gif",), frames=1)
+    run(video, tiny_files.stage1, images=photo, size=15, out=out, formats=("gif",), frames=1)
     assert iio.imread(tmp_path / "new" / "first-wiggle.gif").shape == (1, 15, 15, 3)
 
 
@@ -66,9 +66,10 @@ def test_meshes_open_with_colours_and_one_component_if_asked(
     photo = (tiny_files.first,)
     counts = {}
     for folder, largest in (("all", False), ("one", True)):
-        mesh(
+        run(
+            mesh,
             tiny_files.stage1,
-            photo,
+            images=photo,
             out=str(tmp_path / folder),
             format=form,
             resolution=16,
@@ -90,13 +91,13 @@ def test_meshes_open_with_colours_and_one_component_if_asked(
 
 def test_without_a_level_every_scene_has_a_surface(tiny_files: TinyFiles, tmp_path: Path) -> None:
     photos, out = (tiny_files.first, tiny_files.second), str(tmp_path)
-    mesh(tiny_files.stage1, photos, out=out, resolution=8)
+    run(mesh, tiny_files.stage1, images=photos, out=out, resolution=8)
     assert {path.name for path in tmp_path.iterdir()} == {"first.glb", "second.glb"}
     with pytest.raises(DataError, match=r"No mesh for first: no surface at density 99.*\(--level"):
-        mesh(tiny_files.stage1, photos, out=out, resolution=8, level=99.0)
+        run(mesh, tiny_files.stage1, images=photos, out=out, resolution=8, level=99.0)
     with pytest.raises(DataError, match=r"level is 5\.0 and quantile 0.5: give only one"):
-        mesh(tiny_files.stage1, photos, out=out, level=5.0, quantile=0.5)
+        run(mesh, tiny_files.stage1, images=photos, out=out, level=5.0, quantile=0.5)
     with pytest.raises(DataError, match=r"quantile must lie in \(0, 1\), got 1.5"):
-        mesh(tiny_files.stage1, photos, out=out, resolution=8, quantile=1.5)
+        run(mesh, tiny_files.stage1, images=photos, out=out, resolution=8, quantile=1.5)
     with pytest.raises(DataError, match="resolution is 1, it must be at least 2"):
-        mesh(tiny_files.stage1, photos, out=out, resolution=1)
+        run(mesh, tiny_files.stage1, images=photos, out=out, resolution=1)

@@ -1,13 +1,16 @@
 """Checkpoints of both stages, and photographs, that are made in milliseconds."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import imageio.v3 as iio
 import numpy as np
 import torch
 from tiny_model import SIDE, tiny_model
 
+from lightning_modules.flat_options import call_flat
 from lightning_modules.loading import weights_hash
 from models.blocks.vit import ViTSize
 from models.priors.autoregressive import AutoregressivePrior
@@ -29,6 +32,11 @@ class TinyFiles:
     masked: str
     first: str
     second: str
+
+
+def run(verb: Callable[..., None], checkpoint: str, **options: Any) -> None:
+    """Call a verb as the command line does."""
+    call_flat(verb, {"checkpoint": checkpoint} | options)
 
 
 def spread_model(seed: int = 0) -> VQ3D:

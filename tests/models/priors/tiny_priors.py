@@ -2,6 +2,7 @@
 
 from typing import Any, TypeVar
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -13,7 +14,7 @@ from models.priors.masked import MaskedPrior
 from models.priors.token_prior import TokenPrior
 
 PriorT = TypeVar("PriorT", bound=TokenPrior)
-CODES = 13
+CODES = MASK = 13
 LAYOUT = TokenLayout(2, 3, 2)
 SIZE = ViTSize(16, 2, 2)
 ALL_KINDS = ConditionKinds(classes=5, size=True, time_of_day=True, semantics=4)
@@ -32,6 +33,32 @@ def masked_prior(seed: int = 0, **options: Any) -> MaskedPrior:
     settings = {"codes": CODES, "layout": LAYOUT, "size": SIZE, "kinds": ALL_KINDS}
     settings |= {"dropout": 0.0, "label_smoothing": 0.0}
     return sharpened(MaskedPrior(**settings | options)).eval()
+
+
+def noise(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def placed_prior() -> MaskedPrior:
+    """A prior whose logits depend on the place alone: tokens are independent."""
+    prior = masked_prior()
+    torch.nn.init.zeros_(prior.embed.weight)
+    return prior
+
+
+class Rounds:
+    """Keeps what every pass of a prior is given and what it gives."""
+
+    def __init__(self, prior: MaskedPrior, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.inputs: list[Tensor] = []
+        self.logits: list[Tensor] = []
+        self.really = prior.forward
+        monkeypatch.setattr(prior, "forward", self)
+
+    def __call__(self, tokens: Tensor, conditions: Conditions) -> Tensor:
+        self.inputs.append(tokens.clone())
+        self.logits.append(self.really(tokens, conditions))
+        return self.logits[-1]
 
 
 def sharpened(prior: PriorT) -> PriorT:
