@@ -83,7 +83,7 @@ class RunCLI(LightningCLI):
         try:
             super().instantiate_classes()
         except ValueError as error:
-            raise DataError(str(error)) from error
+            raise DataError(str(first_cause(error))) from error
 
     @property
     def run_folder(self) -> Path:
@@ -147,7 +147,8 @@ class RunCLI(LightningCLI):
             "seconds": round(self.config_init.fit.clock.seconds, 1),
         }
         if self.trainer.is_global_zero:
-            write_json(self.run_folder / "result.json", figures | {"protocol": self.model.protocol})
+            words = self.model.facts() | {"protocol": self.model.protocol}
+            write_json(self.run_folder / "result.json", figures | words)
             print_figures(f"Result of {self.run_folder}", figures)
             print_places(self.run_folder)
 
@@ -193,6 +194,13 @@ class SaveRunConfig(SaveConfigCallback):
         path = folder / self.config_filename
         self.parser.save(self.config, path, skip_unset=False, overwrite=True)
         write_json(folder / "versions.json", versions())
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """What a constructor raised, before jsonargparse put it into an account of a type."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def print_figures(title: str, figures: Mapping[str, float]) -> None:

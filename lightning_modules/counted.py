@@ -63,6 +63,10 @@ class CountedModule(LightningModule):
         """What to draw of `whole_average`, given the first validation samples."""
         raise NotImplementedError
 
+    def facts(self) -> dict[str, str]:
+        """What `result.json` is to say beside the figures, by name."""
+        return {}
+
     def trained(self) -> RecipeModel:
         """The model that is trained."""
         raise NotImplementedError
@@ -93,9 +97,15 @@ class CountedModule(LightningModule):
         return datamodule if isinstance(datamodule, StreamDataModule) else None
 
     def descend(
-        self, optimizer: LightningOptimizer, settings: OptimizerSettings, loss: Tensor
+        self,
+        optimizer: LightningOptimizer,
+        settings: OptimizerSettings,
+        loss: Tensor,
+        name: str = "total",
     ) -> Tensor:
         """Differentiate `loss` and step at the scheduled rate; returns the gradient norm.
+
+        name: of the loss, for the error.
 
         Raises:
             FloatingPointError: the norm is not finite; the weights are as they were.
@@ -108,8 +118,9 @@ class CountedModule(LightningModule):
         norm = whole(norm)
         if not norm.isfinite():
             raise FloatingPointError(
-                f"The gradient norm is {float(norm)} after {self.images_seen} images, at a loss of "
-                f"{float(loss)}: lower the learning rate. The last checkpoint is from before."
+                f"The gradient norm of the {name} loss is {float(norm)} after {self.images_seen} "
+                f"images, at a loss of {float(loss)}: lower the learning rate. The last checkpoint "
+                "is from before."
             )
         optimizer.step()
         return norm

@@ -142,7 +142,10 @@ def test_settings_that_do_not_fit_end_in_one_sentence(
     arguments = ["--config", str(tiny_config), "--run", str(tmp_path)]
     patch = ["--data.root", str(tiny_root), "--model.rays.patch", "32"]
     assert main(["fit", *arguments, *patch]) == 2
-    assert "rays.patch is 32" in capsys.readouterr().err
+    written = capsys.readouterr().err
+    assert "rays.patch is 32" in written
+    assert written.startswith("wild3d fit: ")
+    assert written.count("\n") == 1
 
 
 def test_a_run_stores_the_precision_it_could_do(
