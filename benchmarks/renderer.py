@@ -127,7 +127,7 @@ def ours(setting: Setting, backward: bool) -> Side:
     sampling = RaySampling(setting.samples, setting.samples)
 
     def field(points: Tensor) -> tuple[Tensor, Tensor]:
-        weights = MLPWeights(*leaves[1:])
+        weights = MLPWeights.from_flat(leaves[1:])
         logits, features = triplane_mlp(leaves[0], points / HALF_EXTENT, weights, "sigmoid")
         return softplus(logits - 1.0), features
 

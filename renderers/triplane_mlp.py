@@ -1,13 +1,15 @@
-"""Triplane lookup and a small MLP as one operation: features -> Linear -> softplus -> Linear.
+"""Triplane lookup and a small MLP as one operation: features -> (Linear -> softplus) x n -> Linear.
 
 On CPU it works through the points in chunks that stay in the second-level cache, and its backward
-recomputes the hidden layer instead of storing it. Elsewhere it is the plain composition of PyTorch
-operations.
+recomputes the hidden layers instead of storing them. Elsewhere it is the plain composition of
+PyTorch operations.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -28,15 +30,41 @@ from renderers.triplane_mlp_layers import Activation, prepare_layers
 @dataclass(frozen=True)
 class MLPWeights:
     """Weights of the MLP, any float type: hidden (K, C), hidden_bias (K), out (1 + F, K), out_bias
-    (1 + F).
+    (1 + F); middle: a matrix (K, K) and a bias (K) for every layer between those two.
 
-    Row 0 of the output is the density logit, the others are the features.
+    Row 0 of the output is the density logit, the others are the features. Two middle layers make
+    the deeper decoder of arXiv 2402.00225.
     """
 
     hidden: Tensor
     hidden_bias: Tensor
     out: Tensor
     out_bias: Tensor
+    middle: tuple[tuple[Tensor, Tensor], ...] = ()
+
+    def flat(self) -> tuple[Tensor, ...]:
+        """Return all tensors in one tuple, middle layers last, as `from_flat` takes them."""
+        first = (self.hidden, self.hidden_bias, self.out, self.out_bias)
+        return *first, *chain.from_iterable(self.middle)
+
+    @staticmethod
+    def from_flat(tensors: Sequence[Tensor]) -> MLPWeights:
+        """Undo `flat`."""
+        hidden, hidden_bias, out, out_bias, *middle = tensors
+        pairs = tuple(zip(middle[::2], middle[1::2], strict=True))
+        return MLPWeights(hidden, hidden_bias, out, out_bias, pairs)
+
+
+def _check_weights(weights: MLPWeights, channels: int) -> None:
+    width, outputs = weights.hidden.shape[0], weights.out.shape[0]
+    expected = [(width, channels), (width,), (outputs, width), (outputs,)]
+    expected += [(width, width), (width,)] * len(weights.middle)
+    shapes = [tuple(x.shape) for x in weights.flat()]
+    if shapes != expected:
+        raise ValueError(
+            f"weights for {channels} channels, {width} hidden units and {outputs} outputs must "
+            f"have the shapes {expected}, got {shapes}"
+        )
 
 
 def triplane_mlp(
@@ -46,12 +74,14 @@ def triplane_mlp(
 
     planes: (B, 3, C, H, W); points: (B, N, 3) in [-1, 1]; activation: applied to the features, not
     to the logits. Products run in the type of `planes`, or in float32 on a CPU where that is faster
-    (see `bf16_is_fast`). Gradients reach planes, weights, and points (by the plain path).
+    (see `bf16_is_fast`). Gradients reach planes, weights, and points (by the plain path). Raises
+    ValueError for shapes that do not fit.
     """
     check_triplane(planes, points)
+    _check_weights(weights, planes.shape[2])
     if points.requires_grad or not fast_path(planes):
         return triplane_mlp_plain(planes, points, weights, activation)
-    parameters = (weights.hidden, weights.hidden_bias, weights.out, weights.out_bias)
+    parameters = weights.flat()
     keep = torch.is_grad_enabled() and any(x.requires_grad for x in (planes, *parameters))
     return _TriplaneMLP.apply(
         planes, points.float().contiguous(), activation, keep, *(x.float() for x in parameters)
@@ -61,13 +91,17 @@ def triplane_mlp(
 def triplane_mlp_plain(
     planes: Tensor, points: Tensor, weights: MLPWeights, activation: Activation = "linear"
 ) -> tuple[Tensor, Tensor]:
-    """Do what `triplane_mlp` does by plain operations, on any device, in any float type."""
+    """Do what `triplane_mlp` does by plain operations, on any device, in any float type: logits of
+    float64 planes are float64.
+    """
     kind = product_type(planes)
-    features = sample_triplane(planes, points).to(kind)
-    hidden = softplus(linear(features, weights.hidden.to(kind), weights.hidden_bias.to(kind)))
+    hidden = sample_triplane(planes, points).to(kind)
+    for matrix, bias in ((weights.hidden, weights.hidden_bias), *weights.middle):
+        hidden = softplus(linear(hidden, matrix.to(kind), bias.to(kind)))
     out = linear(hidden, weights.out.to(kind), weights.out_bias.to(kind))
     values = out[..., 1:].sigmoid() if activation == "sigmoid" else out[..., 1:]
-    return out[..., 0].float(), values.to(planes.dtype)
+    logits = out[..., 0].to(torch.promote_types(kind, torch.float32))
+    return logits, values.to(planes.dtype)
 
 
 class _TriplaneMLP(torch.autograd.Function):
@@ -92,7 +126,9 @@ class _TriplaneMLP(torch.autograd.Function):
     def backward(ctx: Any, d_density: Tensor, d_features: Tensor) -> tuple[Tensor | None, ...]:
         planes, points, inputs, features, *weights = ctx.saved_tensors
         if torch.is_grad_enabled():  # double backward: stay differentiable
-            outputs = triplane_mlp_plain(planes, points, MLPWeights(*weights), ctx.activation)
+            outputs = triplane_mlp_plain(
+                planes, points, MLPWeights.from_flat(weights), ctx.activation
+            )
             grads = torch.autograd.grad(
                 outputs, [planes, *weights], [d_density, d_features], create_graph=True
             )
@@ -108,5 +144,4 @@ class _TriplaneMLP(torch.autograd.Function):
         d_planes = None
         if ctx.needs_input_grad[0]:
             d_planes = triplane_kernel().scatter(result.inputs, points, planes)
-        gradients = (result.hidden, result.hidden_bias, result.out, result.out_bias)
-        return d_planes, None, None, None, *gradients
+        return d_planes, None, None, None, *result.weights

@@ -37,8 +37,8 @@ from renderers.triplane_kernel import (
     sum_tile,
     unit_points,
 )
-from renderers.triplane_mlp_kernel import hidden_row, output_row
-from renderers.triplane_mlp_layers import Layers
+from renderers.triplane_mlp_kernel import activate_row, hidden_row
+from renderers.triplane_mlp_layers import SOFTPLUS, Layers
 
 
 @helper
@@ -51,7 +51,32 @@ def multiply_tile(
 
 
 @helper
-def hidden_tile(
+def activate_tile(
+    values: Any, count: Any, bias: Any, out: Any, stored: Any, activation: Any, width: Any
+) -> None:
+    """Write `count` rows of activated values + bias to rows of `out`, `stored` bytes an element."""
+    for i in range(count):
+        activate_row(values, 4, out, stored, i * width, bias, activation, width)
+
+
+@helper
+def middle_tile(
+    values: Any, count: Any, biases: Any, weights: Any, out: Any, width: Any, layers: Any
+) -> Any:
+    """Take `count` rows from before the first softplus to before the last one, through `layers`
+    middle layers: biases (1 + layers, width), weights (layers, width, width), inputs first.
+
+    Return the address of the result: `values` or `out`, each (TILE, width).
+    """
+    for k in range(layers):
+        activate_tile(values, count, biases + k * width * 4, values, 4, SOFTPLUS, width)
+        multiply_tile(values, count, width, weights + k * width * width * 4, out, width)
+        values, out = out, values
+    return values
+
+
+@helper
+def last_hidden_tile(
     values: Any,
     count: Any,
     bias: Any,
@@ -74,10 +99,11 @@ def keep_tile(source: Any, count: Any, out: Any, n: Any, stored: Any, width: Any
 
 
 @cache
-def fused_kernel(channels: int, width: int, features: int, is_sigmoid: int, stored: int) -> Any:
-    """Compile lookup, hidden layer and output layer; `stored` bytes hold an element of planes,
-    inputs and features.
+def fused_kernel(channels: int, width: int, features: int, activation: int, stored: int) -> Any:
+    """Compile lookup, hidden layer, any number of middle layers and output layer; `stored` bytes
+    hold an element of planes, inputs and features.
     """
+    row = channels + 2 * width + features
     stamp = SOURCE_STAMP
 
     @compiled
@@ -85,9 +111,10 @@ def fused_kernel(channels: int, width: int, features: int, is_sigmoid: int, stor
         _ = stamp
         table, points, count = a[3], carray(floats_at(a[10]), (1,)), a[11]
         density_bias, density = floats_at(a[18])[0], floats_at(a[19])
-        inputs = a[22] + fetch_add(a, SLOTS) * TILE * (channels + width + features) * 4
+        inputs = a[22] + fetch_add(a, SLOTS) * TILE * row * 4
         hidden = inputs + TILE * channels * 4
-        values = hidden + TILE * width * 4
+        spare = hidden + TILE * width * 4
+        values = spare + TILE * width * 4
         taps = (stack(OFFSETS_BYTES), stack(WEIGHTS_BYTES))
         while True:
             unit = fetch_add(a, COUNTER)
@@ -103,11 +130,12 @@ def fused_kernel(channels: int, width: int, features: int, is_sigmoid: int, stor
                 if a[21] != 0:
                     keep_tile(inputs, size, a[21], n, stored, channels)
                 multiply_tile(inputs, size, channels, a[13], hidden, width)
-                hidden_tile(hidden, size, a[14], a[17], density_bias, density, n, width)
-                multiply_tile(hidden, size, width, a[15], values, features)
+                last = middle_tile(hidden, size, a[14], a[23], spare, width, a[24])
+                bias = a[14] + a[24] * width * 4
+                last_hidden_tile(last, size, bias, a[17], density_bias, density, n, width)
+                multiply_tile(last, size, width, a[15], values, features)
                 out = a[20] + n * features * stored
-                for i in range(size):
-                    output_row(values, 4, out, stored, i * features, a[16], is_sigmoid, features)
+                activate_tile(values, size, a[16], out, stored, activation, features)
 
     return kernel
 
@@ -121,23 +149,25 @@ def forward(
     density, features = torch.empty(batch, count), planes.new_empty(batch, count, outputs)
     inputs = planes.new_empty(batch * count, channels) if keep else None
     units, table = lookup_unit_count(points), as_rows(planes)
-    scratch = torch.zeros(thread_count(units), TILE, channels + width + outputs)
+    scratch = torch.zeros(thread_count(units), TILE, channels + 2 * width + outputs)
+    middle = layers.middle.transpose(1, 2).contiguous()
     weights = (
         layers.hidden.t().contiguous(),
-        layers.hidden_bias,
+        layers.hidden_biases,
         layers.features.t().contiguous(),
         layers.features_bias,
         layers.density,
         layers.density_bias,
     )
-    is_sigmoid = int(layers.activation == "sigmoid")
     launch(
-        fused_kernel(channels, width, outputs, is_sigmoid, planes.element_size()),
+        fused_kernel(channels, width, outputs, layers.activation, planes.element_size()),
         units,
         *geometry_of(table, points),
         -(-count // POINTS_PER_UNIT),
         *(x.data_ptr() for x in (*weights, density, features)),
         0 if inputs is None else inputs.data_ptr(),
         scratch.data_ptr(),
+        middle.data_ptr(),
+        len(middle),
     )
     return density, features, inputs

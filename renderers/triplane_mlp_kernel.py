@@ -1,9 +1,9 @@
 """The pointwise parts of the triplane MLP on CPU, on rows that are still in cache.
 
 Matrix products stay with PyTorch. These kernels do what lies between: softplus, the density row of
-the last layer (a dot product in float32), the sigmoid, and their backward with the bias sums. The
-hidden layer has the type of the products, features have the type of the planes: `size` and
-`stored` are their bytes an element.
+the output layer (a dot product in float32 with the last hidden layer), the sigmoid, and their
+backward with the bias sums. Hidden layers have the type of the products, features have the type of
+the planes: `size` and `stored` are their bytes an element.
 """
 
 from __future__ import annotations
@@ -26,9 +26,31 @@ from renderers.kernel_lanes import (
 )
 from renderers.kernel_vectors import I64, Row, Vector, blocks, splat
 from renderers.openmp import COUNTER, UNITS
+from renderers.triplane_mlp_layers import SIGMOID, SOFTPLUS
 
 ROWS_PER_UNIT = 1024
 ZERO = ir.Constant(I64, 0)
+
+
+def _activated(x: Vector, kind: int, itemsize: int) -> Vector:
+    if kind == SOFTPLUS:
+        return softplus(x, itemsize)
+    return sigmoid(x, itemsize) if kind == SIGMOID else x
+
+
+def _softplus_slope(activated: Vector, itemsize: int) -> Vector:
+    # 1 - e^-softplus(x) is sigmoid(x), so the pre-activation is not needed.
+    return 1.0 - exp_of_negative(activated * -1.0, itemsize)
+
+
+def _times_slope(gradient: Vector, activated: Row, first: int, kind: int) -> Vector:
+    """Take the gradient of activated values, from channel `first` on, back to before them."""
+    if kind not in (SIGMOID, SOFTPLUS):
+        return gradient
+    value = activated.load(first, gradient.lanes)
+    if kind == SOFTPLUS:
+        return gradient * _softplus_slope(value, activated.itemsize)
+    return gradient * value * (1.0 - value)
 
 
 @row_intrinsic
@@ -56,7 +78,7 @@ def hidden_row(
 
 
 @row_intrinsic
-def output_row(
+def activate_row(
     typingctx: Any,
     values: Any,
     size: Any,
@@ -64,14 +86,14 @@ def output_row(
     stored: Any,
     row: Any,
     bias: Any,
-    is_sigmoid: Any,
+    activation: Any,
     width: Any,
 ) -> Any:
     """out[row + c] = activation(values[row + c] + bias[c])."""
-    sizes = literals(size, stored, is_sigmoid, width)
+    sizes = literals(size, stored, activation, width)
     if sizes is None:
         return None
-    source_size, target_size, squashes, count = sizes
+    source_size, target_size, kind, count = sizes
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         source = Row(builder, args[0], args[4], source_size)
@@ -79,15 +101,15 @@ def output_row(
         biases = Row(builder, args[5], ZERO, 4)
         for c, lanes in blocks(count):
             total = source.load(c, lanes) + biases.load(c, lanes)
-            target.store(sigmoid(total, target_size) if squashes else total, c)
+            target.store(_activated(total, kind, target_size), c)
         return context.get_dummy_value()
 
     head = (types.int64, size, types.int64, stored, types.int64, types.int64)
-    return types.void(*head, is_sigmoid, width), codegen
+    return types.void(*head, activation, width), codegen
 
 
 @row_intrinsic
-def _output_gradient_row(
+def _activation_gradient_row(
     typingctx: Any,
     values: Any,
     grad: Any,
@@ -96,30 +118,27 @@ def _output_gradient_row(
     size: Any,
     row: Any,
     sums: Any,
-    is_sigmoid: Any,
+    activation: Any,
     width: Any,
 ) -> Any:
     """Set out[row + c] = grad[row + c] * slope of the activation; sums[c] += out[row + c]."""
-    sizes = literals(stored, size, is_sigmoid, width)
+    sizes = literals(stored, size, activation, width)
     if sizes is None:
         return None
-    source_size, target_size, squashes, count = sizes
+    source_size, target_size, kind, count = sizes
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         value, gradient = (Row(builder, args[k], args[5], source_size) for k in range(2))
         target = Row(builder, args[3], args[5], target_size)
         total = Row(builder, args[6], ZERO, 4)
         for c, lanes in blocks(count):
-            result = gradient.load(c, lanes)
-            if squashes:
-                s = value.load(c, lanes)
-                result = result * s * (1.0 - s)
+            result = _times_slope(gradient.load(c, lanes), value, c, kind)
             target.store(result, c)
             total.store(total.load(c, lanes) + result, c)
         return context.get_dummy_value()
 
     head = (types.int64, types.int64, stored, types.int64, size, types.int64, types.int64)
-    return types.void(*head, is_sigmoid, width), codegen
+    return types.void(*head, activation, width), codegen
 
 
 @row_intrinsic
@@ -136,8 +155,6 @@ def _hidden_gradient_row(
 ) -> Any:
     """grad = (grad + d_density weight) (1 - e^-hidden); sums[0] += d_density hidden, sums[1] +=
     grad.
-
-    1 - e^-softplus(x) is sigmoid(x), so the pre-activation is not needed.
     """
     sizes = literals(size, width)
     if sizes is None:
@@ -150,8 +167,8 @@ def _hidden_gradient_row(
         bias_sums = Row(builder, args[6], ir.Constant(I64, count), 4)
         for c, lanes in blocks(count):
             d, activated = splat(builder, args[4], lanes), value.load(c, lanes)
-            slope = 1.0 - exp_of_negative(activated * -1.0, itemsize)
-            result = (gradient.load(c, lanes) + d * weights.load(c, lanes)) * slope
+            total = gradient.load(c, lanes) + d * weights.load(c, lanes)
+            result = total * _softplus_slope(activated, itemsize)
             gradient.store(result, c)
             row_sums.store(row_sums.load(c, lanes) + d * activated, c)
             bias_sums.store(bias_sums.load(c, lanes) + result, c)
@@ -183,7 +200,7 @@ def hidden_kernel(width: int, size: int) -> Any:
 
 
 @cache
-def output_kernel(width: int, is_sigmoid: int, size: int) -> Any:
+def activation_kernel(width: int, activation: int, size: int) -> Any:
     """Compile: values = activation(values + bias) in place."""
 
     stamp = SOURCE_STAMP
@@ -197,13 +214,13 @@ def output_kernel(width: int, is_sigmoid: int, size: int) -> Any:
             if unit >= a[UNITS]:
                 return
             for n in range(unit * ROWS_PER_UNIT, min(rows, (unit + 1) * ROWS_PER_UNIT)):
-                output_row(values, size, values, size, n * width, bias, is_sigmoid, width)
+                activate_row(values, size, values, size, n * width, bias, activation, width)
 
     return kernel
 
 
 @cache
-def output_backward_kernel(width: int, is_sigmoid: int, size: int, stored: int) -> Any:
+def activation_backward_kernel(width: int, activation: int, size: int, stored: int) -> Any:
     """Compile: out = gradient before the activation, bias sums += its column sums."""
 
     stamp = SOURCE_STAMP
@@ -217,8 +234,8 @@ def output_backward_kernel(width: int, is_sigmoid: int, size: int, stored: int) 
             if unit >= a[UNITS]:
                 return
             for n in range(unit * ROWS_PER_UNIT, min(rows, (unit + 1) * ROWS_PER_UNIT)):
-                _output_gradient_row(
-                    values, grad, stored, out, size, n * width, sums, is_sigmoid, width
+                _activation_gradient_row(
+                    values, grad, stored, out, size, n * width, sums, activation, width
                 )
 
     return kernel

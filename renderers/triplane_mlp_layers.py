@@ -10,43 +10,54 @@ import torch
 from torch import Tensor
 
 Activation = Literal["linear", "sigmoid"]
+LINEAR, SIGMOID, SOFTPLUS = range(3)
+"""The activations by the numbers that the kernels are compiled for."""
 
 
 @dataclass(frozen=True)
 class Layers:
-    """Weights ready for the kernels.
+    """Weights ready for the kernels; M middle layers lie between the hidden and the output layer.
 
-    hidden (K, C), features (F, K): the type of the products, bfloat16 or float32; hidden_bias (K),
-    features_bias (F), density (K), density_bias (1): float32.
+    hidden (K, C), middle (M, K, K), features (F, K): the type of the products, bfloat16 or float32;
+    hidden_biases (1 + M, K), features_bias (F), density (K), density_bias (1): float32.
     """
 
     hidden: Tensor
-    hidden_bias: Tensor
+    middle: Tensor
+    hidden_biases: Tensor
     features: Tensor
     features_bias: Tensor
     density: Tensor
     density_bias: Tensor
-    activation: Activation
+    activation: int
 
     @property
     def size(self) -> int:
         """Bytes an element of the products."""
         return self.hidden.element_size()
 
+    @property
+    def matrices(self) -> tuple[Tensor, ...]:
+        """Matrices of the 1 + M hidden layers."""
+        return self.hidden, *self.middle.unbind()
+
 
 def prepare_layers(
     weights: Sequence[Tensor], activation: Activation, products: torch.dtype
 ) -> Layers:
-    """Split float32 weights (K, C), (K), (1 + F, K), (1 + F) into matrices of type `products` and a
-    density row in float32.
+    """Split float32 weights (K, C), (K), (1 + F, K), (1 + F), and (K, K), (K) for every middle
+    layer, into matrices of type `products` and a density row in float32.
     """
-    hidden, hidden_bias, out, out_bias = weights
+    hidden, hidden_bias, out, out_bias, *middle = weights
+    width = hidden.shape[0]
+    matrices = torch.stack(middle[::2]) if middle else hidden.new_empty(0, width, width)
     return Layers(
         hidden.to(products).contiguous(),
-        hidden_bias.contiguous(),
+        matrices.to(products),
+        torch.stack([hidden_bias, *middle[1::2]]),
         out[1:].to(products).contiguous(),
         out_bias[1:].contiguous(),
         out[0].contiguous(),
         out_bias[:1].contiguous(),
-        activation,
+        SIGMOID if activation == "sigmoid" else LINEAR,
     )

@@ -76,3 +76,51 @@ def test_density_is_float32_for_bfloat16_planes() -> None:
     exact_density, exact_color = field(planes, points)
     torch.testing.assert_close(density, exact_density, atol=0.03, rtol=0.03)
     torch.testing.assert_close(color.float(), exact_color, atol=0.03, rtol=0.03)
+
+
+def test_a_deeper_field_of_more_features_starts_as_varied_as_a_shallow_one() -> None:
+    # Planes of unit variance. With nn.Linear's own weights two middle layers leave a twelfth.
+    generator = torch.Generator().manual_seed(0)
+    planes = torch.randn(2, 3, 32, 16, 16, generator=generator)
+    points = 2 * torch.rand(2, 2000, 3, generator=generator) - 1
+
+    def variation(layers: int) -> list[Tensor]:
+        torch.manual_seed(0)
+        logits, features = [], []
+        for _ in range(5):
+            field = TriplaneField(32, 64, DensityPrior(0.0), middle_layers=layers, features=32)
+            density, values = field(planes, points)
+            assert values.shape == (2, 2000, 32)
+            logits.append(density.expm1().log().std(1).mean())
+            features.append(values.std(1).mean())
+        return [torch.stack(x).mean().detach() for x in (logits, features)]
+
+    shallow = variation(0)
+    for layers in (1, 2):
+        for ours, expected in zip(variation(layers), shallow, strict=True):
+            assert 0.75 < ours / expected < 1.35
+
+
+def test_gradients_reach_the_middle_layers() -> None:
+    torch.manual_seed(0)
+    field = TriplaneField(8, 16, middle_layers=2)
+    density, color = field(random_planes(1), random_points())
+    (density.sum() + color.square().sum()).backward()
+    for name, parameter in field.named_parameters():
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_a_field_without_middle_layers_keeps_the_names_of_old_checkpoints() -> None:
+    assert [*TriplaneField(8, 16).state_dict()] == [
+        "hidden.weight",
+        "hidden.bias",
+        "out.weight",
+        "out.bias",
+    ]
+
+
+def test_wrong_layer_and_feature_counts_are_errors() -> None:
+    with pytest.raises(ValueError, match="middle_layers must be at least 0, got -1"):
+        TriplaneField(8, middle_layers=-1)
+    with pytest.raises(ValueError, match="features must be at least 3, the colour, got 2"):
+        TriplaneField(8, features=2)
