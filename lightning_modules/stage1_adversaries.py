@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from lightning_modules.adversary import Adversary, DiscriminatorSettings, as_image, with_disparity
 from lightning_modules.losses.weights import Stage1Weights
 from lightning_modules.views import Pixels, RayPlan, Renderings
-from models.scenes import ContractedSpace
+from models.spaces import ContractedSpace
 from renderers.rays import gather_image
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.scenes import ContractedSpace, Scenes, axis_cosine, expand_camera
+from models.scenes import Scenes, axis_cosine, expand_camera
+from models.spaces import ContractedSpace
 from renderers.cameras import Camera
 from renderers.rays import (
     patch_pixels,

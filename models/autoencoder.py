@@ -15,18 +15,21 @@ from renderers.cameras import Camera, orbit_camera
 
 @dataclass(frozen=True)
 class CanonicalView:
-    """The camera every image is taken to be seen from: distance from the origin, field of view."""
+    """The camera every image is taken to be seen from: distance from the origin, field of view,
+    and, in radians, where it is."""
 
     radius: float = 2.5
     fov_degrees: float = 40.0
+    yaw: float = 0.0
+    pitch: float = 0.0
 
     def camera(self, device: torch.device | str = "cpu") -> Camera:
         """The canonical camera, batch shape (1,)."""
         return self.offset(torch.zeros(1, device=device), torch.zeros(1, device=device))
 
     def offset(self, yaw: Tensor, pitch: Tensor) -> Camera:
-        """Cameras (B,) turned around the origin by yaw and pitch (B,) in radians."""
-        return orbit_camera(yaw, pitch, self.radius, self.fov_degrees)
+        """Cameras (B,) turned around the origin by yaw and pitch (B,) in radians, from this one."""
+        return orbit_camera(self.yaw + yaw, self.pitch + pitch, self.radius, self.fov_degrees)
 
 
 class Tokens(Protocol):

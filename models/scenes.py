@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from renderers.bounds import Bounds, constant_bounds
+from models.spaces import Space
 from renderers.cameras import Camera, distance_to_z
-from renderers.contraction import contract
 from renderers.ray_sampling import RaySampling
 from renderers.rays import Rays, camera_rays, rays_to_image
 from renderers.renderer import render_image, render_rays
@@ -19,34 +19,25 @@ class PlaneField(Protocol):
     """What a system supplies: planes and points of the cube to density and colour."""
 
     def __call__(self, planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Return density (B, N) float32 >= 0 and features (B, N, C)."""
+        """Return density (B, N) float32 >= 0 and features (B, N, C), of which the first three are
+        the colour."""
 
 
-@dataclass(frozen=True)
-class ContractedSpace:
-    """Unbounded space, contracted into the cube of the planes, seen between two distances.
+class Refiner(Protocol):
+    """Super-resolution of what is rendered of B scenes, by a network that sees their latents.
 
-    near, far: distances along a ray where integration begins and ends. inner: points within it of
-    the origin (infinity norm) fill the middle half of the cube without distortion, see
-    `renderers.contraction`. The smaller it is, the larger a share of the planes the canonical
-    view covers, and the shorter the way from a token to the texels that show its patch.
+    raw: side of the square images it takes, in pixels.
     """
 
-    near: float = 1.0
-    far: float = 20.0
-    inner: float = 1.0
+    @property
+    def raw(self) -> int:
+        """Side in pixels."""
 
-    def bounds(self, rays: Rays) -> Bounds:
-        """Where along the rays there is anything to see."""
-        return constant_bounds(rays, self.near, self.far)
+    def __call__(self, features: Tensor) -> Tensor:
+        """Features (B, C, raw, raw) to colours (B, 3, H, W), larger ones."""
 
-    def scale_disparity(self, disparity: Tensor) -> Tensor:
-        """Map disparity linearly so that `far` becomes 0 and `near` 1."""
-        return (disparity - 1 / self.far) / (1 / self.near - 1 / self.far)
-
-    def to_cube(self, points: Tensor) -> Tensor:
-        """World points (..., 3) to cube points (..., 3) in [-1, 1]."""
-        return contract(points / self.inner)
+    def __getitem__(self, index: slice) -> "Refiner":
+        """That of a slice of the scenes."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +57,16 @@ class View:
 class Scenes:
     """B scenes: planes (B, 3, C, H, W), the field that reads them, and how they are rendered.
 
-    canonical: the camera (1,) or (B,) a scene was made for; field: see `PlaneField`.
+    canonical: the camera (1,) or (B,) a scene was made for; field: see `PlaneField`; refiner: makes
+    images of what is rendered, None where that is the image.
     """
 
     planes: Tensor
     field: PlaneField
-    space: ContractedSpace
+    space: Space
     sampling: RaySampling
     canonical: Camera
+    refiner: Refiner | None = None
 
     def __len__(self) -> int:
         """Number of scenes B."""
@@ -83,11 +76,17 @@ class Scenes:
         """A slice of the batch."""
         shared = len(self.canonical.cam2world) == 1
         canonical = self.canonical if shared else self.canonical[index]
-        return Scenes(self.planes[index], self.field, self.space, self.sampling, canonical)
+        refiner = None if self.refiner is None else self.refiner[index]
+        planes = self.planes[index]
+        return Scenes(planes, self.field, self.space, self.sampling, canonical, refiner)
 
     def at(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Density (B, N) and colour (B, N, 3) at world points (B, N, 3)."""
+        """Density (B, N) and features (B, N, C) at world points (B, N, 3), see `PlaneField`."""
         return self.field(self.planes, self.space.to_cube(points))
+
+    def color(self, points: Tensor) -> Tensor:
+        """Colour (B, N, 3) in about [0, 1] at world points (B, N, 3)."""
+        return self.at(points)[1][..., :3]
 
     def density(self, points: Tensor) -> Tensor:
         """Density (B, N) float32 at world points (B, N, 3); for meshes and geometry metrics."""
@@ -95,24 +94,65 @@ class Scenes:
 
     def render(self, rays: Rays, noise: torch.Generator | None = None) -> Rendering:
         """Render rays (B, R), with gradients; without `noise` sampling is deterministic."""
-        bounds = self.space.bounds(rays)
         return render_rays(
-            self.at, rays, self.sampling, bounds, generator=noise, far_is_opaque=True
+            self.at,
+            rays,
+            self.sampling,
+            self.space.bounds(rays),
+            generator=noise,
+            background=self._background(),
+            far_is_opaque=self.space.background is None,
         )
 
     def view(self, camera: Camera, height: int, width: int) -> View:
-        """Render whole images of cameras (B,) or (1,), without gradients, chunk by chunk."""
+        """Render whole images of cameras (B,) or (1,), without gradients, chunk by chunk.
+
+        Scenes with a refiner are rendered at its own size, and what it makes is resized.
+        """
         camera = expand_camera(camera, len(self))
+        if self.refiner is not None:
+            return self._refined_view(self.refiner, camera, height, width)
+        raw = self._raw_view(camera, height, width)
+        return View(raw.rgb.clamp(0, 1), raw.disparity, raw.opacity)
+
+    def _background(self) -> Tensor | None:
+        grey = self.space.background
+        return None if grey is None else self.planes.new_full((1, 1, 1), grey)
+
+    def _raw_view(self, camera: Camera, height: int, width: int) -> View:
+        """What the rays see, in `rgb` all channels of the features."""
         rendering = render_image(
-            self.at, camera, height, width, self.sampling, self.space.bounds, far_is_opaque=True
+            self.at,
+            camera,
+            height,
+            width,
+            self.sampling,
+            self.space.bounds,
+            background=self._background(),
+            far_is_opaque=self.space.background is None,
         )
         shape = (len(self), height, width)
         cosine = axis_cosine(camera_rays(camera, height, width), camera)
         return View(
-            rays_to_image(rendering.rgb, height, width).clamp(0, 1),
+            rays_to_image(rendering.rgb, height, width),
             (rendering.disparity / cosine).reshape(shape),
             rendering.opacity.reshape(shape),
         )
+
+    @torch.no_grad()
+    def _refined_view(self, refiner: Refiner, camera: Camera, height: int, width: int) -> View:
+        raw = self._raw_view(camera, refiner.raw, refiner.raw)
+        geometry = resized(torch.stack([raw.disparity, raw.opacity], 1), height, width)
+        rgb = resized(refiner(raw.rgb).float(), height, width).clamp(0, 1)
+        return View(rgb, geometry[:, 0], geometry[:, 1])
+
+
+def resized(images: Tensor, height: int, width: int) -> Tensor:
+    """Images (B, C, H', W') at another size (B, C, H, W), bilinear and without aliasing."""
+    if images.shape[-2:] == (height, width):
+        return images
+    smaller = height < images.shape[-2] or width < images.shape[-1]
+    return F.interpolate(images, (height, width), mode="bilinear", antialias=smaller)
 
 
 def expand_camera(camera: Camera, count: int) -> Camera:

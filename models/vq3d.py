@@ -18,7 +18,8 @@ from models.blocks.quantizer import CodebookSize, Quantized, VectorQuantizer
 from models.blocks.token_layout import TokenLayout
 from models.blocks.vit import PatchEmbedding, Transformer, ViTSize
 from models.recipe import Recipe
-from models.scenes import ContractedSpace, Scenes
+from models.scenes import Scenes
+from models.spaces import ContractedSpace
 from renderers.cameras import Camera, cap_angles, uniform_pairs
 from renderers.ray_sampling import RaySampling
 

@@ -23,18 +23,17 @@ VideoFormat = Literal["mp4", "gif"]
 
 def trajectory_cameras(view: CanonicalView, trajectory: Trajectory, frames: int) -> Camera:
     """Cameras (frames,) of a path around the canonical view; DataError for less than one frame."""
-    if frames < 1:
-        raise DataError(f"frames is {frames}, a video needs at least 1: change --frames.")
-    radius, fov = view.radius, view.fov_degrees
+    check_frames(frames)
     match trajectory:
         case "wiggle":
-            return wiggle(frames, radius, fov)
+            return view.offset(*wiggle(frames))
         case "front_arc":
-            return front_arc(frames, radius, fov, extent=math.pi / 8)
+            return view.offset(*front_arc(frames))
         case "orbit":
-            return orbit(frames, radius, fov)
+            return view.offset(*orbit(frames))
         case "spiral":
-            return spiral(frames, radius, fov)
+            up = math.pi / 2 - abs(view.pitch)  # as far as the pole
+            return view.offset(*spiral(frames, pitch_extent=min(math.pi / 3, up)))
 
 
 @torch.no_grad()
@@ -49,6 +48,12 @@ def film(scenes: Scenes, camera: Camera, size: int, description: str) -> list[Te
     """What `render_path` gives, with a progress bar."""
     frames, total = render_path(scenes, camera, size), len(camera.cam2world)
     return list(track(frames, description=description, total=total))
+
+
+def check_frames(frames: int) -> None:
+    """DataError unless a video can have this many frames."""
+    if frames < 1:
+        raise DataError(f"frames is {frames}, a video needs at least 1: change --frames.")
 
 
 def check_size(size: int) -> None:

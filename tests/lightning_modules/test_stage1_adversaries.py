@@ -9,7 +9,7 @@ from lightning_modules.adversary import DiscriminatorSettings
 from lightning_modules.losses.weights import Stage1Weights
 from lightning_modules.stage1_adversaries import Stage1Adversaries
 from lightning_modules.views import Pixels, RayPlan, Renderings, draw_pixels, render_views
-from models.scenes import ContractedSpace
+from models.spaces import ContractedSpace
 from models.vq3d import VQ3D, NovelViews
 from renderers.rays import patch_pixels, strided_pixels
 from renderers.rendering import Rendering
@@ -75,7 +75,7 @@ class Witness(nn.Module):
         super().__init__()
         self.seen: list[Tensor] = []
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, pictures: Tensor, labels: None = None) -> Tensor:
         self.seen.append(pictures.detach())
         return pictures.mean((1, 2, 3))
 

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from lightning_modules.views import Pixels, RayPlan, draw_pixels, render_views
-from models.scenes import ContractedSpace, Scenes, expand_camera
+from models.scenes import Scenes, expand_camera
+from models.spaces import ContractedSpace
 from renderers.cameras import orbit_camera
 from renderers.ray_sampling import RaySampling
 from renderers.rays import camera_rays

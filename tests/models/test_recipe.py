@@ -11,7 +11,7 @@ from models.blocks.plane_decoder import PlaneSize
 from models.blocks.quantizer import CodebookSize
 from models.blocks.vit import ViTSize
 from models.recipe import build_model
-from models.scenes import ContractedSpace
+from models.spaces import ContractedSpace
 from models.vq3d import VQ3D
 from renderers.ray_sampling import RaySampling
 

@@ -1,10 +1,12 @@
 import math
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 from torch import Tensor
 
-from models.scenes import ContractedSpace, Scenes, axis_cosine, expand_camera
+from models.scenes import Scenes, axis_cosine, expand_camera
+from models.spaces import BoxSpace, ContractedSpace
 from renderers.cameras import Camera, orbit_camera
 from renderers.ray_sampling import RaySampling
 from renderers.rays import camera_rays
@@ -113,14 +115,49 @@ def test_one_camera_serves_all_and_many_stay_as_they_are() -> None:
         expand_camera(own, 3)
 
 
-@pytest.mark.parametrize(("disparity", "scaled"), [(1.0, 1.0), (0.05, 0.0), (0.525, 0.5)])
-def test_disparity_is_scaled_between_far_and_near(disparity: float, scaled: float) -> None:
-    space = ContractedSpace(near=1.0, far=20.0)
-    assert space.scale_disparity(torch.tensor(disparity)).item() == pytest.approx(scaled, abs=1e-6)
+def test_a_box_shows_its_background_where_there_is_nothing() -> None:
+    empty = scenes(void)
+    for grey in (0.25, 1.0):
+        box = replace(empty, space=BoxSpace(0.5, background=grey))
+        view = box.view(camera(), 4, 4)
+        torch.testing.assert_close(view.rgb, torch.full((2, 3, 4, 4), grey))
+        assert not view.opacity.any()
 
 
-def test_what_is_within_inner_fills_the_middle_half_of_the_cube() -> None:
-    space = ContractedSpace(inner=0.4)
-    points = torch.tensor([[0.4, -0.2, 0.0], [0.8, 0.0, -0.8], [1e6, 0.0, 0.0]])
-    expected = torch.tensor([[0.5, -0.25, 0.0], [0.75, 0.0, -0.75], [1.0, 0.0, 0.0]])
-    torch.testing.assert_close(space.to_cube(points), expected)
+def test_a_box_without_background_ends_on_its_far_side() -> None:
+    opaque = replace(scenes(void), space=BoxSpace(0.5, background=None), canonical=camera())
+    view = opaque.view(camera(fov_degrees=5.0), 4, 4)
+    torch.testing.assert_close(view.opacity, torch.ones(2, 4, 4))
+    assert view.disparity.min().item() == pytest.approx(1 / (RADIUS + 0.5), rel=0.01)
+
+
+@dataclass(frozen=True)
+class Inverter:
+    """Enlarges and inverts; of scenes it knows a number each, which it adds to red."""
+
+    numbers: Tensor
+    raw: int = 4
+
+    def __call__(self, features: Tensor) -> Tensor:
+        red = torch.tensor([1.0, 0.0, 0.0])[None, :, None, None]
+        rgb = 1 - features[:, :3] - red * self.numbers[:, None, None, None]
+        return rgb.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+    def __getitem__(self, index: slice) -> "Inverter":
+        return Inverter(self.numbers[index])
+
+
+def test_a_refiner_makes_the_image_of_what_is_rendered_at_its_size() -> None:
+    refined = replace(scenes(wall), refiner=Inverter(torch.tensor([0.0, 0.3])))
+    view = refined[1:].view(camera(), 8, 8)
+    assert view.rgb.shape == (1, 3, 8, 8)
+    expected = torch.tensor([0.5, 0.8, 0.8])[None, :, None, None].expand(1, 3, 8, 8)
+    torch.testing.assert_close(view.rgb, expected, atol=1e-4, rtol=0)
+    assert refined.view(camera(), 16, 12).disparity.shape == (2, 16, 12)
+
+
+def test_colour_is_the_first_three_features() -> None:
+    def many(planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        return points[..., 0], torch.arange(5.0).expand(*points.shape[:2], 5)
+
+    assert scenes(many).color(torch.zeros(2, 1, 3)).tolist() == [[[0.0, 1.0, 2.0]]] * 2

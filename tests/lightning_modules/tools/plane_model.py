@@ -8,7 +8,8 @@ from models.blocks.field import DensityPrior, TriplaneField
 from models.blocks.quantizer import CodebookSize, Quantized, VectorQuantizer
 from models.blocks.token_layout import TokenLayout
 from models.recipe import Recipe
-from models.scenes import ContractedSpace, Scenes
+from models.scenes import Scenes
+from models.spaces import ContractedSpace
 from renderers.ray_sampling import RaySampling
 
 GRID, WIDTH = 2, 4

@@ -1,0 +1,94 @@
+"""Where the photographs of a data set were taken from, as far as that is known: a distribution."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.autoencoder import CanonicalView
+from renderers.cameras import Camera, orbit_camera
+from renderers.view_sampling import (
+    band_directions,
+    direction_angles,
+    perturbed,
+    sphere_directions,
+)
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ViewDistribution:
+    """Cameras that look at the origin from a sphere, or from a band of it, uniformly in area.
+
+    radius: distance from the origin, in world units; fov_degrees: field of view; yaw_degrees,
+    pitch_degrees: limits of the band, by default the whole sphere (arXiv 2402.00225);
+    perturbation_degrees: spread of a random turn of every camera about the origin, on top.
+
+    Raises ValueError for limits that are not ascending or outside the sphere.
+    """
+
+    radius: float = 1.2
+    fov_degrees: float = 49.13
+    yaw_degrees: Range = (-180.0, 180.0)
+    pitch_degrees: Range = (-90.0, 90.0)
+    perturbation_degrees: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the limits."""
+        for name, (low, high), limit in (
+            ("yaw_degrees", self.yaw_degrees, 180.0),
+            ("pitch_degrees", self.pitch_degrees, 90.0),
+        ):
+            if not -limit <= low <= high <= limit:
+                raise ValueError(
+                    f"{name} is {[low, high]}: give two ascending angles from {-limit} to {limit}."
+                )
+        if self.radius <= 0 or not 0 < self.fov_degrees < 180:
+            raise ValueError(
+                f"The cameras' radius is {self.radius} and fov_degrees {self.fov_degrees}: give a "
+                "radius above 0 and an angle between 0 and 180."
+            )
+        if self.perturbation_degrees < 0:
+            raise ValueError(
+                f"perturbation_degrees is {self.perturbation_degrees}, it must be at least 0."
+            )
+
+    @property
+    def whole_sphere(self) -> bool:
+        """Whether every direction occurs."""
+        return self.yaw_degrees == (-180.0, 180.0) and self.pitch_degrees == (-90.0, 90.0)
+
+    def directions(self, scenes: int, views: int, noise: torch.Generator) -> Tensor:
+        """V directions a scene (B, V, 3), far apart by construction; see `view_sampling`."""
+        if self.whole_sphere:
+            found = sphere_directions(scenes, views, noise)
+        else:
+            yaw, pitch = _radians(self.yaw_degrees), _radians(self.pitch_degrees)
+            found = band_directions(scenes, views, yaw, pitch, noise)
+        return perturbed(found, math.radians(self.perturbation_degrees), noise)
+
+    def cameras(self, directions: Tensor) -> Camera:
+        """Cameras (...) that look at the origin from directions (..., 3)."""
+        return orbit_camera(*direction_angles(directions), self.radius, self.fov_degrees)
+
+    def canonical(self) -> CanonicalView:
+        """The view from the middle of the band."""
+        return CanonicalView(
+            self.radius,
+            self.fov_degrees,
+            math.radians(sum(self.yaw_degrees) / 2),
+            math.radians(sum(self.pitch_degrees) / 2),
+        )
+
+    def around(self, views: int) -> Camera:
+        """V cameras (V,) that share the band's width evenly, at its middle pitch."""
+        yaw = _radians(self.yaw_degrees)
+        steps = (torch.arange(views) + 0.5) / views - 0.5
+        turn = steps * (yaw[1] - yaw[0])
+        return self.canonical().offset(turn, torch.zeros(views))
+
+
+def _radians(limits: Range) -> Range:
+    return math.radians(limits[0]), math.radians(limits[1])
