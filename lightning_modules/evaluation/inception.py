@@ -1,0 +1,61 @@
+"""torch-fidelity's InceptionV3, the network of published figures, from a local file."""
+
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
+from torch_fidelity.utils import create_feature_extractor
+
+from datamodules.errors import DataError
+from lightning_modules.evaluation.feature_network import FeatureNetwork, weights_digest
+
+INCEPTION = "inception-v3-compat"
+"""Its name in torch-fidelity: the weights and the resizing of TensorFlow's original FID."""
+
+INCEPTION_FILE = URL_INCEPTION_V3.rpartition("/")[2]
+LAYERS = ["2048", "logits_unbiased"]
+
+
+def find_inception_weights(path: str | None) -> Path:
+    """The file of InceptionV3's weights: the given path, else torch-fidelity's cache.
+
+    Raises:
+        DataError: naming the file, where it comes from and where to put it; nothing is downloaded.
+    """
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_FILE
+    chosen = Path(path) if path else cached
+    if chosen.is_file():
+        return chosen
+    raise DataError(
+        f"Inception's features need torch-fidelity's weights and {chosen} does not exist: download "
+        f"{URL_INCEPTION_V3} and put it at {cached}, or name its place in --inception_weights, or "
+        "give the checkpoint of a classifier (`make classifier`) in --features."
+    )
+
+
+def open_inception(path: str | None) -> FeatureNetwork:
+    """InceptionV3 on the CPU; see `find_inception_weights`.
+
+    Raises:
+        DataError: there is no such file, or it holds something else.
+    """
+    weights = find_inception_weights(path)
+    try:
+        # torch-fidelity would unpickle whatever the file holds.
+        torch.load(weights, map_location="cpu", weights_only=True)
+        extractor = create_feature_extractor(
+            INCEPTION,
+            LAYERS,
+            cuda=False,
+            feature_extractor_weights_path=str(weights),
+            verbose=False,
+        )
+    except (UnpicklingError, RuntimeError, EOFError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{weights} does not hold torch-fidelity's InceptionV3 weights: name {INCEPTION_FILE} "
+            "in --inception_weights."
+        ) from error
+    size = extractor.INPUT_IMAGE_SIZE
+    resize = f"to {size} px, bilinear without antialiasing, as TensorFlow 1 did"
+    return FeatureNetwork(INCEPTION, weights_digest(extractor), resize, extractor)

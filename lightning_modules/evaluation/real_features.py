@@ -1,0 +1,122 @@
+"""Features of the real images of a data set, computed once and kept in a file."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import Tensor
+
+from datamodules.errors import DataError
+from datamodules.files import replacing
+from datamodules.remote import is_local
+from lightning_modules.evaluation.feature_network import FeatureNetwork
+from lightning_modules.evaluation.features import Features
+from lightning_modules.evaluation.real_images import RealImages
+from lightning_modules.tools.numpy_files import load_arrays
+
+FOLDER = "features"
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class RealFeatures:
+    """Features of N real images on the CPU, and their labels (N,) int64, -1 unlabelled."""
+
+    features: Features
+    labels: Tensor
+
+
+def real_features(
+    network: FeatureNetwork,
+    images: RealImages,
+    cache: str | None = None,
+    num_workers: int = 0,
+) -> RealFeatures:
+    """Features of real images: those in the cache if they are of these very images and weights,
+    else computed, on the network's device, and written there.
+
+    Args:
+        cache: folder; None stands for features/ in the root of the images.
+        num_workers: processes that decode images; 0 decodes in this one.
+
+    Raises:
+        DataError: the cache can't be written, or an image is unusable.
+    """
+    path, key = _cache_file(network, images, cache), _key(network, images)
+    found = _read(path, key)
+    if found is None:
+        found = _compute(network, images, num_workers)
+        _write(path, key, found)
+    return found
+
+
+def _key(network: FeatureNetwork, images: RealImages) -> str:
+    """All that the features depend on, as text."""
+    return json.dumps(
+        {
+            "network": network.name,
+            "weights": network.weights,
+            "images": images.images_hash,
+            "split": images.split,
+            "resolution": images.resolution,
+            "count": images.count,
+        }
+    )
+
+
+def _cache_file(network: FeatureNetwork, images: RealImages, cache: str | None) -> Path:
+    if cache is None and not is_local(images.root):
+        raise DataError(
+            f"Features can't be kept in {images.root}, which is no local folder: name one in "
+            "--cache."
+        )
+    folder = Path(images.root, FOLDER) if cache is None else Path(cache)
+    part = "" if images.count == images.manifest.samples(images.split) else f"-{images.count}"
+    return folder / f"{network.name}-{images.resolution}px-{images.split}{part}.npz"
+
+
+def _read(path: Path, key: str) -> RealFeatures | None:
+    """What is in the cache under this key, None if that is nothing."""
+    if not path.is_file():
+        return None
+    try:
+        arrays = load_arrays(path, "--cache")
+    except DataError:
+        return None  # of another program, or damaged: it will be written anew
+    if str(arrays.get("key")) != key:
+        return None
+    vectors, logits, labels = (
+        torch.from_numpy(arrays[name]) for name in ("vectors", "logits", "labels")
+    )
+    return RealFeatures(Features(vectors, logits), labels)
+
+
+def _compute(network: FeatureNetwork, images: RealImages, num_workers: int) -> RealFeatures:
+    device = next(network.extractor.parameters()).device
+    parts, labels = [], []
+    with images.batches(BATCH, num_workers) as loader:
+        for batch in track(loader, description="real images"):
+            parts.append(network(batch.image.to(device)).cpu())
+            labels.append(batch.label)
+    return RealFeatures(Features.cat(parts), torch.cat(labels))
+
+
+def _write(path: Path, key: str, found: RealFeatures) -> None:
+    arrays: dict[str, Any] = {
+        "key": np.array(key),
+        "vectors": found.features.vectors.numpy(),
+        "logits": found.features.logits.numpy(),
+        "labels": found.labels.numpy(),
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as partial, partial.open("wb") as file:
+            np.savez(file, **arrays)
+    except OSError as error:
+        raise DataError(
+            f"{path} can't be written ({error.strerror}): name another folder in --cache."
+        ) from error

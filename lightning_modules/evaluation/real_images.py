@@ -1,0 +1,83 @@
+"""The images of a split in stored order, as they are measured."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from datamodules.augment import Augmentation
+from datamodules.collate import collate
+from datamodules.decode import ImageDecoder
+from datamodules.errors import DataError
+from datamodules.loader import ShardLoader
+from datamodules.manifest import Manifest
+from datamodules.modalities import RGB
+from datamodules.order import StorageOrder
+from datamodules.plan import ValPlan
+from datamodules.reader import Decoding, Source
+from datamodules.remote import read_manifest
+from datamodules.schema import Batch
+from datamodules.shard_datamodule import check_holds_images, check_image_settings
+from datamodules.stream import ShardStream
+from lightning_modules.tools.tokens import images_hash
+
+RESIZE = "middle square, bilinear with antialiasing where stored larger"
+
+
+@dataclass(frozen=True)
+class RealImages:
+    """Images of a split of a shard root at a resolution, neither mirrored nor cropped at random.
+
+    count: how many are taken, from the first.
+    """
+
+    root: str
+    manifest: Manifest
+    split: str
+    resolution: int
+    count: int
+
+    @staticmethod
+    def open(root: str, split: str, resolution: int, most: int | None = None) -> "RealImages":
+        """Those of a root, at most `most`.
+
+        Raises:
+            DataError: the root has no such split, no images, or smaller ones.
+        """
+        manifest = read_manifest(root)
+        check_holds_images(manifest, root)
+        check_image_settings(manifest, root, (RGB,), Augmentation(resolution))
+        stored = manifest.samples(split)
+        if stored == 0:
+            raise DataError(
+                f"{root} has no split {split!r}: name one of {', '.join(manifest.splits)} in "
+                "--split."
+            )
+        if most is not None and most < 2:
+            raise DataError(f"real_images is {most}, it must be at least 2.")
+        return RealImages(root, manifest, split, resolution, min(stored, most or stored))
+
+    @property
+    def images_hash(self) -> str:
+        """SHA-256 in hex of the checksums in the manifest."""
+        return images_hash(self.manifest)
+
+    @contextmanager
+    def batches(self, batch_size: int, num_workers: int) -> Iterator[ShardLoader[Batch]]:
+        """A loader of the images, which is closed in the end."""
+        shards = self.manifest.splits[self.split]
+        source = Source(
+            root=self.root,
+            split=self.split,
+            shards=shards,
+            decoding=Decoding((RGB,), ImageDecoder(Augmentation(self.resolution)), collate),
+            seed=0,
+            on_error="error",
+            open_shards=2,
+        )
+        plan = ValPlan(self.count, batch_size, rank=0, world=1)
+        order = StorageOrder([shard.samples for shard in shards])
+        loader = ShardLoader(ShardStream(source, order, plan), num_workers)
+        try:
+            yield loader
+        finally:
+            loader.close()

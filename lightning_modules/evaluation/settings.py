@@ -1,0 +1,59 @@
+"""Which figures, and how they are estimated."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from datamodules.errors import DataError
+
+MetricName = Literal["fid", "kid", "is", "nfs"]
+
+KID_SUBSET_SIZE = 1000
+
+
+@dataclass(frozen=True)
+class MetricSettings:
+    """How FID, KID and IS are estimated.
+
+    Args:
+        metrics: fid, kid, is (Inception Score) and nfs (non-flatness score).
+        kid_subsets: random subsets that KID is averaged over.
+        kid_subset_size: images of each; by default 1000, or all where there are fewer.
+        is_splits: parts of the images that IS is averaged over.
+        metric_seed: of the subsets and splits.
+    """
+
+    metrics: tuple[MetricName, ...] = ("fid", "kid", "is")
+    kid_subsets: int = 100
+    kid_subset_size: int | None = None
+    is_splits: int = 10
+    metric_seed: int = 0
+
+    def subset_size(self, real: int, fake: int) -> int:
+        """Images of a KID subset, given the number of real and fake ones."""
+        if self.kid_subset_size is not None:
+            return self.kid_subset_size
+        return min(KID_SUBSET_SIZE, real, fake)
+
+    def check(self, real: int, fake: int) -> None:
+        """Refuse what so many images can't give, before any is drawn.
+
+        Raises:
+            DataError: one sentence with the value, the limit and the knob.
+        """
+        if not self.metrics:
+            raise DataError("--metrics is empty: name at least one of fid, kid, is and nfs.")
+        if min(real, fake) < 2:
+            raise DataError(f"samples is {fake}, of {real} real images: both must be at least 2.")
+        size = self.subset_size(real, fake)
+        if "kid" in self.metrics and not 2 <= size <= min(real, fake):
+            raise DataError(
+                f"kid_subset_size is {size}, it must be at least 2 and at most the {real} real "
+                f"images and {fake} samples."
+            )
+        if "kid" in self.metrics and self.kid_subsets < 1:
+            raise DataError(f"kid_subsets is {self.kid_subsets}, it must be at least 1.")
+        if "is" in self.metrics and not 1 <= self.is_splits <= fake:
+            raise DataError(
+                f"is_splits is {self.is_splits}, it must be at least 1 and at most the {fake} "
+                "samples."
+            )

@@ -1,0 +1,127 @@
+"""`wild3d evaluate`: figures of a generator, with all that is needed to compare them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from datamodules.modalities import TRAIN
+from lightning_modules.classes import class_name
+from lightning_modules.evaluation.distances import inception_score
+from lightning_modules.evaluation.fake_measures import measure_fakes
+from lightning_modules.evaluation.fakes import FakeImages
+from lightning_modules.evaluation.feature_network import FeatureNetwork
+from lightning_modules.evaluation.features import Features
+from lightning_modules.evaluation.figures import figures_of
+from lightning_modules.evaluation.image_source import ImageSource
+from lightning_modules.evaluation.label_plan import check_classes, label_plan
+from lightning_modules.evaluation.networks import WITH_INCEPTION, open_network
+from lightning_modules.evaluation.real_features import real_features
+from lightning_modules.evaluation.real_images import RESIZE, RealImages
+from lightning_modules.evaluation.settings import MetricSettings
+from lightning_modules.evaluation.sources import open_source
+from lightning_modules.run_record import write_json
+from lightning_modules.tools.provenance import made_now
+from lightning_modules.tools.sampling_options import SamplingOptions
+
+
+def evaluate(
+    checkpoint: str,
+    root: str,
+    features: str = WITH_INCEPTION,
+    inception_weights: str | None = None,
+    samples: int = 2000,
+    split: str = TRAIN,
+    real_images: int | None = None,
+    out: str = "outputs/evaluation.json",
+    batch_size: int = 16,
+    cache: str | None = None,
+    num_workers: int = 0,
+    stage1: str | None = None,
+    device: str = "cpu",
+    settings: MetricSettings = MetricSettings(),
+    sampling: SamplingOptions = SamplingOptions(),
+) -> None:
+    """Compare images that a generator draws with those of a data set.
+
+    Fakes have the classes of the real images in the same proportions, and seeds 0, 1 and so on.
+    Figures are named after the network behind them: those of other networks, counts, resolutions or
+    cameras can't be compared. Nothing is downloaded.
+
+    Args:
+        checkpoint: of a generator, e.g. runs/vq3d-shapeworld-prior/checkpoints/best.ckpt.
+        root: image shards it is compared with.
+        features: inception, which published figures use, or the checkpoint of a classifier of the
+            data (`make classifier`).
+        inception_weights: file of Inception's weights; by default torch-fidelity's cache.
+        samples: images to draw.
+        split: of the real images.
+        real_images: take only the first of them, in stored order; by default all.
+        out: JSON file of figures, protocol and provenance.
+        batch_size: images drawn at once.
+        cache: folder of the real images' features, computed once; by default features/ in root.
+        num_workers: processes that decode real images; 0 decodes in this one.
+        stage1: where the prior's stage-1 checkpoint is now, if it was moved.
+        device: where to compute, e.g. cuda.
+        settings: which figures, and how.
+        sampling: how scenes are drawn.
+    """
+    network = open_network(features, inception_weights).to(device)
+    source = open_source(checkpoint, stage1, sampling, device)
+    images = RealImages.open(root, split, source.resolution, real_images)
+    check_classes(source.name, source.classes, len(images.manifest.classes))
+    settings.check(images.count, samples)
+    real = real_features(network, images, cache, num_workers)
+    labels = label_plan(real.labels, samples, source.classes)
+    fakes = FakeImages(source, labels, batch_size)
+    measured = measure_fakes(fakes, network, "nfs" in settings.metrics)
+    figures = figures_of(network.name, real.features, measured, settings)
+    protocol = _drawn(source, labels, images.manifest.classes) | _compared(network, images)
+    protocol |= _estimated(real.features, samples, settings)
+    made = made_now(checkpoint)
+    provenance = {name: value for name, value in asdict(made).items() if name != "seeds"}
+    write_json(Path(out), {"figures": figures, "protocol": protocol, "provenance": provenance})
+    for label, figure in figures.items():
+        print(f"{label}: {figure:.5g}")
+    print(f"{samples} samples, {images.count} real images; protocol in {out}")
+
+
+def _drawn(source: ImageSource, labels: Sequence[int], names: Sequence[str]) -> dict[str, Any]:
+    """What the fakes are."""
+    return {
+        "checkpoint": source.name,
+        "samples": len(labels),
+        "seeds": f"0 to {len(labels) - 1}",
+        "classes": {class_name(label, names): n for label, n in sorted(Counter(labels).items())},
+        "cameras": source.cameras,
+        "resolution": source.resolution,
+    }
+
+
+def _compared(network: FeatureNetwork, images: RealImages) -> dict[str, Any]:
+    """What they are compared with, and by which features."""
+    return {
+        "root": images.root,
+        "split": images.split,
+        "real_images": images.count,
+        "real_images_sha256": images.images_hash,
+        "resize": f"real images: {RESIZE}; network: {network.resize}",
+        "network": network.name,
+        "network_sha256": network.weights,
+        "torch_fidelity": version("torch-fidelity"),
+    }
+
+
+def _estimated(real: Features, samples: int, settings: MetricSettings) -> dict[str, Any]:
+    """How the figures were estimated; of IS also what real images reach."""
+    protocol: dict[str, Any] = {"metric_seed": settings.metric_seed}
+    if "kid" in settings.metrics:
+        protocol["kid_subsets"] = settings.kid_subsets
+        protocol["kid_subset_size"] = settings.subset_size(len(real), samples)
+    if "is" in settings.metrics:
+        splits = min(settings.is_splits, len(real))
+        score = inception_score(real.logits, splits, settings.metric_seed)
+        protocol |= {"is_splits": settings.is_splits, "is_of_real_images": score.mean}
+    return protocol

@@ -1,0 +1,154 @@
+import dataclasses
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_classes import SIDE, save_classifier, write_classes
+
+from datamodules.errors import DataError
+from datamodules.shard_datamodule import ShardDataModule
+from lightning_modules.evaluation import real_features as module
+from lightning_modules.evaluation.feature_network import FeatureNetwork
+from lightning_modules.evaluation.networks import open_network
+from lightning_modules.evaluation.real_features import RealFeatures, real_features
+from lightning_modules.evaluation.real_images import RealImages
+
+
+@pytest.fixture
+def network(classifier: str) -> FeatureNetwork:
+    return open_network(classifier)
+
+
+def compute(network: FeatureNetwork, root: str, cache: Path, **options: object) -> RealFeatures:
+    settings = {"split": "train", "resolution": SIDE} | options
+    return real_features(network, RealImages.open(root, **settings), str(cache))
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The splits whose features were computed rather than read."""
+    splits: list[str] = []
+
+    def counting(*arguments: object) -> RealFeatures:
+        splits.append(arguments[1].split)
+        return compute_anew(*arguments)
+
+    compute_anew = module._compute
+    monkeypatch.setattr(module, "_compute", counting)
+    return splits
+
+
+def test_features_are_those_of_the_stored_images(
+    network: FeatureNetwork, classes_root: str, tmp_path: Path
+) -> None:
+    found = compute(network, classes_root, tmp_path, split="val")
+    data = ShardDataModule(classes_root, SIDE, 9, num_workers=0, lanes=4)
+    data.setup()
+    (batch,) = data.val_dataloader()
+    assert torch.equal(found.labels, batch.label)
+    torch.testing.assert_close(found.features.vectors, network(batch.image).vectors)
+    torch.testing.assert_close(found.features.logits, network(batch.image).logits)
+
+
+def test_training_images_come_once_each_and_unaltered(
+    network: FeatureNetwork, classes_root: str, tmp_path: Path
+) -> None:
+    found = compute(network, classes_root, tmp_path)
+    assert Counter(found.labels.tolist()) == {0: 12, 1: 6, 2: 6}
+    assert len(found.features.vectors.unique(dim=0)) == 24
+
+
+def test_a_second_evaluation_reads_them(
+    network: FeatureNetwork, classes_root: str, tmp_path: Path, computed: list[str]
+) -> None:
+    first = compute(network, classes_root, tmp_path)
+    again = compute(network, classes_root, tmp_path)
+    assert computed == ["train"]
+    assert torch.equal(first.features.vectors, again.features.vectors)
+    assert torch.equal(first.features.logits, again.features.logits)
+    assert torch.equal(first.labels, again.labels)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{network.name}-{SIDE}px-train.npz"]
+
+
+def test_other_images_or_weights_under_the_same_name_are_computed_anew(
+    network: FeatureNetwork, tmp_path: Path, computed: list[str]
+) -> None:
+    first, second = (write_classes(tmp_path / str(seed), seed) for seed in (0, 1))
+    cache = tmp_path / "cache"
+    old = compute(network, first, cache)
+    new = compute(network, second, cache)
+    assert len(computed) == 2
+    assert not torch.equal(old.features.vectors, new.features.vectors)
+    compute(dataclasses.replace(network, weights="0" * 64), second, cache)
+    assert len(computed) == 3
+
+
+def test_other_splits_sizes_counts_and_networks_have_files_of_their_own(
+    network: FeatureNetwork, classes_root: str, tmp_path: Path
+) -> None:
+    other = open_network(save_classifier(tmp_path / "other.ckpt", seed=1))
+    cache = tmp_path / "cache"
+    compute(network, classes_root, cache)
+    compute(network, classes_root, cache, split="val")
+    compute(network, classes_root, cache, resolution=8)
+    few = compute(network, classes_root, cache, most=5)
+    compute(other, classes_root, cache)
+    assert len(few.labels) == 5
+    assert {path.name for path in cache.iterdir()} == {
+        f"{network.name}-16px-train.npz",
+        f"{network.name}-16px-val.npz",
+        f"{network.name}-8px-train.npz",
+        f"{network.name}-16px-train-5.npz",
+        f"{other.name}-16px-train.npz",
+    }
+
+
+def test_a_damaged_file_is_written_anew(
+    network: FeatureNetwork, classes_root: str, tmp_path: Path, computed: list[str]
+) -> None:
+    first = compute(network, classes_root, tmp_path)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:200])
+    again = compute(network, classes_root, tmp_path)
+    assert torch.equal(first.features.vectors, again.features.vectors)
+    compute(network, classes_root, tmp_path)
+    assert computed == ["train", "train"]
+    with np.load(path) as arrays:
+        assert len(arrays["labels"]) == 24
+
+
+def test_by_default_they_lie_in_the_root(network: FeatureNetwork, tmp_path: Path) -> None:
+    root = write_classes(tmp_path / "shards")
+    real_features(network, RealImages.open(root, "val", SIDE))
+    assert [path.name for path in (tmp_path / "shards" / "features").iterdir()] == [
+        f"{network.name}-{SIDE}px-val.npz"
+    ]
+
+
+def test_where_nothing_can_be_written_the_knob_is_named(
+    network: FeatureNetwork, classes_root: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DataError, match=r"can't be written .*: name another folder in --cache"):
+        compute(network, classes_root, tmp_path / "file")
+    images = RealImages.open(f"file://{classes_root}", "val", SIDE)
+    with pytest.raises(DataError, match="no local folder: name one in --cache"):
+        real_features(network, images)
+    assert len(real_features(network, images, str(tmp_path)).labels) == 9
+
+
+@pytest.mark.parametrize(
+    ("split", "resolution", "most", "sentence"),
+    [
+        ("test", SIDE, None, "has no split 'test': name one of train, val in --split"),
+        ("val", 32, None, "resolution 32 is larger than the 16 pixels"),
+        ("val", SIDE, 1, "real_images is 1, it must be at least 2"),
+    ],
+)
+def test_images_that_are_not_there_are_refused(
+    split: str, resolution: int, most: int | None, sentence: str, classes_root: str
+) -> None:
+    with pytest.raises(DataError, match=sentence):
+        RealImages.open(classes_root, split, resolution, most)

@@ -1,0 +1,126 @@
+"""`wild3d evaluate`, from checkpoints to a JSON file."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_checkpoints import TinyFiles, run
+from tiny_classes import CLASSES, SIDE, save_classifier, write_classes
+from tiny_run import write_shards
+
+from datamodules.errors import DataError
+from lightning_modules.cli import main
+from lightning_modules.evaluation.networks import open_network
+from lightning_modules.evaluation.prior_images import PriorImages
+from lightning_modules.evaluation.sources import open_source
+from lightning_modules.tools.evaluate import evaluate
+from lightning_modules.tools.sampling_options import SamplingOptions
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Options of shards of the prior's classes and of a classifier of them."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    root = write_classes(folder / "shards")
+    return {"root": root, "features": save_classifier(folder / "classifier.ckpt")}
+
+
+def evaluated(checkpoint: str, out: Path, **options: Any) -> dict[str, Any]:
+    run(evaluate, checkpoint, out=str(out), **options)
+    return json.loads(out.read_text())
+
+
+def test_the_command_writes_figures_protocol_and_provenance(
+    tiny_files: TinyFiles, measured: dict[str, str], tmp_path: Path
+) -> None:
+    out, checkpoint = tmp_path / "a" / "evaluation.json", tiny_files.autoregressive
+    options = ["--checkpoint", checkpoint, "--root", measured["root"], "--samples", "12"]
+    options += ["--features", measured["features"], "--metrics", "fid,kid", "is", "nfs"]
+    options += ["--is_splits", "2", "--batch_size", "5", "--top_k", "3", "--out", str(out)]
+    assert main(["evaluate", *options]) == 0
+    found, network = json.loads(out.read_text()), open_network(measured["features"])
+    assert list(found["figures"]) == [
+        f"fid/{network.name}",
+        f"kid/{network.name}",
+        f"kid_std/{network.name}",
+        f"is/{network.name}",
+        f"is_std/{network.name}",
+        "nfs/disparity",
+    ]
+    assert found["figures"][f"fid/{network.name}"] > 0
+    assert 1 <= found["figures"][f"is/{network.name}"] <= len(CLASSES)
+    assert 1 <= found["figures"]["nfs/disparity"] <= 64
+    protocol = found["protocol"]
+    assert protocol["classes"] == {"chair": 6, "mug": 3, "oak tree": 3}
+    assert (protocol["samples"], protocol["seeds"]) == (12, "0 to 11")
+    assert (protocol["split"], protocol["real_images"]) == ("train", 24)
+    assert (protocol["resolution"], protocol["kid_subset_size"]) == (SIDE, 12)
+    assert (protocol["network"], protocol["network_sha256"]) == (network.name, network.weights)
+    assert found["provenance"]["checkpoint"] == checkpoint
+
+
+def test_figures_depend_on_what_is_drawn_and_not_on_the_batches(
+    tiny_files: TinyFiles, measured: dict[str, str], tmp_path: Path
+) -> None:
+    options = measured | {"metrics": ("kid",), "samples": 8}
+    path, out = tiny_files.autoregressive, tmp_path / "out.json"
+    first = evaluated(path, out, **options, batch_size=3)["figures"]
+    again = evaluated(path, out, **options, batch_size=8)["figures"]
+    assert first == pytest.approx(again, rel=1e-3)
+    greedy = evaluated(path, out, **options, temperature=0.0)["figures"]
+    assert greedy != pytest.approx(first, rel=1e-3)
+
+
+def test_a_prior_draws_the_canonical_view_of_its_scenes(tiny_files: TinyFiles) -> None:
+    source = open_source(tiny_files.autoregressive, None, SamplingOptions(), "cpu")
+    assert isinstance(source, PriorImages)
+    assert (source.classes, source.resolution) == (3, SIDE)
+    drawn = source.draw([0, 2], [5, 6])
+    scenes = source.maker.generate([0, 2], [5, 6])
+    view = scenes.view(scenes.canonical, SIDE, SIDE)
+    torch.testing.assert_close(drawn.rgb, view.rgb)
+    assert drawn.geometry is not None
+    torch.testing.assert_close(drawn.geometry.values, view.disparity)
+    space = source.maker.autoencoder.space
+    assert drawn.geometry.low.tolist() == pytest.approx([1 / space.far] * 2)
+    assert drawn.geometry.high.tolist() == pytest.approx([1 / space.near] * 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"metrics": ()}, "--metrics is empty"),
+        ({"samples": 1}, "samples is 1, of 24 real images: both must be at least 2"),
+        ({"kid_subset_size": 20}, "kid_subset_size is 20, .* 24 real images and 10 samples"),
+        ({"kid_subset_size": 0}, "kid_subset_size is 0, it must be at least 2"),
+        ({"kid_subsets": 0}, "kid_subsets is 0"),
+        ({"is_splits": 11}, "is_splits is 11, .* at most the 10 samples"),
+        ({"split": "test"}, "has no split 'test'"),
+        ({"steps": 3}, "--steps is for masked ones only"),
+        ({"batch_size": 0}, "batch_size 0"),
+        ({"features": "inception", "inception_weights": "no.pth"}, "no.pth does not exist"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_is_drawn(
+    options: dict[str, Any],
+    sentence: str,
+    tiny_files: TinyFiles,
+    measured: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    given = measured | {"samples": 10} | options
+    with pytest.raises(DataError, match=sentence):
+        evaluated(tiny_files.autoregressive, tmp_path / "out.json", **given)
+
+
+def test_data_of_other_classes_and_checkpoints_that_draw_nothing_are_refused(
+    tiny_files: TinyFiles, measured: dict[str, str], tmp_path: Path
+) -> None:
+    write_shards(tmp_path / "discs")
+    other, out = measured | {"root": str(tmp_path / "discs")}, tmp_path / "out.json"
+    with pytest.raises(DataError, match="draws 3 classes, the data have 1"):
+        evaluated(tiny_files.autoregressive, out, **other)
+    with pytest.raises(DataError, match="is a stage-1 checkpoint"):
+        evaluated(tiny_files.stage1, out, **measured)
