@@ -12,11 +12,13 @@ ARGS    ?=
 INSTALLED := $(VENV)/.installed
 EMBEDDED  := data/shapeworld
 STAGE1    := runs/vq3d-shapeworld
+FEATURES  := runs/classifier-shapeworld
+LADDER    := baseline d g_d g_d_multiview
 OPTIONS   := $(if $(RUN),--run runs/$(RUN)) $(if $(DATA),--data.root $(DATA)) \
              $(if $(DEVICES),--trainer.devices $(DEVICES)) $(if $(NODES),--trainer.num_nodes $(NODES))
 
 .DEFAULT_GOAL := help
-.PHONY: help install data tokens train-stage1 train-stage2 test lint bench
+.PHONY: help install data tokens train-stage1 train-stage2 train-gan ablation classifier features test lint bench
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -43,6 +45,25 @@ tokens: $(INSTALLED)
 
 train-stage2: CONFIG = configs/vq3d/stage2_shapeworld.yaml
 train-stage2: tokens ## Train a prior over its tokens [CONFIG= DATA= RUN= DEVICES= NODES= ARGS=]
+	$(BIN)/wild3d fit --config $(CONFIG) $(OPTIONS) $(ARGS)
+
+features: data
+	@if grep -qw 'features: $(FEATURES)/checkpoints/best.ckpt' $(CONFIG) && [ ! -f $(FEATURES)/result.json ]; then \
+		$(BIN)/wild3d fit --config configs/classifier/shapeworld.yaml; fi
+
+train-gan: CONFIG = configs/wildgan/shapeworld.yaml
+train-gan: features ## Train a class-conditional triplane GAN [CONFIG= DATA= RUN= DEVICES= NODES= ARGS=]
+	$(BIN)/wild3d fit $(addprefix --config ,$(CONFIG)) $(OPTIONS) $(ARGS)
+
+ablation: CONFIG = configs/wildgan/shapeworld.yaml
+ablation: features ## Train the GAN's ablation ladder, a run a step, and print its table [CONFIG= DATA= ARGS=]
+	@set -e; for step in $(LADDER); do \
+		$(BIN)/wild3d fit --config $(CONFIG) --config configs/wildgan/ladder/$$step.yaml --run runs/ablation-$$step \
+			$(if $(DATA),--data.root $(DATA)) $(ARGS); done
+	$(BIN)/wild3d compare --runs $(addprefix runs/ablation-,$(LADDER)) --out runs/ablation.md
+
+classifier: CONFIG = configs/classifier/shapeworld.yaml
+classifier: data ## Train a classifier to measure generators with [CONFIG= DATA= RUN= DEVICES= NODES= ARGS=]
 	$(BIN)/wild3d fit --config $(CONFIG) $(OPTIONS) $(ARGS)
 
 test: $(INSTALLED) ## Run the tests

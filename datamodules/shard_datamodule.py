@@ -86,6 +86,16 @@ class ShardDataModule(StreamDataModule[Batch]):
         self._train_view = Augmentation(resolution, crop, crop_share, flip)
         self._val_view = Augmentation(resolution, "center", crop_share)
 
+    @property
+    def resolution(self) -> int:
+        """Side of the images in pixels."""
+        return self._train_view.resolution
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What is loaded of every image, RGB first."""
+        return self._modalities
+
     def check(self, manifest: Manifest) -> None:
         """DataError in one sentence if the settings ask what the root cannot give."""
         root = self._settings.root

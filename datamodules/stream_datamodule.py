@@ -73,6 +73,11 @@ class StreamDataModule(LightningDataModule, Generic[BatchT]):
         return self._manifest
 
     @property
+    def root(self) -> str:
+        """Folder or url of the shards."""
+        return self._settings.root
+
+    @property
     def semantics(self) -> int:
         """Width of the semantic feature vectors in its batches, 0 for none."""
         return self._settings.semantics

@@ -34,30 +34,45 @@ class DiscriminatorSettings:
 
 
 class Adversary(nn.Module):
-    """Judge of square images (B, C, H, W) in [-1, 1]."""
+    """Judge of square images (B, C, H, W) in [-1, 1], of classes where there are any."""
 
-    def __init__(self, channels: int, resolution: int, settings: DiscriminatorSettings) -> None:
+    def __init__(
+        self, channels: int, resolution: int, settings: DiscriminatorSettings, classes: int = 0
+    ) -> None:
         super().__init__()
         self.settings = settings
         self.discriminator = Discriminator(
-            channels, resolution, settings.channel_base, settings.channel_max
+            channels, resolution, settings.channel_base, settings.channel_max, classes
         )
 
-    def judge(self, fake: Tensor) -> Tensor:
-        """The generator's loss (); gradients reach `fake` and leave the discriminator alone."""
-        weights = {name: p.detach() for name, p in self.discriminator.named_parameters()}
-        logits = functional_call(self.discriminator, weights, fake)
-        return generator_loss(logits, self.settings.objective)
+    def score(self, fake: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Logits (B,); gradients reach `fake` and leave the discriminator alone.
 
-    def learn(self, real: Tensor, fake: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        labels: (B,), needed with classes.
+        """
+        weights = {name: p.detach() for name, p in self.discriminator.named_parameters()}
+        logits: Tensor = functional_call(self.discriminator, weights, (fake, labels))
+        return logits
+
+    def judge(self, fake: Tensor) -> Tensor:
+        """The generator's loss () of images without classes, see `score`."""
+        return generator_loss(self.score(fake), self.settings.objective)
+
+    def learn(
+        self,
+        real: Tensor,
+        fake: Tensor,
+        step: int,
+        labels: tuple[Tensor | None, Tensor | None] = (None, None),
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """The discriminator's loss (), and what to log; `fake` and `real` get no gradients.
 
-        `step` counts optimiser steps and says when R1 is due.
+        step: counts optimiser steps and says when R1 is due; labels: of real and of fake images.
         """
         penalise = self.settings.r1 > 0 and step % self.settings.r1_interval == 0
         real = real.detach().requires_grad_(penalise)
-        real_logits = self.discriminator(real)
-        fake_logits = self.discriminator(fake.detach())
+        real_logits = self.discriminator(real, labels[0])
+        fake_logits = self.discriminator(fake.detach(), labels[1])
         loss = discriminator_loss(real_logits, fake_logits, self.settings.objective)
         logs = {
             "loss": loss.detach(),

@@ -99,7 +99,8 @@ class ImagesProgressBar(ProgressBar):
 
 
 def _figures(trainer: Trainer, module: CountedModule, outputs: Any) -> str:
-    parts = [f"loss {float(outputs['loss/total']):.4f}"]
+    shown = {"loss/total": "loss", "generator/loss": "G", "discriminator/loss": "D"}
+    parts = [f"{name} {float(outputs[key]):.4f}" for key, name in shown.items() if key in outputs]
     name, form = module.headline
     if name in trainer.callback_metrics:
         parts.append(form.format(float(trainer.callback_metrics[name])))

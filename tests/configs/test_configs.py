@@ -14,7 +14,8 @@ from lightning_modules.counted import CountedModule
 from models.recipe import build_model
 
 ROOT = Path(__file__).parents[2]
-CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
+LADDER = sorted((ROOT / "configs" / "wildgan" / "ladder").glob("*.yaml"))
+CONFIGS = sorted(set((ROOT / "configs").rglob("*.yaml")) - set(LADDER))
 
 
 def relative(path: Path) -> str:
@@ -34,15 +35,21 @@ def repeated_defaults(given: dict[str, Any], defaults: dict[str, Any], at: str =
         if isinstance(value, dict) and "class_path" in value:
             inner = constructor_defaults(value["class_path"])
             found += repeated_defaults(value.get("init_args", {}), inner, f"{at}{name}.")
-        elif isinstance(value, dict):
+        elif isinstance(value, dict) and defaults[name] is not None:
             found += repeated_defaults(value, vars(defaults[name]), f"{at}{name}.")
         elif (tuple(value) if isinstance(value, list) else value) == defaults[name]:
             found.append(at + name)
     return found
 
 
+def make_command(path: Path) -> str:
+    """How a configuration is used."""
+    by_folder = {"classifier": "make classifier", "wildgan": "make train-gan"}
+    return by_folder.get(path.parent.name, f"make train-{path.stem.partition('_')[0]}")
+
+
 def trained(settings: dict[str, Any]) -> dict[str, Any]:
-    """What a configuration's module trains: the autoencoder, or the prior."""
+    """What a configuration's module trains: the prior, or the autoencoder or classifier."""
     arguments = settings["model"]["init_args"]
     return arguments["prior" if "prior" in arguments else "model"]
 
@@ -51,6 +58,9 @@ def test_the_shipped_configurations_are_found() -> None:
     systems = ("stage1_eth80", "stage1_imagenet", "stage1_rgbd_room", "stage1_shapeworld")
     systems += ("stage2_imagenet", "stage2_shapeworld")
     known = {f"configs/vq3d/{name}.yaml" for name in systems}
+    known |= {f"configs/classifier/{name}.yaml" for name in ("eth80", "lowpoly", "shapeworld")}
+    gans = ("eth80", "imagenet100", "lowpoly", "shapenet55", "shapeworld")
+    known |= {f"configs/wildgan/{name}.yaml" for name in gans}
     assert known <= {relative(path) for path in CONFIGS}
 
 
@@ -79,7 +89,7 @@ def test_its_module_is_built_on_the_meta_device(path: Path) -> None:
 def test_its_header_tells_command_and_parameter_count(path: Path) -> None:
     text = path.read_text()
     header = "".join(line for line in text.splitlines(True) if line.startswith("#"))
-    assert f"make train-{path.stem.partition('_')[0]}" in header
+    assert make_command(path) in header
     with torch.device("meta"):
         model = build_model(trained(yaml.safe_load(text)))
     count = sum(parameter.numel() for parameter in model.parameters())
@@ -92,6 +102,41 @@ def test_it_repeats_no_default(path: Path) -> None:
     given = {part: settings[part] for part in ("model", "data")}
     repeated = repeated_defaults(given, {})
     assert not repeated, f"state only what differs from the defaults: drop {', '.join(repeated)}"
+
+
+def leaves(settings: Any, at: str = "") -> dict[str, Any]:
+    """Values by dotted key."""
+    if not isinstance(settings, dict):
+        return {at: settings}
+    return {
+        k: v for name, value in settings.items() for k, v in leaves(value, f"{at}.{name}").items()
+    }
+
+
+def printed(capsys: pytest.CaptureFixture[str], *paths: Path) -> dict[str, Any]:
+    """The resolved settings of configurations laid over each other."""
+    with pytest.raises(SystemExit) as stop:
+        main(
+            ["fit", *(word for path in paths for word in ("--config", str(path))), "--print_config"]
+        )
+    assert stop.value.code == 0
+    return leaves(yaml.safe_load(capsys.readouterr().out))
+
+
+@pytest.mark.parametrize("path", LADDER, ids=relative)
+def test_a_step_of_the_ladder_changes_what_it_names_and_nothing_else(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert path.read_text().startswith("# ")
+    base = ROOT / "configs" / "wildgan" / "lowpoly.yaml"
+    alone, both = printed(capsys, base), printed(capsys, base, path)
+    step = leaves(yaml.safe_load(path.read_text()))
+    assert {key: both[key] for key in step} == step
+    parents = {key.rpartition(".")[0] for key in step}
+    changed = {key for key in alone.keys() | both.keys() if alone.get(key) != both.get(key)}
+    assert all(
+        key in step or key.rpartition(".")[0] in parents or key in parents for key in changed
+    )
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=relative)

@@ -11,10 +11,13 @@ from torch import Tensor
 from torch.optim import SGD, Optimizer
 
 from datamodules.schema import Batch
+from lightning_modules.gan import GAN
+from lightning_modules.gan_views import Judged, render_judged
 from lightning_modules.noise import Purpose
 from lightning_modules.stage1 import Stage1
 from lightning_modules.stage2 import Stage2
 from lightning_modules.views import Pixels
+from models.scenes import Scenes
 from renderers.cameras import Camera
 
 
@@ -114,3 +117,33 @@ class PoisonedPrior(Callback):
     ) -> None:
         if pl_module.images_seen == 8:
             pl_module.prior.head.bias.register_hook(lambda gradient: gradient * torch.nan)
+
+
+class DealtGAN(GAN):
+    """A GAN whose latents and views belong to the images, not to the ranks that hold them; see
+    `DealtStage1`."""
+
+    def step_noise(self, purpose: Purpose, rank: int) -> torch.Generator:
+        return super().step_noise(purpose, rank=0)
+
+    def _latents(self, count: int, noise: torch.Generator) -> Tensor:
+        return super()._latents(count * self._world, noise)[self._own]
+
+    def _look(self, labels: Tensor, noise: torch.Generator) -> tuple[Tensor, None]:
+        directions, _ = super()._look(labels.repeat(self._world), noise)
+        return directions[self._own], None
+
+    def _views(self, scenes: Scenes, directions: Tensor, noise: torch.Generator) -> Judged:
+        cameras = self.model.views.cameras(directions)
+        return render_judged(scenes, cameras, self.model.resolution, 8, None)
+
+    @property
+    def _world(self) -> int:
+        return dist.get_world_size() if dist.is_initialized() else 1
+
+    @property
+    def _own(self) -> slice:
+        return slice(self.global_rank, None, self._world)
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        return [SGD(part.parameters(), lr=0.0) for part in (self.model, self.critic)]

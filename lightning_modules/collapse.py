@@ -1,0 +1,67 @@
+"""How varied the scenes of one class are, and when that says that a generator is collapsing."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class CollapseWatch:
+    """When to take a generator for collapsing.
+
+    every_images: interval of looking; scenes: how many, always the same latents, spread over the
+    classes; low: share of its highest value so far below which diversity must fall; patience: how
+    many looks in a row.
+    """
+
+    every_images: int = 10_000
+    scenes: int = 32
+    low: float = 0.6
+    patience: int = 2
+
+
+def diversity(values: Tensor, labels: Tensor) -> Tensor:
+    """Root mean square distance () of values (N, F) to the mean of those of their label (N,)."""
+    classes, index = labels.unique(return_inverse=True)
+    sums = values.new_zeros(len(classes), values.shape[1]).index_add_(0, index, values)
+    counts = torch.bincount(index).to(values.dtype)
+    deviation = values - (sums / counts[:, None])[index]
+    return deviation.square().mean().sqrt()
+
+
+def relative_diversity(features: Tensor, labels: Tensor) -> Tensor:
+    """`diversity` of features (N, F) of any scale, as a share of their root mean square."""
+    return diversity(features, labels) / features.square().mean().sqrt().clamp_min(1e-12)
+
+
+@dataclass
+class CollapseIndicator:
+    """Diversities as shares of their highest values so far: all are 1 while they grow, and fall
+    when scenes become alike. What it holds is saved with the run.
+
+    peaks: highest value of each; lows: looks in a row at which one was low; looked_at: images seen
+    at the last look.
+    """
+
+    peaks: dict[str, float] = field(default_factory=dict)
+    lows: int = 0
+    looked_at: int = 0
+
+    def due(self, images_seen: int, watch: CollapseWatch) -> bool:
+        """Whether to look again."""
+        return images_seen - self.looked_at >= watch.every_images
+
+    def update(
+        self, values: dict[str, float], images_seen: int, watch: CollapseWatch
+    ) -> dict[str, float]:
+        """Take in the diversities of a look; returns their shares."""
+        self.looked_at = images_seen
+        self.peaks = {name: max(value, self.peaks.get(name, 0.0)) for name, value in values.items()}
+        shares = {name: value / max(self.peaks[name], 1e-12) for name, value in values.items()}
+        self.lows = self.lows + 1 if min(shares.values()) < watch.low else 0
+        return shares
+
+    def collapsing(self, watch: CollapseWatch) -> bool:
+        """Whether diversity has been low for long enough."""
+        return self.lows >= watch.patience

@@ -1,0 +1,99 @@
+"""The GAN's discriminator: how images reach it, what it tells the generator, how it learns."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lightning_modules.adversary import Adversary, DiscriminatorSettings
+from lightning_modules.blur import gaussian_blur
+from lightning_modules.diffaugment import Change, augment
+from lightning_modules.gan_views import Judged
+from lightning_modules.schedules import Schedule, check_schedule, scheduled_value
+from models.scenes import resized
+
+
+@dataclass(frozen=True)
+class CriticInput:
+    """What the discriminator sees.
+
+    blur: standard deviation in pixels of a Gaussian over all images, real and generated, by images
+    seen; EG3D fades it out early on. augment: changes to all images, for small data sets, see
+    `diffaugment`. disparity: whether it sees the disparity too, which needs depth in the data.
+    """
+
+    blur: Schedule = 0.0
+    augment: tuple[Change, ...] = ()
+    disparity: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for blur knots out of order."""
+        check_schedule(self.blur)
+
+
+class Critic(nn.Module):
+    """Scores images of classes, with the small rendering behind them where there is one.
+
+    Args:
+        classes: number of classes, 0 for none.
+        resolution: side of the images.
+        dual: whether a raw rendering comes with every image (dual discrimination, arXiv 2112.07945,
+            section 4.3).
+        settings: size and training.
+        view: what it is shown.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        resolution: int,
+        dual: bool,
+        settings: DiscriminatorSettings,
+        view: CriticInput,
+    ) -> None:
+        super().__init__()
+        self.view, self.resolution = view, resolution
+        self.colors = 6 if dual else 3
+        self.adversary = Adversary(
+            self.colors + view.disparity, resolution, settings, classes=classes
+        )
+
+    def score(
+        self, fake: Judged, labels: Tensor, images_seen: int, noise: torch.Generator
+    ) -> Tensor:
+        """Logits (N,) of views of labels (N,); the critic itself gets no gradient."""
+        return self.adversary.score(self._stacked(fake, images_seen, noise), labels)
+
+    def learn(
+        self,
+        real: Judged,
+        fake: Judged,
+        labels: tuple[Tensor, Tensor],
+        images_seen: int,
+        step: int,
+        noise: torch.Generator,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The critic's loss () and what to log; labels: of real and of fake images; step: counts
+        optimiser steps and says when R1 is due."""
+        shown = self._stacked(real, images_seen, noise)
+        return self.adversary.learn(
+            shown, self._stacked(fake.detach(), images_seen, noise), step, labels
+        )
+
+    @torch.no_grad()
+    def features(self, judged: Judged) -> Tensor:
+        """What it sees in images (N, F), unchanged ones."""
+        return self.adversary.discriminator.features(self._joined(judged))
+
+    def _stacked(self, judged: Judged, images_seen: int, noise: torch.Generator) -> Tensor:
+        blurred = gaussian_blur(self._joined(judged), scheduled_value(self.view.blur, images_seen))
+        return augment(blurred, self.view.augment, noise, self.colors)
+
+    def _joined(self, judged: Judged) -> Tensor:
+        """All that is seen of images as channels in [-1, 1]: image, raw rendering, disparity."""
+        side = self.resolution
+        parts = [part for part in (judged.image, judged.raw, judged.disparity) if part is not None]
+        # Channels as planes in memory: with so few of them, blur and changes are several times
+        # faster than pixel by pixel.
+        planes = [resized(part.contiguous(), side, side) for part in parts]
+        return 2 * torch.cat(planes, 1) - 1

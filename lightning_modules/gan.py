@@ -1,0 +1,281 @@
+"""The GAN as a LightningModule: one batch from photographs to logged losses."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from datamodules.schema import Batch, TokenBatch
+from lightning_modules.adversary import DiscriminatorSettings
+from lightning_modules.collapse import CollapseIndicator, CollapseWatch
+from lightning_modules.counted import CountedModule, check_warmup
+from lightning_modules.critic import Critic, CriticInput
+from lightning_modules.drawing import Pictures
+from lightning_modules.ema import averaged_copy
+from lightning_modules.gan_checks import check_data, check_labels, check_training
+from lightning_modules.gan_pictures import gan_pictures
+from lightning_modules.gan_score import GANScore, ScoreSettings
+from lightning_modules.gan_views import Judged, photographs, render_judged
+from lightning_modules.gan_watch import diversities
+from lightning_modules.losses.adversarial import generator_loss
+from lightning_modules.losses.density import DensitySmoothness, density_smoothness
+from lightning_modules.losses.view_prior import ViewPriorWeights, view_prior_loss
+from lightning_modules.multi_view import MultiView
+from lightning_modules.noise import Purpose
+from lightning_modules.optimization import OptimizerSettings
+from lightning_modules.schedules import Schedule, scheduled_value
+from models.scenes import Scenes
+from models.wildgan import WildGAN
+
+
+@dataclass(frozen=True)
+class GeneratorStep:
+    """What a step made: B scenes, N = B V views of them, labels (B,), and the cells (B, V) of their
+    directions where a distribution of views is learned."""
+
+    scenes: Scenes
+    fake: Judged
+    labels: Tensor
+    cells: Tensor | None
+
+    @property
+    def view_labels(self) -> Tensor:
+        """Labels (N,) of the views."""
+        return self.labels.repeat_interleave(len(self.fake.image) // len(self.labels))
+
+
+class GAN(CountedModule):
+    """Trains a generator against a discriminator; progress is counted in photographs seen.
+
+    Args:
+        model: the generator.
+        max_images: images to train on; learning rates end there and `StopAfterImages` stops.
+        discriminator: size and training of the discriminator.
+        shown: what it is shown.
+        raw_side: side of what is rendered, by images seen; null for `model.raw_resolution`.
+        multi_view: how many views of a scene are judged.
+        collapse: when a generator is taken for collapsing.
+        density: smoothness of the density.
+        view_prior: how the distribution of views is learned, with `model.view_cells`.
+        optimizer, discriminator_optimizer: of the two networks.
+        score: how it is scored.
+        ema_half_life: of the averaged weights, in images; they validate, draw and are exported.
+        seed: of latents, views, sample jitter and augmentation.
+    """
+
+    headline = ("val/kid", "val KID {:.4f}")
+    protocol = (
+        "averaged weights, views drawn as in training: kid compares the features of generated "
+        "images with those of the training images, in the proportions of their classes; "
+        "non_flatness is exp(entropy of the disparities of an image in 64 bins), from 1 to 64"
+    )
+    model: WildGAN
+    ema: WildGAN
+
+    def __init__(
+        self,
+        model: WildGAN,
+        max_images: int = 25_000_000,
+        discriminator: DiscriminatorSettings = DiscriminatorSettings(32768, 512, r1=1.0),
+        shown: CriticInput = CriticInput(),
+        raw_side: Schedule | None = None,
+        multi_view: MultiView = MultiView(),
+        collapse: CollapseWatch = CollapseWatch(),
+        density: DensitySmoothness = DensitySmoothness(),
+        view_prior: ViewPriorWeights = ViewPriorWeights(),
+        optimizer: OptimizerSettings = OptimizerSettings(
+            2.5e-3, (0.0, 0.99), 0.0, warmup=0, floor=1.0, grad_clip=0
+        ),
+        discriminator_optimizer: OptimizerSettings = OptimizerSettings(
+            2e-3, (0.0, 0.99), 0.0, warmup=0, floor=1.0, grad_clip=0
+        ),
+        score: ScoreSettings = ScoreSettings(),
+        ema_half_life: float = 10_000.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(max_images, ema_half_life, seed)
+        check_training(model, raw_side)
+        check_warmup(optimizer, max_images)
+        self.model, self.ema = model, averaged_copy(model)
+        self.critic = Critic(
+            model.classes, model.resolution, model.refiner is not None, discriminator, shown
+        )
+        self.raw_side = model.raw_resolution if raw_side is None else raw_side
+        self.multi_view, self.collapse, self.density = multi_view, collapse, density
+        self.view_prior = view_prior
+        self.optimizer, self.discriminator_optimizer = optimizer, discriminator_optimizer
+        self.score = GANScore(score)
+        self.indicator = CollapseIndicator()
+        self.collapsed_at: int | None = None
+
+    @property
+    def leaves_parameters_unused(self) -> bool:
+        """True: either optimiser's step leaves the other's parameters without a gradient."""
+        return True
+
+    def prepare_data(self) -> None:
+        """Measure the training images once, before other processes ask for it."""
+        self.score.open(self._datamodule(), self.model.resolution)
+
+    def setup(self, stage: str) -> None:
+        """Open what the generator is scored with, and refuse data that do not fit."""
+        check_data(self.model, self.critic.view, self._datamodule())
+        self.score.open(self._datamodule(), self.model.resolution)
+
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Refuse labels that the generator has no class for, while they are still on the CPU."""
+        check_labels(batch, self.model.classes)
+        return batch
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """One batch: scenes, views of them, the generator's step, the critic's step."""
+        noise = self.step_noise(Purpose.VIEWS, self.global_rank)
+        step = self.images_seen // self.global_batch(len(batch))
+        scenes = self.model(self._latents(len(batch), noise), batch.label)
+        directions, cells = self._look(batch.label, noise)
+        fake = self._views(scenes, directions, noise)
+        logs = self._step_generator(GeneratorStep(scenes, fake, batch.label, cells), step, noise)
+        logs |= self._step_critic(batch, fake, step, noise)
+        logs |= self._watch() | self._counts(directions.shape[1])
+        self.count_images(len(batch), self.model, self.ema)
+        return logs
+
+    def _latents(self, count: int, noise: torch.Generator) -> Tensor:
+        return torch.randn(count, self.model.backbone.latent, generator=noise, device=noise.device)
+
+    @property
+    def _side(self) -> int:
+        """Side of what is rendered now."""
+        return round(scheduled_value(self.raw_side, self.images_seen))
+
+    def _look(self, labels: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """Directions (B, V, 3) of this step's views, and the cells (B, V) of a learned prior."""
+        views = self.multi_view.views_at(self.images_seen, self.collapsed_at)
+        if self.model.view_prior is None:
+            return self.model.views.directions(len(labels), views, noise), None
+        cells, directions = self.model.view_prior.draw(labels, views, noise)
+        return directions, cells
+
+    def _views(self, scenes: Scenes, directions: Tensor, noise: torch.Generator) -> Judged:
+        """This step's views of all scenes."""
+        cameras, disparity = self.model.views.cameras(directions), self.critic.view.disparity
+        side, resolution = self._side, self.model.resolution
+        return render_judged(scenes, cameras, resolution, side, noise, with_disparity=disparity)
+
+    def _step_generator(
+        self, made: GeneratorStep, step: int, noise: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Judge, regularise, differentiate and step; returns what to log."""
+        logits = self.critic.score(made.fake, made.view_labels, self.images_seen, noise)
+        loss = generator_loss(logits, self.critic.adversary.settings.objective)
+        logs = {"generator/loss": loss.detach()}
+        if self.density.due(step):
+            rough = density_smoothness(made.scenes.planes, self.model.field, self.density, noise)
+            loss = loss + self.density.weight * self.density.interval * rough
+            logs["generator/density_difference"] = rough.detach()
+        if self.model.view_prior is not None and made.cells is not None:
+            odds = self.model.view_prior.log_probabilities(made.labels)
+            poses, entropy = view_prior_loss(odds, made.cells, logits, self.view_prior)
+            loss, logs["generator/view_entropy"] = loss + poses, entropy
+        norm = self.descend(self.step_optimizers()[0], self.optimizer, loss, "generator")
+        return logs | {"generator/grad_norm": norm}
+
+    def _step_critic(
+        self, batch: Batch, fake: Judged, step: int, noise: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Train the critic on photographs and on this step's views; returns what to log."""
+        real = photographs(
+            batch,
+            self._side,
+            with_raw=fake.raw is not None,
+            with_disparity=fake.disparity is not None,
+        )
+        labels = batch.label, batch.label.repeat_interleave(len(fake.image) // len(batch))
+        loss, logs = self.critic.learn(real, fake, labels, self.images_seen, step, noise)
+        norm = self.descend(
+            self.step_optimizers()[1], self.discriminator_optimizer, loss, "discriminator"
+        )
+        logs["grad_norm"] = norm
+        return {f"discriminator/{name}": value for name, value in logs.items()}
+
+    def _counts(self, views: int) -> dict[str, Tensor]:
+        """What the schedules say, as curves."""
+        return {
+            "train/views": torch.tensor(float(views)),
+            "train/raw_side": torch.tensor(float(self._side)),
+        }
+
+    def _watch(self) -> dict[str, Tensor]:
+        """Look at the diversity of fixed latents when it is time; returns what to log."""
+        if not self.indicator.due(self.images_seen, self.collapse):
+            return {}
+        noise = self.step_noise(Purpose.VIEWS, rank=0)
+        values = diversities(self.model, self.critic, self.collapse.scenes, noise)
+        values = self.trainer.strategy.broadcast(values)  # so that all processes decide alike
+        shares = self.indicator.update(values, self.images_seen, self.collapse)
+        if self.collapsed_at is None and self.indicator.collapsing(self.collapse):
+            self.collapsed_at = self.images_seen
+        found = {f"diversity/{name}": value for name, value in values.items()}
+        found |= {f"collapse/{name}": share for name, share in shares.items()}
+        return {name: torch.tensor(value) for name, value in found.items()}
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Nothing: a generator is not compared with single photographs."""
+
+    def on_validation_epoch_end(self) -> None:
+        """Draw with the averaged weights, measure, and log the figures, equal on all ranks."""
+        figures = {"non_flatness": self._mean(self.score.draw(self.ema, self.trainer))}
+        if (kid := self.score.distance()) is not None:
+            figures["kid"] = kid
+        self.log_dict({f"val/{name}": value for name, value in figures.items()}, logger=False)
+
+    def _mean(self, values: Tensor) -> Tensor:
+        """Mean over all processes of values (N,), N differing between them, that are numbers."""
+        known = values[values.isfinite()]
+        sums = self.all_gather(torch.stack([known.sum(), known.new_tensor(len(known))]))
+        assert isinstance(sums, Tensor)
+        total, count = sums.view(-1, 2).sum(0)
+        return total / count
+
+    def facts(self) -> dict[str, str]:
+        """The network whose features `kid` compares."""
+        return self.score.facts()
+
+    def trained(self) -> WildGAN:
+        """The generator."""
+        return self.model
+
+    def whole_average(self) -> WildGAN:
+        """The averaged generator."""
+        return self.ema
+
+    def pictures(self, average: nn.Module, probe: Batch | TokenBatch) -> list[Pictures]:
+        """A sheet of classes and views, and the camera moving around them."""
+        assert isinstance(average, WildGAN)
+        return gan_pictures(average, self._class_names(), len(probe))
+
+    def _class_names(self) -> list[str]:
+        datamodule = self._datamodule()
+        return list(datamodule.manifest.classes) if datamodule else []
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        """The generator's and the critic's."""
+        return [
+            self.optimizer.build(self.model.parameters()),
+            self.discriminator_optimizer.build(self.critic.parameters()),
+        ]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Store progress, recipe, class names, and what is known of collapse."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["classes"] = self._class_names()
+        checkpoint["collapse"] = asdict(self.indicator) | {"collapsed_at": self.collapsed_at}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up progress, and multi-view discrimination where it was on."""
+        super().on_load_checkpoint(checkpoint)
+        state = dict(checkpoint["collapse"])
+        self.collapsed_at = state.pop("collapsed_at")
+        self.indicator = CollapseIndicator(**state)

@@ -1,0 +1,68 @@
+"""What a GAN refuses before it is trained: settings and data that do not fit together."""
+
+from typing import Any
+
+from datamodules.errors import DataError
+from datamodules.modalities import DEPTH
+from datamodules.schema import Batch
+from datamodules.shard_datamodule import ShardDataModule
+from datamodules.stream_datamodule import StreamDataModule
+from lightning_modules.critic import CriticInput
+from lightning_modules.schedules import Schedule, check_schedule
+from models.wildgan import WildGAN
+
+
+def check_training(model: WildGAN, raw_side: Schedule | None) -> None:
+    """Refuse render sizes that are no sizes, or larger than the images.
+
+    Raises:
+        ValueError: one sentence with the value, the limit and the knob.
+    """
+    if raw_side is None:
+        return
+    check_schedule(raw_side)
+    knots = [raw_side] if isinstance(raw_side, int | float) else [side for _, side in raw_side]
+    if min(knots) < 4 or max(knots) > model.resolution:
+        raise ValueError(
+            f"raw_side goes from {min(knots):g} to {max(knots):g} pixels: keep it between 4 and "
+            f"the images' {model.resolution}."
+        )
+
+
+def check_data(
+    model: WildGAN, shown: CriticInput, datamodule: StreamDataModule[Any] | None
+) -> None:
+    """Refuse data of other classes or another size, or without the depth that is judged.
+
+    Raises:
+        DataError: one sentence with the value, the limit and the knob.
+    """
+    if not isinstance(datamodule, ShardDataModule):
+        return
+    classes = len(datamodule.manifest.classes)
+    if model.classes not in (0, classes):
+        raise DataError(
+            f"The generator has {model.classes} classes, the data {classes}: set `model.classes` "
+            f"to {classes}, or to 0 to ignore them."
+        )
+    if datamodule.resolution != model.resolution:
+        raise DataError(
+            f"The generator makes images of {model.resolution} pixels, the data are loaded at "
+            f"{datamodule.resolution}: make `data.resolution` and `model.resolution` equal."
+        )
+    if shown.disparity and DEPTH not in datamodule.modalities:
+        raise DataError("shown.disparity needs depth: set `data.depth` to true.")
+
+
+def check_labels(batch: Batch, classes: int) -> None:
+    """Refuse labels that the generator has no class for.
+
+    Raises:
+        DataError: names the first such image.
+    """
+    for key, label in zip(batch.keys, batch.label.tolist(), strict=True):
+        if classes and not 0 <= label < classes:
+            raise DataError(
+                f"{key} has label {label}, the generator classes 0 to {classes - 1}: write the "
+                "shards again with classes, or set `model.classes` to 0."
+            )

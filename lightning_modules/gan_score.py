@@ -1,0 +1,80 @@
+"""The score of a GAN while it is trained: likeness to the training images, and flatness."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning import Trainer
+from torch import Tensor
+
+from datamodules.stream_datamodule import StreamDataModule
+from lightning_modules.evaluation.fake_measures import image_flatness
+from lightning_modules.evaluation.gan_images import GANImages
+from lightning_modules.evaluation.generator_score import GeneratorScore, open_score
+from models.wildgan import WildGAN
+
+DRAWN_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    """How a generator is scored while it is trained, against the training images.
+
+    features: network whose features are compared: checkpoint of a classifier (`make classifier`),
+    or inception; null for no KID. images: generated for a score.
+    """
+
+    features: str | None = None
+    images: int = 1000
+
+
+class GANScore:
+    """Draws images, takes their features in, and measures how flat they are."""
+
+    def __init__(self, settings: ScoreSettings) -> None:
+        self.settings = settings
+        self._kid: GeneratorScore | None = None
+
+    def open(self, datamodule: StreamDataModule[Any] | None, resolution: int) -> None:
+        """Load the network and the features of the training images, computing them if need be.
+
+        Raises:
+            FileNotFoundError, DataError: one sentence with what is missing, and the knob.
+        """
+        features = self.settings.features
+        if features is None or datamodule is None:
+            return
+        self._kid = open_score(features, datamodule.root, resolution, self.settings.images)
+
+    @torch.no_grad()
+    def draw(self, model: WildGAN, trainer: Trainer) -> Tensor:
+        """Non-flatness of the images that this process draws, the others drawing theirs."""
+        source, flatness = GANImages("", model), []
+        pairs = self._pairs(model.classes, trainer.global_rank, trainer.world_size)
+        for start in range(0, len(pairs), DRAWN_AT_ONCE):
+            labels, seeds = zip(*pairs[start : start + DRAWN_AT_ONCE], strict=True)
+            drawn = source.draw(labels, seeds)
+            assert drawn.geometry is not None
+            flatness.append(image_flatness(drawn.geometry))
+            if self._kid is not None:
+                self._kid.update(drawn.rgb)
+        return torch.cat(flatness) if flatness else torch.zeros(0, dtype=torch.float64)
+
+    def distance(self) -> Tensor | None:
+        """KID of what all processes have drawn since the last time; None without a network."""
+        if self._kid is None:
+            return None
+        found: Tensor = self._kid.compute()
+        self._kid.reset()
+        return found
+
+    def facts(self) -> dict[str, str]:
+        """The network whose features are compared."""
+        return {} if self._kid is None else {"kid_features": self._kid.network.name}
+
+    def _pairs(self, classes: int, rank: int, world: int) -> list[tuple[int, int]]:
+        """Label and seed of every image that process `rank` of `world` is to draw."""
+        if self._kid is not None:
+            return self._kid.wanted(classes, rank, world)
+        seeds = range(rank, self.settings.images, world)
+        return [(seed % max(1, classes), seed) for seed in seeds]

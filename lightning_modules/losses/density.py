@@ -1,0 +1,43 @@
+"""Regularisation of the density of scenes."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.scenes import PlaneField
+
+
+@dataclass(frozen=True)
+class DensitySmoothness:
+    """How strongly density is held smooth; EG3D's values.
+
+    weight: of the loss, 0 for none; interval: steps between two times, each counts that often;
+    points: a scene; distance: between neighbours, as standard deviation in units of the cube.
+    """
+
+    weight: float = 0.25
+    interval: int = 4
+    points: int = 1000
+    distance: float = 0.004
+
+    def due(self, step: int) -> bool:
+        """Whether it is computed at an optimiser step."""
+        return self.weight > 0 and step % self.interval == 0
+
+
+def density_smoothness(
+    planes: Tensor, field: PlaneField, settings: DensitySmoothness, noise: torch.Generator
+) -> Tensor:
+    """Mean absolute difference () of the densities at random points of the cube and at points
+    close to them (EG3D, arXiv 2112.07945, supplement).
+
+    planes: (B, 3, C, H, W).
+    """
+    shape = (len(planes), settings.points, 3)
+    points = 2 * torch.rand(shape, generator=noise, device=noise.device) - 1
+    step = torch.randn(shape, generator=noise, device=noise.device)
+    both = torch.cat([points, points + settings.distance * step], 1)
+    density, _ = field(planes, both)
+    here, there = density.chunk(2, 1)
+    return (here - there).abs().mean()

@@ -1,0 +1,100 @@
+import pytest
+import torch
+
+from lightning_modules.adversary import DiscriminatorSettings
+from lightning_modules.blur import gaussian_blur
+from lightning_modules.critic import Critic, CriticInput
+from lightning_modules.gan_views import Judged
+from models.scenes import resized
+
+SETTINGS = DiscriminatorSettings(64, 8, r1=2.0, r1_interval=4)
+LABELS = torch.tensor([0, 1, 0, 1])
+
+
+def critic(shown: CriticInput = CriticInput(), classes: int = 2, *, dual: bool = True) -> Critic:
+    torch.manual_seed(0)
+    return Critic(classes, 16, dual, SETTINGS, shown)
+
+
+def judged(seed: int = 0, *, dual: bool = True, disparity: bool = False) -> Judged:
+    noise = torch.Generator().manual_seed(seed)
+    raw = torch.rand(4, 3, 8, 8, generator=noise) if dual else None
+    near = torch.rand(4, 1, 8, 8, generator=noise) if disparity else None
+    return Judged(torch.rand(4, 3, 16, 16, generator=noise), raw, near)
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(1)
+
+
+@pytest.mark.parametrize("dual", [True, False])
+@pytest.mark.parametrize("disparity", [True, False])
+def test_all_that_is_judged_reaches_the_score(dual: bool, disparity: bool) -> None:
+    judge = critic(CriticInput(disparity=disparity), dual=dual)
+    given = judged(dual=dual, disparity=disparity)
+    parts = [part for part in (given.image, given.raw, given.disparity) if part is not None]
+    for part in parts:
+        part.requires_grad_()
+    judge.score(given, LABELS, 0, generator()).sum().backward()
+    assert len(parts) == 1 + dual + disparity
+    for part in parts:
+        assert part.grad is not None
+        assert part.grad.abs().sum() > 0
+    assert all(parameter.grad is None for parameter in judge.parameters())
+
+
+def test_the_class_matters_where_there_are_classes() -> None:
+    one = critic().score(judged(), LABELS, 0, generator())
+    other = critic().score(judged(), 1 - LABELS, 0, generator())
+    assert not torch.allclose(one, other)
+    same = critic(classes=0)
+    assert torch.equal(
+        same.score(judged(), LABELS, 0, generator()),
+        same.score(judged(), 1 - LABELS, 0, generator()),
+    )
+
+
+def test_learning_tells_real_from_fake() -> None:
+    judge, real, fake = critic(), judged(0), judged(1)
+    fake = Judged(fake.image * 0.3, fake.raw)
+    optimizer = torch.optim.Adam(judge.parameters(), 2e-3, (0.0, 0.99))
+    for step in range(30):
+        loss, logs = judge.learn(real, fake, (LABELS, LABELS), 0, step, generator())
+        assert ("r1" in logs) == (step % 4 == 0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert logs["accuracy"] == 1
+    score = judge.score(real, LABELS, 0, generator()) - judge.score(fake, LABELS, 0, generator())
+    assert score.min() > 0
+
+
+def test_blur_is_over_all_that_is_seen_and_fades() -> None:
+    fading, plain = critic(CriticInput(blur=[(0, 3.0), (100, 0.0)])), critic()
+    given = judged()
+    assert given.raw is not None
+    enlarged = resized(given.raw, 16, 16)  # the raw rendering is blurred at the image's size
+    blurred = Judged(gaussian_blur(given.image, 3.0), gaussian_blur(enlarged, 3.0))
+    expected = plain.score(blurred, LABELS, 0, generator())
+    torch.testing.assert_close(fading.score(given, LABELS, 0, generator()), expected)
+    unchanged = plain.score(given, LABELS, 0, generator())
+    assert torch.equal(fading.score(given, LABELS, 100, generator()), unchanged)
+
+
+def test_augmentation_changes_what_is_scored_by_the_noise_alone() -> None:
+    judge = critic(CriticInput(augment=("color", "translation", "cutout")))
+    first = judge.score(judged(), LABELS, 0, generator())
+    assert torch.equal(first, judge.score(judged(), LABELS, 0, generator()))
+    assert not torch.allclose(first, judge.score(judged(), LABELS, 0, torch.Generator()))
+
+
+def test_more_views_than_photographs_may_be_judged() -> None:
+    fake = judged(1)
+    several = Judged(fake.image.repeat(3, 1, 1, 1), judged(2).raw.repeat(3, 1, 1, 1))
+    loss, _ = critic().learn(judged(), several, (LABELS, LABELS.repeat(3)), 0, 1, generator())
+    assert loss.isfinite()
+
+
+def test_knots_out_of_order_are_refused() -> None:
+    with pytest.raises(ValueError, match="increasing order"):
+        CriticInput(blur=[(10, 1.0), (0, 0.0)])

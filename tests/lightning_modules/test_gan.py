@@ -1,0 +1,140 @@
+"""Training runs of the GAN by the command that a user types."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_gan_run import MAX_IMAGES, GANRuns, last
+
+from lightning_modules.loading import averaged_model
+from models.wildgan import WildGAN
+
+
+@pytest.fixture(scope="module")
+def gan_runs(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> GANRuns:
+    return GANRuns.write(tmp_path_factory.mktemp("config"), tiny_root)
+
+
+@pytest.fixture(scope="module")
+def run(gan_runs: GANRuns, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run."""
+    folder = tmp_path_factory.mktemp("runs") / "gan"
+    assert gan_runs.fit(folder) == 0
+    return folder
+
+
+def curves(run: Path) -> EventAccumulator:
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    return events
+
+
+def test_a_run_leaves_its_result_sheets_and_curves(run: Path) -> None:
+    result = json.loads((run / "result.json").read_text())
+    assert result["images_seen"] == MAX_IMAGES
+    assert 1 <= result["non_flatness"] <= 64
+    assert "kid" not in result  # no network was given
+    names = {path.name for path in (run / "sheets").iterdir()}
+    assert names == {"000000016.png", "000000032.png", "000000048.png"}
+    found = set(curves(run).Tags()["scalars"])
+    assert {"generator/loss", "discriminator/loss", "discriminator/r1"} <= found
+    assert {"generator/density_difference", "diversity/colors", "collapse/features"} <= found
+
+
+def test_the_checkpoint_rebuilds_the_averaged_generator(run: Path) -> None:
+    content = last(run)
+    model = averaged_model(content, "last.ckpt")
+    assert isinstance(model, WildGAN)
+    assert content["classes"] == ["disc"]
+    view = model.scenes(model.mapped(torch.zeros(1, dtype=torch.long), [0])).view(
+        model.views.canonical().camera(), 16, 16
+    )
+    assert view.rgb.shape == (1, 3, 16, 16)
+    weights = model.state_dict()
+    assert all(torch.equal(weights[n], content["state_dict"][f"ema.{n}"]) for n in weights)
+
+
+def test_an_interrupted_run_ends_like_a_whole_one(
+    run: Path, gan_runs: GANRuns, tmp_path: Path
+) -> None:
+    assert gan_runs.fit(tmp_path, "--model.max_images", "20") == 0
+    assert last(tmp_path)["images_seen"] == 20
+    assert gan_runs.fit(tmp_path) == 0
+    whole, continued = last(run), last(tmp_path)
+    assert whole["collapse"] == continued["collapse"]
+    for name, value in whole["state_dict"].items():
+        assert torch.equal(value, continued["state_dict"][name]), name
+
+
+def test_multi_view_can_be_switched_on_when_a_run_is_continued(
+    gan_runs: GANRuns, tmp_path: Path
+) -> None:
+    assert gan_runs.fit(tmp_path, "--model.max_images", "16") == 0
+    before = last(tmp_path)
+    three = ["--model.multi_view.views", "3", "--model.multi_view.from_images", "24"]
+    assert gan_runs.fit(tmp_path, *three, "--model.max_images", "32") == 0
+    views = {event.step: event.value for event in curves(tmp_path).Scalars("train/views")}
+    assert (views[8], views[24], views[32]) == (1, 1, 3)
+    assert before["state_dict"].keys() == last(tmp_path)["state_dict"].keys()
+
+
+def test_a_collapse_switches_multi_view_on_and_is_remembered(
+    gan_runs: GANRuns, tmp_path: Path
+) -> None:
+    # Diversity is never above its own peak, so a limit above 1 is a collapse at every look.
+    collapsing = ["--model.collapse.low", "1.1", "--model.multi_view.on_collapse", "true"]
+    assert gan_runs.fit(tmp_path, *collapsing, "--model.max_images", "32") == 0
+    assert last(tmp_path)["collapse"]["collapsed_at"] == 16  # the second look
+    views = {event.step: event.value for event in curves(tmp_path).Scalars("train/views")}
+    assert (views[8], views[32]) == (1, 3)
+
+
+def test_rendering_may_start_small(gan_runs: GANRuns, tmp_path: Path) -> None:
+    growing = ["--model.raw_side", "[[0, 4], [16, 8]]", "--model.max_images", "24"]
+    assert gan_runs.fit(tmp_path, *growing) == 0
+    sides = {event.step: event.value for event in curves(tmp_path).Scalars("train/raw_side")}
+    assert (sides[8], sides[24]) == (4.5, 8)  # means of two steps
+
+
+def test_a_discriminator_may_see_disparity(gan_runs: GANRuns, tmp_path: Path) -> None:
+    seeing = ["--model.shown.disparity", "true", "--model.max_images", "8"]
+    assert gan_runs.fit(tmp_path, *seeing, "--data.depth", "true") == 0
+    first = last(tmp_path)["state_dict"]["critic.adversary.discriminator.from_image.weight"]
+    assert first.shape[1] == 3 + 3 + 1
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--model.model.classes", "2"], "The generator has 2 classes, the data 1"),
+        (["--data.resolution", "8"], "loaded at 8"),
+        (["--model.shown.disparity", "true"], "set `data.depth` to true"),
+        (["--model.raw_side", "2"], "raw_side goes from 2 to 2"),
+        (["--model.model.raw_resolution", "5"], "renderings of 5"),
+        (["--model.multi_view.views", "0"], "multi_view.views is 0"),
+        (["--model.score.features", "none.ckpt"], "no checkpoint none.ckpt"),
+    ],
+)
+def test_settings_that_do_not_fit_end_in_one_sentence(
+    options: list[str],
+    sentence: str,
+    gan_runs: GANRuns,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert gan_runs.fit(tmp_path, *options) == 2
+    written = capsys.readouterr().err
+    assert sentence in written
+    assert written.count("\n") == 1
+
+
+def test_a_distribution_of_views_may_be_learned(gan_runs: GANRuns, tmp_path: Path) -> None:
+    learning = ["--model.model.view_cells", "{yaws: 4, heights: 2}", "--model.max_images", "24"]
+    several = ["--model.multi_view", "{views: 2, from_images: 8}"]
+    assert gan_runs.fit(tmp_path, *learning, *several) == 0
+    odds = last(tmp_path)["state_dict"]["model.view_prior.odds"]
+    assert odds.shape == (1, 8)
+    assert odds.abs().max() > 0
+    assert "generator/view_entropy" in curves(tmp_path).Tags()["scalars"]

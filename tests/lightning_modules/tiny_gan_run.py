@@ -1,0 +1,83 @@
+"""A GAN small enough to train in a second, on the tiny shards."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lightning_modules.cli import main
+
+MAX_IMAGES = 48
+CONFIG = """
+trainer:
+  accelerator: cpu
+  devices: 1
+  precision: 32-true
+  val_check_interval: 4
+model:
+  class_path: lightning_modules.gan.GAN
+  init_args:
+    max_images: 48
+    ema_half_life: 20
+    model:
+      classes: 1
+      resolution: 16
+      raw_resolution: 8
+      backbone: {latent: 8, width: 8, channel_base: 64, channel_max: 8}
+      planes: {channels: 4, resolution: 8}
+      field_hidden: 8
+      sampling: {coarse: 4, fine: 4}
+      refiner_widths: [6, 4]
+    discriminator: {channel_base: 64, channel_max: 8, r1_interval: 2}
+    density: {interval: 2, points: 10}
+    collapse: {every_images: 8, scenes: 4}
+    shown: {blur: [[0, 2.0], [24, 0.0]], augment: [color, translation, cutout]}
+    score: {images: 8}
+data:
+  class_path: datamodules.shard_datamodule.ShardDataModule
+  init_args: {resolution: 16, batch_size: 4, num_workers: 0, lanes: 4}
+last_checkpoint: {minutes: 0}
+best_checkpoint: {monitor: val/non_flatness, mode: max}
+scalars: {every_images: 8}
+sheets: {every_images: 16, images: 2}
+"""
+
+
+@dataclass(frozen=True)
+class GANRuns:
+    """A configuration in a file, and shards to train on."""
+
+    config: Path
+    root: Path
+
+    @staticmethod
+    def write(folder: Path, root: Path) -> "GANRuns":
+        config = folder / "gan.yaml"
+        config.write_text(CONFIG)
+        return GANRuns(config, root)
+
+    def arguments(self, run: Path, *options: str) -> list[str]:
+        own = ["--config", str(self.config), "--run", str(run), "--data.root", str(self.root)]
+        return ["fit", *own, *options]
+
+    def fit(self, run: Path, *options: str) -> int:
+        """Train in this process; returns the exit code."""
+        return main(self.arguments(run, *options))
+
+    def launch(self, run: Path, *options: str) -> str:
+        """Train in another process, which may start more; returns what it printed."""
+        here = str(Path(__file__).parent)
+        path = os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+        command = [sys.executable, "-m", "lightning_modules.cli", *self.arguments(run, *options)]
+        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+        return done.stdout
+
+
+def last(run: Path) -> dict[str, Any]:
+    """The last checkpoint of a run."""
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
