@@ -12,13 +12,15 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import loader, priors, renderer
+from benchmarks import gan, gan_step, loader, priors, renderer
 from benchmarks.harness import Rates, Result, gemm_rates, gemm_sides, gemm_size, interleaved
 
 BENCHMARKS: dict[str, Callable[[Rates, int], list[Result]]] = {
     "loader": loader.run,
     "renderer": renderer.run,
     "priors": priors.run,
+    "gan": gan.run,
+    "gan_step": gan_step.run,
 }
 
 
