@@ -11,13 +11,17 @@ import torch
 from torch import nn
 
 from datamodules.errors import DataError
-from models.autoencoder import TokenAutoencoder
+from lightning_modules.inversion.inverted import InvertedPhoto
+from models.autoencoder import CanonicalView, TokenAutoencoder
 from models.generator import TokenGenerator
 from models.priors.sampling import TokenSampling
 from models.priors.token_prior import TokenPrior
 from models.recipe import build_model
+from models.wildgan import WildGAN
 
 EMA = "ema."
+INVERSION = "inversion"
+"""Under which a checkpoint of a tuned GAN keeps the latent and the view of the photograph."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,22 @@ class LoadedPrior:
         self.generator.prior.to(device)
         self.generator.autoencoder.to(device)
         return self
+
+
+@dataclass(frozen=True)
+class LoadedGAN:
+    """A GAN. classes: their names in the order of the labels, as far as they are known."""
+
+    model: WildGAN
+    classes: tuple[str, ...]
+
+    def to(self, device: torch.device | str) -> "LoadedGAN":
+        """Move it to a device."""
+        return LoadedGAN(self.model.to(device), self.classes)
+
+
+Loaded = TokenAutoencoder | LoadedPrior | LoadedGAN | InvertedPhoto
+"""What a checkpoint that makes scenes may hold."""
 
 
 def load_stage1(path: str | Path) -> TokenAutoencoder:
@@ -65,23 +85,48 @@ def load_prior(path: str | Path, stage1: str | None = None) -> LoadedPrior:
             other weights than the prior was trained with.
     """
     model = load_generator(path, stage1)
-    if isinstance(model, TokenAutoencoder):
-        raise DataError(f"{path} is a stage-1 checkpoint: drawing tokens takes one of a prior.")
+    if not isinstance(model, LoadedPrior):
+        kind = "a stage-1 checkpoint" if isinstance(model, TokenAutoencoder) else "of a GAN"
+        raise DataError(f"{path} is {kind}: drawing tokens takes one of a prior.")
     return model
 
 
-def load_generator(path: str | Path, stage1: str | None = None) -> TokenAutoencoder | LoadedPrior:
-    """What a checkpoint of either stage holds; see `load_prior`."""
-    kind = "checkpoint of a stage-1 model or a prior"
+def load_gan(path: str | Path) -> LoadedGAN:
+    """The averaged generator of a GAN's checkpoint, on the CPU.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DataError: the file is none, or that of an inverted photograph.
+    """
+    kind = "checkpoint of a GAN"
     content = read_checkpoint(path, kind)
     model = averaged_model(content, path)
-    if isinstance(model, TokenAutoencoder):
-        return model
-    if not isinstance(model, TokenPrior):
+    if not isinstance(model, WildGAN):
         raise DataError(f"{path} is no {kind}: its model is a {type(model).__name__}.")
-    autoencoder = _stage1_of(content["stage1"], path, stage1)
-    sampling = TokenSampling(**content.get("sampling", {}))
-    return LoadedPrior(TokenGenerator(model, autoencoder), tuple(content["classes"]), sampling)
+    if INVERSION in content:
+        raise DataError(f"{path} is tuned to one photograph: name the GAN it was made from.")
+    return LoadedGAN(model, tuple(content["classes"]))
+
+
+def load_generator(path: str | Path, stage1: str | None = None) -> Loaded:
+    """What a checkpoint holds, whichever system it is of; see `load_prior`."""
+    kind = "checkpoint of a stage-1 model, a prior or a GAN"
+    content = read_checkpoint(path, kind)
+    model = averaged_model(content, path)
+    match model:
+        case TokenAutoencoder():
+            return model
+        case TokenPrior():
+            autoencoder = _stage1_of(content["stage1"], path, stage1)
+            sampling = TokenSampling(**content.get("sampling", {}))
+            generator = TokenGenerator(model, autoencoder)
+            return LoadedPrior(generator, tuple(content["classes"]), sampling)
+        case WildGAN() if INVERSION in content:
+            stored = content[INVERSION]
+            return InvertedPhoto(model, stored["mapped"], CanonicalView(**stored["view"]))
+        case WildGAN():
+            return LoadedGAN(model, tuple(content["classes"]))
+    raise DataError(f"{path} is no {kind}: its model is a {type(model).__name__}.")
 
 
 def _stage1_of(stored: dict[str, str], path: str | Path, moved: str | None) -> TokenAutoencoder:
@@ -125,19 +170,24 @@ def averaged_model(content: dict[str, Any], path: str | Path) -> nn.Module:
     """The model of a checkpoint's recipe with its averaged weights, without gradients.
 
     Raises:
-        DataError: the recipe names code that is not ours.
+        DataError: the recipe names code that is not ours, or the weights are of another model.
     """
     try:
         model = build_model(content["model"])
     except ValueError as error:
         raise DataError(f"{path}: {error}") from error
-    if isinstance(model, TokenAutoencoder | TokenPrior):
-        averaged = {
-            name.removeprefix(EMA): value
-            for name, value in content["state_dict"].items()
-            if name.startswith(EMA)
-        }
+    averaged = {
+        name.removeprefix(EMA): value
+        for name, value in content["state_dict"].items()
+        if name.startswith(EMA)
+    }
+    try:
         model.load_state_dict(averaged)
+    except RuntimeError as error:
+        kind = type(model).__name__
+        raise DataError(
+            f"{path} lacks averaged weights that fit: its model is a {kind}."
+        ) from error
     return model.eval().requires_grad_(False)
 
 

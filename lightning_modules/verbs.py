@@ -40,15 +40,26 @@ VERBS = {
     "reconstruct": Verb(
         "lightning_modules.tools.reconstruct", "reconstruct", "Photo in; sheet, video and mesh out."
     ),
+    "invert": Verb(
+        "lightning_modules.tools.invert", "invert", "Fit a GAN to photos; sheet, video and mesh."
+    ),
     "sample": Verb(
-        "lightning_modules.tools.sample", "sample", "Sheets of scenes drawn from a prior."
+        "lightning_modules.tools.sample", "sample", "Sheets of scenes drawn from a prior or a GAN."
     ),
     "video": Verb("lightning_modules.tools.video", "video", "Fly a camera around scenes."),
     "mesh": Verb("lightning_modules.tools.mesh", "mesh", "Coloured meshes of scenes."),
     "interpolate": Verb(
-        "lightning_modules.tools.interpolate", "interpolate", "Go from one photo to another."
+        "lightning_modules.tools.interpolate",
+        "interpolate",
+        "Go from one photo or GAN scene to another.",
     ),
     "edit": Verb("lightning_modules.tools.edit", "edit", "Redraw or replace a part of a photo."),
+    "evaluate": Verb(
+        "lightning_modules.tools.evaluate", "evaluate", "FID, KID, IS and flatness of a generator."
+    ),
+    "compare": Verb(
+        "lightning_modules.tools.compare", "compare", "Results of several runs as one table."
+    ),
     "origin": Verb(
         "lightning_modules.tools.origin", "origin", "Say which command made a picture or mesh."
     ),

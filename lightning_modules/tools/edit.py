@@ -14,7 +14,7 @@ from lightning_modules.tools.provenance import made_now
 from lightning_modules.tools.regions import Corners
 from lightning_modules.tools.sampling_options import SamplingOptions, check_unused
 from lightning_modules.tools.scene_choice import distinct_seeds
-from lightning_modules.tools.scene_makers import PriorScenes, open_maker
+from lightning_modules.tools.scene_makers import PriorScenes, autoencoder_of, open_maker
 from lightning_modules.tools.token_edits import (
     edit_sheet,
     inserted_tokens,
@@ -77,7 +77,7 @@ def edit(
     else:
         check_unused({"source_region": source_region}, f"{action} takes no part of another")
     maker = open_maker(checkpoint, stage1, sampling, device)
-    model, number, drawn = maker.autoencoder, -1, []
+    model, number, drawn = autoencoder_of(maker), -1, []
     photos = [open_photo(model, image, region, "--region", device)]
     if source is not None:
         place = region if source_region is None else source_region

@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.progress import track
 
 from datamodules.errors import DataError
-from lightning_modules.tools.meshing import QUANTILE, MeshFormat, Surface, write_mesh
+from lightning_modules.tools.meshing import MeshFormat, Surface, write_mesh
 from lightning_modules.tools.provenance import made_now
 from lightning_modules.tools.sampling_options import SamplingOptions
 from lightning_modules.tools.scene_choice import SceneChoice, make_scene, wanted_scenes
@@ -20,7 +20,7 @@ def mesh(
     level: float | None = None,
     quantile: float | None = None,
     largest_component: bool = False,
-    half_extent: float = 1.0,
+    half_extent: float | None = None,
     stage1: str | None = None,
     device: str = "cpu",
     scenes: SceneChoice = SceneChoice(),
@@ -29,24 +29,24 @@ def mesh(
     """Write the surface of scenes of photographs, classes or stored tokens: a coloured mesh each.
 
     Args:
-        checkpoint: of stage 1 for photographs and tokens, of a prior for all.
-        out: folder for NAME.glb; NAME is the photograph's, CLASS-seedN, or what tokens name the
-            scene.
+        checkpoint: of stage 1 for photographs and tokens, of a prior for all, of a GAN for classes;
+            or a file of `wild3d invert`, which holds one scene.
+        out: folder for NAME.glb; NAME is the photograph's, CLASS-seedN, or what tokens or the
+            file name the scene.
         format: glb, ply or obj.
         resolution: lattice points along each side of the box.
         level: density of the surface, the same for all scenes.
-        quantile: share of the box that is outside the surface, 0.7 unless a level is given.
+        quantile: share of the box that is outside the surface. By default 0.7; of a GAN's object in
+            its box by default the level of which 1/16 of the box's width is half transparent.
         largest_component: keep only the connected part with the most faces.
-        half_extent: half the side of the box around the origin; the default camera is 2.5 away.
+        half_extent: half the side of the box around the origin; by default a GAN's box, else 1,
+            and the default camera is 2.5 away.
         stage1: where the prior's stage-1 checkpoint is now, if it was moved.
         device: where to compute, e.g. cuda.
         scenes: which scenes.
         sampling: how scenes of classes are drawn.
     """
-    if level is not None and quantile is not None:
-        raise DataError(f"level is {level} and quantile {quantile}: give only one of them.")
-    share = QUANTILE if quantile is None else quantile
-    surface = Surface(resolution, half_extent, level, share, largest_component)
+    surface = Surface(resolution, half_extent, level, quantile, largest_component)
     maker = open_maker(checkpoint, stage1, sampling, device)
     wanted = wanted_scenes(maker, scenes, sampling)
     made, lines, failures = made_now(checkpoint), [], []

@@ -7,7 +7,8 @@ def origin(files: list[str]) -> None:
     """Print which command, checkpoint, seeds and revision made each file.
 
     Args:
-        files: what the other verbs wrote: .png, .gif, .mp4, .glb, .ply, .obj or .npz.
+        files: what the other verbs wrote: .png, .gif, .mp4, .glb, .ply, .obj or .npz, or
+            the .ckpt of `wild3d invert`.
     """
     for path in files:
         found = read_provenance(path)

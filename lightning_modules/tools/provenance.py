@@ -13,6 +13,7 @@ import imageio.v3 as iio
 from PIL import Image, UnidentifiedImageError
 
 from datamodules.errors import DataError
+from lightning_modules.loading import read_checkpoint
 from lightning_modules.run_record import git_revision
 from lightning_modules.tools.numpy_files import load_arrays
 from renderers.mesh import NOTE_KEY
@@ -60,7 +61,8 @@ def made_now(checkpoint: str) -> Provenance:
 
 
 def read_provenance(path: str | Path) -> Provenance | None:
-    """What made a .png, .gif, .mp4, .glb, .ply, .obj or .npz; None if it does not say.
+    """What made a .png, .gif, .mp4, .glb, .ply, .obj, .npz or the .ckpt of an inversion; None if
+    it does not say.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -96,10 +98,12 @@ def _read_note(path: Path) -> str | None:
         case ".npz":
             found = load_arrays(path, "--files").get(NOTE_KEY)
             return None if found is None else str(found)
+        case ".ckpt":
+            return read_checkpoint(path, "checkpoint").get(NOTE_KEY)
         case other:
             raise DataError(
-                f"{path} ends in {other or 'nothing'}: only .png, .gif, .mp4, .glb, .ply, .obj and "
-                ".npz say what made them."
+                f"{path} ends in {other or 'nothing'}: only .png, .gif, .mp4, .glb, .ply, .obj, "
+                ".npz and .ckpt say what made them."
             )
 
 

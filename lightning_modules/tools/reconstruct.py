@@ -4,26 +4,14 @@ from pathlib import Path
 
 import torch
 from rich.progress import track
-from torch import Tensor
 
 from datamodules.errors import DataError
-from lightning_modules.drawing import colorize, sheet, write_png
-from lightning_modules.tools.camera_paths import (
-    Trajectory,
-    check_video,
-    render_path,
-    trajectory_cameras,
-    write_video,
-)
-from lightning_modules.tools.meshing import MeshFormat, Surface, write_mesh
-from lightning_modules.tools.photographs import enlarged, find_images, load_square
+from lightning_modules.tools.camera_paths import Trajectory, trajectory_cameras
+from lightning_modules.tools.meshing import MeshFormat, Surface
+from lightning_modules.tools.photographs import find_images, load_square
 from lightning_modules.tools.provenance import made_now
+from lightning_modules.tools.scene_files import SceneFiles
 from lightning_modules.tools.scene_makers import open_stage1
-from models.autoencoder import CanonicalView
-from models.scenes import Scenes
-
-FPS = 24
-"""Frames per second of the videos."""
 
 
 def reconstruct(
@@ -60,30 +48,16 @@ def reconstruct(
         device: where to compute, e.g. cuda.
     """
     paths = find_images([images] if isinstance(images, str) else images)
-    check_video(size, ("mp4",), FPS)
     surface = Surface(mesh_resolution, level=mesh_level)
+    files = SceneFiles(Path(out), size, trajectory, frames, mesh_format, surface)
     model = open_stage1(checkpoint, stage1, device)
-    camera, note = trajectory_cameras(model.view, trajectory, frames), made_now(checkpoint).note()
-    target, failures = Path(out), []
+    novel, note = trajectory_cameras(model.view, "front_arc", 4), made_now(checkpoint).note()
+    failures = []
     for path in track(paths, description="reconstruct"):
-        photo, name = load_square(path, model.resolution).to(device), path.stem
+        photo = load_square(path, model.resolution).to(device)
         with torch.no_grad():
             scenes = model.reconstruct(photo)
-        write_png(target / f"{name}-sheet.png", photo_sheet(model.view, scenes, photo, size), note)
-        pictures = list(render_path(scenes, camera, size))
-        write_video(pictures, target / f"{name}-{trajectory}", ("mp4",), FPS, note)
-        try:
-            write_mesh(scenes, target / f"{name}.{mesh_format}", surface, note)
-        except ValueError as error:
-            failures.append(f"No mesh for {name}: {error} (--mesh_level).")
-    print(f"{len(paths)} scenes in {target}")
-    if failures:
-        raise DataError(" ".join(failures))
-
-
-def photo_sheet(view: CanonicalView, scenes: Scenes, photo: Tensor, size: int) -> Tensor:
-    """Input, reconstruction, disparity and four novel views in a row, each `size` pixels wide."""
-    canonical = scenes.view(scenes.canonical, size, size)
-    novel = render_path(scenes, trajectory_cameras(view, "front_arc", 4), size)
-    columns = [enlarged(photo, size), canonical.rgb, colorize(canonical.disparity)]
-    return sheet([column.cpu() for column in columns] + [frame[None] for frame in novel])
+        failures.append(files.write(path.stem, photo, scenes, model.view, novel, note))
+    print(f"{len(paths)} scenes in {files.folder}")
+    if any(failures):
+        raise DataError(" ".join(filter(None, failures)))

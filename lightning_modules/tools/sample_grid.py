@@ -1,5 +1,6 @@
-"""A grid of scenes of classes and seeds: its tokens, and sheets of them."""
+"""A grid of scenes of classes and seeds, and sheets of them."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -10,8 +11,11 @@ from torch import Tensor
 from lightning_modules.drawing import colorize, sheet
 from lightning_modules.tools.camera_paths import render_path
 from lightning_modules.tools.scene_makers import PriorScenes
-from models.autoencoder import TokenAutoencoder
+from models.scenes import Scenes
 from renderers.cameras import Camera
+
+SceneAt = Callable[[int], Scenes]
+"""Makes the scene (1) of a cell of a grid."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,11 @@ class Grid:
         """Label and seed of each scene, label by label."""
         return list(product(self.labels, self.seeds))
 
+    @property
+    def firsts(self) -> list[int]:
+        """The cell of each label's first seed."""
+        return list(range(0, len(self.cells), len(self.seeds)))
+
 
 def draw_grid(maker: PriorScenes, grid: Grid, batch_size: int) -> Tensor:
     """Tokens (labels * seeds, T) on the prior's device, label by label."""
@@ -37,26 +46,25 @@ def draw_grid(maker: PriorScenes, grid: Grid, batch_size: int) -> Tensor:
 
 
 @torch.no_grad()
-def canonical_sheets(
-    model: TokenAutoencoder, tokens: Tensor, rows: int, size: int
-) -> tuple[Tensor, Tensor]:
-    """Sheets of the canonical images and of the disparity of scenes (rows * columns, T)."""
+def canonical_sheets(scene_at: SceneAt, grid: Grid, size: int) -> tuple[Tensor, Tensor]:
+    """Sheets of the canonical images and of the disparity of a grid, a row a label."""
     rgb, disparity = [], []
-    for one in track(tokens.split(1), description="images"):
-        scenes = model.decode_tokens(one)
+    for cell in track(range(len(grid.cells)), description="images"):
+        scenes = scene_at(cell)
         view = scenes.view(scenes.canonical, size, size)
         rgb.append(view.rgb.cpu())
         disparity.append(colorize(view.disparity).cpu())
+    rows = len(grid.labels)
     return _tiled(torch.cat(rgb), rows), _tiled(torch.cat(disparity), rows)
 
 
 @torch.no_grad()
-def views_sheet(model: TokenAutoencoder, tokens: Tensor, camera: Camera, size: int) -> Tensor:
-    """Sheet with a row a scene (B, T) and a column a camera (V,)."""
+def views_sheet(scene_at: SceneAt, cells: Sequence[int], camera: Camera, size: int) -> Tensor:
+    """Sheet with a row a cell and a column a camera (V,)."""
     pictures: list[Tensor] = []
-    for one in track(tokens.split(1), description="views"):
-        pictures += render_path(model.decode_tokens(one), camera, size)
-    return _tiled(torch.stack(pictures), len(tokens))
+    for cell in track(cells, description="views"):
+        pictures += render_path(scene_at(cell), camera, size)
+    return _tiled(torch.stack(pictures), len(cells))
 
 
 def _tiled(tiles: Tensor, rows: int) -> Tensor:

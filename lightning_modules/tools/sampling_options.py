@@ -1,4 +1,4 @@
-"""How a user wants scenes drawn; what is not said is as in the prior's training."""
+"""How a user wants scenes drawn; what is not said is as the checkpoint's system does it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -18,9 +18,11 @@ Settings = TypeVar("Settings", TokenSampling, MaskedDecoding)
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """How a prior draws scenes.
+    """How a prior or a GAN draws scenes.
 
     Args:
+        truncation: of a GAN: moves latents towards the mean of their class, 1, the default, leaves
+            them and 0 gives the mean. All that follows is of priors.
         temperature: divides the logits of the tokens; 0 takes the most probable. This and the next
             three are by default those of the prior's training, stored in its checkpoint.
         top_k: draw from the k most probable tokens only; 0 for all.
@@ -39,6 +41,7 @@ class SamplingOptions:
             hardware has it.
     """
 
+    truncation: float | None = None
     temperature: float | None = None
     top_k: int | None = None
     top_p: float | None = None

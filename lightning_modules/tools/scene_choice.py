@@ -1,7 +1,7 @@
 """Which scenes a user wants: of photographs, of classes and seeds, or of tokens in a file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 
@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from lightning_modules.classes import ALL, class_labels, scene_name
+from lightning_modules.classes import ALL, class_labels, file_part, scene_name
+from lightning_modules.tools.gan_scenes import GANScenes, InvertedScenes
 from lightning_modules.tools.photographs import find_images, load_square
 from lightning_modules.tools.sampling_options import SamplingOptions, check_unused
-from lightning_modules.tools.scene_makers import SceneMaker, draws_none
+from lightning_modules.tools.scene_makers import SceneMaker, autoencoder_of, draws_none
 from lightning_modules.tools.token_files import read_tokens
 from models.scenes import Scenes
 
@@ -20,6 +21,9 @@ from models.scenes import Scenes
 @dataclass(frozen=True)
 class SceneChoice:
     """Scenes of photographs, of classes and seeds, or of stored tokens.
+
+    A GAN draws scenes of classes only; a file of `wild3d invert` holds one scene and takes none of
+    these options.
 
     Args:
         images: photographs or folders of them, e.g. a.jpg b.jpg.
@@ -65,6 +69,8 @@ def wanted_scenes(
     """
     ways = {"--images": choice.images, "--classes": choice.classes, "--tokens": choice.tokens}
     given = [option for option, value in ways.items() if value]
+    if isinstance(maker, InvertedScenes):
+        return [_stored_inversion(maker, choice, options)]
     if len(given) > 1:
         raise DataError(f"{' and '.join(given)} are given: name scenes in one of these ways only.")
     if choice.rows and not choice.tokens:
@@ -73,14 +79,23 @@ def wanted_scenes(
         drawing = {"seeds": choice.seeds} | options.given
         check_unused(drawing, f"nothing is drawn with {given[0]}")
     if choice.images:
+        autoencoder_of(maker)
         return [WantedScene(path.stem, path) for path in find_images(list(choice.images))]
     if choice.tokens:
         return _stored_scenes(maker, choice.tokens, choice.rows)
     return _drawn_scenes(maker, choice, options)
 
 
+def _stored_inversion(
+    maker: InvertedScenes, choice: SceneChoice, options: SamplingOptions
+) -> WantedScene:
+    said = {name: value or None for name, value in asdict(choice).items()}
+    check_unused(said | options.given, f"{maker.checkpoint} holds the one scene of a photograph")
+    return WantedScene(file_part(Path(maker.checkpoint).stem), -1)
+
+
 def _stored_scenes(maker: SceneMaker, path: str, rows: Sequence[int]) -> list[WantedScene]:
-    found = read_tokens(path, maker.autoencoder, maker.checkpoint)
+    found = read_tokens(path, autoencoder_of(maker), maker.checkpoint)
     count = len(found.tokens)
     for row in rows:
         if not 0 <= row < count:
@@ -100,6 +115,8 @@ def _drawn_scenes(
     if maker.classes is None:
         raise draws_none(maker.checkpoint)
     if maker.classes and not choice.classes:
+        if isinstance(maker, GANScenes):
+            raise DataError(f"{maker.checkpoint} is of a GAN: give --classes and --seeds.")
         raise DataError(
             f"{maker.checkpoint} is a prior: give --classes and --seeds, photographs with "
             "--images, or scenes with --tokens."
@@ -123,11 +140,11 @@ def distinct_seeds(seeds: Sequence[int]) -> list[int]:
 @torch.no_grad()
 def make_scene(maker: SceneMaker, wanted: WantedScene, device: str) -> Scenes:
     """One scene (1) on the device, made alone."""
-    model = maker.autoencoder
     match wanted.source:
         case Path() as photo:
+            model = autoencoder_of(maker)
             return model.reconstruct(load_square(photo, model.resolution).to(device))
         case Tensor() as tokens:
-            return model.decode_tokens(tokens.to(device))
+            return autoencoder_of(maker).decode_tokens(tokens.to(device))
         case label:
             return maker.generate([label], wanted.seeds)

@@ -8,16 +8,20 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from lightning_modules.loading import LoadedPrior, load_generator, load_prior
+from lightning_modules.inversion.inverted import InvertedPhoto
+from lightning_modules.loading import LoadedGAN, LoadedPrior, load_generator
+from lightning_modules.tools.camera_paths import trajectory_cameras
+from lightning_modules.tools.gan_scenes import GANScenes, InvertedScenes, gan_scenes
 from lightning_modules.tools.prior_settings import (
     SharedConditions,
     set_decoding,
     shared_conditions,
 )
 from lightning_modules.tools.sampling_options import SamplingOptions, check_unused
-from models.autoencoder import TokenAutoencoder
+from models.autoencoder import CanonicalView, TokenAutoencoder
 from models.priors.sampling import SampleNoise, TokenSampling
 from models.scenes import Scenes
+from renderers.cameras import Camera
 
 
 class SceneMaker(Protocol):
@@ -28,8 +32,12 @@ class SceneMaker(Protocol):
         """The file it is from, for errors."""
 
     @property
-    def autoencoder(self) -> TokenAutoencoder:
-        """From photographs and tokens to scenes."""
+    def view(self) -> CanonicalView:
+        """The camera that scenes are made for."""
+
+    @property
+    def autoencoder(self) -> TokenAutoencoder | None:
+        """From photographs and tokens to scenes, None if it makes none of them."""
 
     @property
     def classes(self) -> int | None:
@@ -43,7 +51,8 @@ class SceneMaker(Protocol):
         """B scenes of labels, -1 any class, and seeds; DataError if the system can't."""
 
     def check_options(self, labels: Sequence[int], options: SamplingOptions) -> None:
-        """DataError if something was said that does nothing for scenes of these labels."""
+        """DataError if it can't draw scenes of these labels, or if something was said that does
+        nothing for them."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,11 @@ class PhotoScenes:
     autoencoder: TokenAutoencoder
     classes: None = None
     names: tuple[str, ...] = ()
+
+    @property
+    def view(self) -> CanonicalView:
+        """The camera photographs are taken to be seen from."""
+        return self.autoencoder.view
 
     def generate(self, labels: Sequence[int], seeds: Sequence[int]) -> Scenes:
         """Raise DataError."""
@@ -84,6 +98,11 @@ class PriorScenes:
         return self.prior.generator.autoencoder
 
     @property
+    def view(self) -> CanonicalView:
+        """The camera photographs are taken to be seen from."""
+        return self.autoencoder.view
+
+    @property
     def classes(self) -> int:
         """How many classes the prior knows."""
         return self.prior.generator.prior.kinds.classes
@@ -92,6 +111,10 @@ class PriorScenes:
     def names(self) -> tuple[str, ...]:
         """Of the classes."""
         return self.prior.classes
+
+    def judged_views(self, count: int) -> Camera:
+        """Cameras (count,) from left to right within the views that stage 1 judges."""
+        return trajectory_cameras(self.view, "front_arc", count)
 
     def tokens(
         self, labels: Sequence[int], seeds: Sequence[int], given: Tensor | None = None
@@ -122,32 +145,64 @@ def draws_none(checkpoint: str) -> DataError:
     )
 
 
+def autoencoder_of(maker: SceneMaker) -> TokenAutoencoder:
+    """What makes scenes of photographs and tokens; DataError if nothing of this system does."""
+    if maker.autoencoder is None:
+        raise _encodes_nothing(maker.checkpoint)
+    return maker.autoencoder
+
+
+def _encodes_nothing(checkpoint: str) -> DataError:
+    return DataError(
+        f"{checkpoint} is of a GAN, which makes scenes neither of photographs in one pass nor of "
+        "tokens: fit it to a photograph with `wild3d invert`, or name a stage-1 checkpoint."
+    )
+
+
 def open_maker(
     checkpoint: str, stage1: str | None, options: SamplingOptions, device: str
-) -> PhotoScenes | PriorScenes:
+) -> PhotoScenes | PriorScenes | GANScenes | InvertedScenes:
     """What makes scenes of a checkpoint, on a device; see `load_generator`.
 
     Raises:
-        DataError: an option is outside its range, or not of this prior.
+        DataError: an option is outside its range, or not of this system.
     """
-    found = load_generator(checkpoint, stage1)
+    found = load_generator(checkpoint, stage1).to(device)
     if isinstance(found, TokenAutoencoder):
-        return PhotoScenes(checkpoint, found.to(device))
-    return _prior_scenes(checkpoint, found.to(device), options)
+        return PhotoScenes(checkpoint, found)
+    if isinstance(found, LoadedPrior):
+        return _prior_scenes(checkpoint, found, options)
+    check_unused({"stage1": stage1}, f"{checkpoint} is of a GAN, which has no stage 1")
+    if isinstance(found, InvertedPhoto):
+        return InvertedScenes(checkpoint, found)
+    return gan_scenes(checkpoint, found, options)
 
 
-def open_prior(
+def open_drawer(
     checkpoint: str, stage1: str | None, options: SamplingOptions, device: str
-) -> PriorScenes:
-    """What draws scenes from a prior's checkpoint, on a device; see `load_prior`.
+) -> PriorScenes | GANScenes:
+    """What draws scenes from a checkpoint, on a device; see `load_generator`.
 
     Raises:
-        DataError: an option is outside its range, or not of this prior.
+        DataError: nothing does, or an option is outside its range, or not of this system.
     """
-    return _prior_scenes(checkpoint, load_prior(checkpoint, stage1).to(device), options)
+    maker = open_maker(checkpoint, stage1, options, device)
+    if isinstance(maker, PhotoScenes):
+        raise DataError(
+            f"{checkpoint} is a stage-1 checkpoint, which draws nothing: name one of a prior or a "
+            "GAN."
+        )
+    if isinstance(maker, InvertedScenes):
+        raise DataError(
+            f"{checkpoint} holds one inverted photograph: show it with `wild3d video` or "
+            "`wild3d mesh`."
+        )
+    return maker
 
 
 def _prior_scenes(checkpoint: str, loaded: LoadedPrior, options: SamplingOptions) -> PriorScenes:
+    why = f"{checkpoint} is of a prior, only a GAN's latents can be truncated"
+    check_unused({"truncation": options.truncation}, why)
     prior = loaded.generator.prior
     set_decoding(prior, checkpoint, options)
     shared = shared_conditions(options, prior.kinds, checkpoint)
@@ -156,7 +211,9 @@ def _prior_scenes(checkpoint: str, loaded: LoadedPrior, options: SamplingOptions
 
 
 def open_stage1(checkpoint: str, stage1: str | None, device: str) -> TokenAutoencoder:
-    """The stage-1 model of a checkpoint, or the one its prior belongs to."""
+    """The stage-1 model of a checkpoint, or the one its prior belongs to; DataError for a GAN."""
     found = load_generator(checkpoint, stage1)
+    if isinstance(found, LoadedGAN | InvertedPhoto):
+        raise _encodes_nothing(checkpoint)
     model = found if isinstance(found, TokenAutoencoder) else found.generator.autoencoder
     return model.to(device)

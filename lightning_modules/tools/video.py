@@ -32,11 +32,13 @@ def video(
     """Fly a camera around scenes of photographs, classes or stored tokens: a video each.
 
     Args:
-        checkpoint: of stage 1 for photographs and tokens, of a prior for all.
+        checkpoint: of stage 1 for photographs and tokens, of a prior for all, of a GAN for classes;
+            or a file of `wild3d invert`, which holds one scene.
         out: folder for NAME-TRAJECTORY.mp4; NAME is the photograph's, CLASS-seedN, or what
-            tokens name the scene.
+            tokens or the file name the scene.
         trajectory: path of the camera. wiggle and front_arc stay within the views that training
-            judges; orbit and spiral show what no loss has seen.
+            judges; orbit and spiral show what no loss has seen, but of a GAN trained on views from
+            all around, for which they are the ones to look at.
         formats: mp4, gif or both.
         frames: of a video.
         fps: frames per second; a GIF rounds the time of a frame to 1/100 s.
@@ -49,7 +51,7 @@ def video(
     check_video(size, formats, fps)
     maker = open_maker(checkpoint, stage1, sampling, device)
     wanted = wanted_scenes(maker, scenes, sampling)
-    camera = trajectory_cameras(maker.autoencoder.view, trajectory, frames)
+    camera = trajectory_cameras(maker.view, trajectory, frames)
     made = made_now(checkpoint)
     for scene in wanted:
         pictures = film(make_scene(maker, scene, device), camera, size, scene.name)

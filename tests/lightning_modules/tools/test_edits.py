@@ -16,7 +16,7 @@ from lightning_modules.tools.edit import edit
 from lightning_modules.tools.interpolate import interpolate
 from lightning_modules.tools.regions import OUTLINE, TokenBox, token_box
 from lightning_modules.tools.sampling_options import SamplingOptions
-from lightning_modules.tools.scene_makers import open_prior
+from lightning_modules.tools.scene_makers import PriorScenes, open_maker
 from lightning_modules.tools.token_edits import (
     Photo,
     inserted_tokens,
@@ -32,7 +32,8 @@ QUARTER = (0.5, 0.0, 1.0, 0.5)
 @pytest.mark.parametrize("kind", ["autoregressive", "masked"])
 @pytest.mark.parametrize("keep", [False, True])
 def test_only_open_tokens_change(kind: str, keep: bool, tiny_files: TinyFiles) -> None:
-    maker = open_prior(getattr(tiny_files, kind), None, SamplingOptions(), "cpu")
+    maker = open_maker(getattr(tiny_files, kind), None, SamplingOptions(), "cpu")
+    assert isinstance(maker, PriorScenes)
     photo = open_photo(maker.autoencoder, tiny_files.first, QUARTER, "--region", "cpu")
     drawn = redrawn_tokens(maker, photo, 1, range(12), keep)
     kept = photo.inside if keep else ~photo.inside
@@ -168,5 +169,5 @@ def test_an_interpolation_begins_and_ends_with_the_reconstructions(
 def test_interpolation_is_between_two(tiny_files: TinyFiles) -> None:
     with pytest.raises(DataError, match="--images names 1 photographs, interpolation is between 2"):
         interpolate(tiny_files.stage1, (tiny_files.first,))
-    with pytest.raises(DataError, match="steps is 7, frames 1: both photographs take at least 2"):
+    with pytest.raises(DataError, match="steps is 7, frames 1: both ends take at least 2"):
         interpolate(tiny_files.stage1, (tiny_files.first, tiny_files.second), frames=1)

@@ -37,9 +37,10 @@ def maker(request: pytest.FixtureRequest) -> PriorScenes:
 
 
 def test_samples_are_drawn_and_rendered(maker: PriorScenes) -> None:
-    drawn = draw_grid(maker, Grid([0, 1], [0, 1, 2]), 4)
+    grid, model = Grid([0, 1], [0, 1, 2]), maker.autoencoder
+    drawn = draw_grid(maker, grid, 4)
     assert drawn.shape == (6, 3 * GRID * GRID)
-    rgb, disparity = canonical_sheets(maker.autoencoder, drawn, 2, 8)
+    rgb, disparity = canonical_sheets(lambda cell: model.decode_tokens(drawn[[cell]]), grid, 8)
     assert rgb.shape == disparity.shape
     names = [
         pictures.name for pictures in sample_pictures(maker.prior.generator, (), TokenSampling(), 2)

@@ -1,0 +1,55 @@
+"""Pivotal tuning inversion: a photograph to a scene of a GAN."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lightning_modules.inversion.aim import Aim, FitFigures
+from lightning_modules.inversion.distance import ImageDistance
+from lightning_modules.inversion.inverted import InvertedPhoto
+from lightning_modules.inversion.search import (
+    Report,
+    best_start,
+    candidate_latents,
+    candidate_views,
+)
+from lightning_modules.inversion.settings import InversionSettings
+from lightning_modules.inversion.tuning import fit_latent, tune_generator
+from models.wildgan import WildGAN
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """A photograph's scene, and how near it came: at the start, with the latent fitted, and with
+    the generator tuned."""
+
+    photo: InvertedPhoto
+    start: FitFigures
+    latent: FitFigures
+    tuned: FitFigures
+
+
+def invert_photo(
+    model: WildGAN,
+    label: int,
+    photo: Tensor,
+    distance: ImageDistance,
+    settings: InversionSettings,
+    report: Report,
+) -> Inversion:
+    """Fit a generator, which stays as it is, to a photograph (1, 3, S, S) in [0, 1].
+
+    S is the model's resolution, label the class of what is shown. The same arguments give the same
+    scene.
+    """
+    aims = [Aim(photo, view, distance) for view in candidate_views(model.views, settings)]
+    aim, start = best_start(model, aims, candidate_latents(model, label, settings), report)
+    mapped = fit_latent(model, start, aim, settings.latent_steps, settings.latent_lr, report)
+    tuned = tune_generator(model, mapped, aim, settings.tuning_steps, settings.tuning_lr, report)
+    with torch.no_grad():
+        figures = [
+            aim.figures(generator.scenes(latent))
+            for generator, latent in ((model, start), (model, mapped), (tuned, mapped))
+        ]
+    return Inversion(InvertedPhoto(tuned, mapped, aim.view), *figures)

@@ -1,0 +1,62 @@
+"""Where pivotal tuning starts: the view and the latent whose rendering is nearest."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from lightning_modules.inversion.aim import Aim
+from lightning_modules.inversion.settings import InversionSettings
+from models.autoencoder import CanonicalView
+from models.blocks.mapping import class_means
+from models.view_distribution import ViewDistribution
+from models.wildgan import MEAN_SAMPLES, WildGAN
+from renderers.view_sampling import direction_angles
+
+Report = Callable[[str, int, int, float], None]
+"""Takes what is being done, how much of it is, out of how much, and the loss."""
+
+
+def candidate_views(views: ViewDistribution, settings: InversionSettings) -> list[CanonicalView]:
+    """Views far apart out of a distribution, or the one that is given."""
+    middle = views.canonical()
+    if settings.yaw_degrees is not None and settings.pitch_degrees is not None:
+        yaw, pitch = math.radians(settings.yaw_degrees), math.radians(settings.pitch_degrees)
+        return [replace(middle, yaw=yaw, pitch=pitch)]
+    noise = torch.Generator().manual_seed(settings.seed)
+    yaws, pitches = direction_angles(views.directions(1, settings.views, noise)[0])
+    angles = zip(yaws.tolist(), pitches.tolist(), strict=True)
+    return [replace(middle, yaw=yaw, pitch=pitch) for yaw, pitch in angles]
+
+
+@torch.no_grad()
+def candidate_latents(model: WildGAN, label: int, settings: InversionSettings) -> Tensor:
+    """Mapped latents (1 + N, W) of a class: their mean, and N at random."""
+    device = model.field.out.weight.device
+    labels = torch.tensor([label], device=device)
+    noise = torch.Generator().manual_seed(settings.seed)
+    latents = torch.randn(settings.candidates, model.backbone.latent, generator=noise).to(device)
+    mean = class_means(model.mapping, labels, MEAN_SAMPLES, noise)
+    return torch.cat([mean, model.mapping(latents, labels.expand(len(latents)))])
+
+
+@torch.no_grad()
+def best_start(
+    model: WildGAN, aims: Sequence[Aim], mapped: Tensor, report: Report
+) -> tuple[Aim, Tensor]:
+    """Of aims that differ in their view the nearest to the first of the latents (N, W), and the
+    latent (1, W) that is nearest then."""
+    mean = model.scenes(mapped[:1])
+    distances = []
+    for done, aim in enumerate(aims, 1):
+        distances.append(float(aim.apart(mean)))
+        report("views", done, len(aims), min(distances))
+    best = aims[distances.index(min(distances))]
+    distances = []
+    for done, latent in enumerate(mapped.split(1), 1):
+        distances.append(float(best.apart(model.scenes(latent))))
+        report("latents", done, len(mapped), min(distances))
+    index = distances.index(min(distances))
+    return best, mapped[index : index + 1]

@@ -1,0 +1,149 @@
+"""`wild3d invert`: a GAN fitted to photographs."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from datamodules.errors import DataError
+from lightning_modules.classes import class_label, class_name
+from lightning_modules.inversion.class_guess import open_guess
+from lightning_modules.inversion.distance import open_distance
+from lightning_modules.inversion.files import write_inversion
+from lightning_modules.inversion.pivotal import Inversion, invert_photo
+from lightning_modules.inversion.settings import InversionSettings
+from lightning_modules.loading import LoadedGAN, load_gan
+from lightning_modules.run_record import write_json
+from lightning_modules.tools.camera_paths import Trajectory
+from lightning_modules.tools.loss_bars import loss_bars
+from lightning_modules.tools.meshing import MeshFormat, Surface
+from lightning_modules.tools.photographs import find_images, load_square
+from lightning_modules.tools.provenance import made_now
+from lightning_modules.tools.sampling_options import check_unused
+from lightning_modules.tools.scene_files import SceneFiles
+
+NOVEL_VIEWS = 4
+"""Of a sheet."""
+
+
+def invert(
+    checkpoint: str,
+    images: tuple[str, ...],
+    classes: tuple[str, ...] = (),
+    classifier: str | None = None,
+    classifier_weights: str | None = None,
+    out: str = "outputs/invert",
+    size: int = 256,
+    trajectory: Trajectory = "orbit",
+    frames: int = 48,
+    mesh_format: MeshFormat = "glb",
+    mesh_resolution: int = 128,
+    mesh_level: float | None = None,
+    device: str = "cpu",
+    inversion: InversionSettings = InversionSettings(),
+) -> None:
+    """Fit a GAN to photographs by pivotal tuning: for each a sheet, a video, a mesh and a
+    checkpoint.
+
+    Each photograph is cropped to its central square. First its view and its latent are looked for,
+    then the latent is optimised, then the generator around it.
+
+    Args:
+        checkpoint: of a GAN, e.g. runs/wildgan-lowpoly/checkpoints/best.ckpt.
+        images: photographs or folders of them, e.g. a.jpg b.jpg.
+        classes: what the photographs show, a name or number for all or one for each.
+        classifier: what says so instead: a checkpoint of `make classifier`, or the name of a model
+            in torchvision, e.g. resnet50, for a GAN of ImageNet's classes.
+        classifier_weights: file of the ImageNet weights of torchvision's model.
+        out: folder for NAME-sheet.png (photograph, inversion, disparity, novel views),
+            NAME-TRAJECTORY.mp4, NAME.glb, NAME.json (figures before and after each phase) and
+            NAME.ckpt, for --checkpoint of `wild3d video` and `wild3d mesh`.
+        size: side of the rendered pictures in pixels, even.
+        trajectory: path of the video's camera, from where the photograph was taken.
+        frames: frames of the video.
+        mesh_format: file format of the mesh.
+        mesh_resolution: lattice points along each side of the mesh's box.
+        mesh_level: density of the mesh's surface, by default as in `wild3d mesh`.
+        device: where to compute, e.g. cuda.
+        inversion: how the GAN is fitted.
+    """
+    paths = find_images(list(images))
+    surface = Surface(mesh_resolution, level=mesh_level)
+    files = SceneFiles(Path(out), size, trajectory, frames, mesh_format, surface)
+    loaded = load_gan(checkpoint)
+    labels = _labels(loaded, checkpoint, paths, classes, (classifier, classifier_weights))
+    loaded, resolution = loaded.to(device), loaded.model.resolution
+    distance = open_distance(inversion.perceptual_weights, resolution)
+    print(f"distance: {distance.name}")
+    novel, made = loaded.model.views.around(NOVEL_VIEWS), made_now(checkpoint)
+    note, failures = made.note(inversion.seed), []
+    provenance = {name: value for name, value in asdict(made).items() if name != "seeds"}
+    for path, label in zip(paths, labels, strict=True):
+        photo = load_square(path, resolution).to(device)
+        with loss_bars(path.stem) as report:
+            found = invert_photo(loaded.model, label, photo, distance, inversion, report)
+        shown = found.photo
+        write_inversion(files.folder / f"{path.stem}.ckpt", shown, loaded.classes, note)
+        failures.append(files.write(path.stem, photo, shown.scenes(), shown.view, novel, note))
+        results = _results(found, distance.name, class_name(label, loaded.classes))
+        results |= {"settings": asdict(inversion), "provenance": provenance}
+        write_json(files.folder / f"{path.stem}.json", results)
+        print(
+            f"{path.stem}: {results['class']}, PSNR {found.start.psnr:.2f} -> "
+            f"{found.latent.psnr:.2f} -> {found.tuned.psnr:.2f} dB"
+        )
+    print(f"{len(paths)} scenes in {files.folder}")
+    if any(failures):
+        raise DataError(" ".join(filter(None, failures)))
+
+
+def _labels(
+    loaded: LoadedGAN,
+    checkpoint: str,
+    paths: Sequence[Path],
+    classes: Sequence[str],
+    classifier: tuple[str | None, str | None],
+) -> list[int]:
+    """The label of each photograph: as the user says, or a classifier and its weights; -1 where the
+    GAN has no classes."""
+    name, weights = classifier
+    guessing = {"classifier": name, "classifier_weights": weights}
+    if loaded.model.classes == 0:
+        given = {"classes": classes or None} | guessing
+        check_unused(given, f"{checkpoint} is of a GAN without classes")
+        return [-1] * len(paths)
+    if classes:
+        check_unused(guessing, "--classes says what photographs show")
+        if len(classes) not in (1, len(paths)):
+            raise DataError(
+                f"--classes names {len(classes)} classes of {len(paths)} photographs: give one for "
+                "all, or one for each."
+            )
+        known = [class_label(wanted, loaded.model.classes, loaded.classes) for wanted in classes]
+        if -1 in known:
+            raise DataError("--classes is any, but a GAN draws scenes of a class: name it.")
+        return known * (len(paths) // len(known))
+    if name is None:
+        raise DataError(
+            f"{checkpoint} is of a GAN of {loaded.model.classes} classes: say what the photographs "
+            "show with --classes, or name a --classifier that can."
+        )
+    guess = open_guess(name, weights, loaded.classes)
+    return [guess.label(load_square(path, guess.side)) for path in paths]
+
+
+def _results(found: Inversion, distance: str, shown: str) -> dict[str, Any]:
+    """What is known of an inversion, for people."""
+    view = found.photo.view
+    return {
+        "class": shown,
+        "view": {
+            "yaw_degrees": math.degrees(view.yaw),
+            "pitch_degrees": math.degrees(view.pitch),
+        },
+        "distance": distance,
+        "start": asdict(found.start),
+        "latent": asdict(found.latent),
+        "tuned": asdict(found.tuned),
+    }

@@ -1,0 +1,32 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from lightning_modules.cli import main
+
+
+def write(folder: Path, result: dict[str, object]) -> str:
+    folder.mkdir()
+    (folder / "result.json").write_text(json.dumps(result))
+    return str(folder)
+
+
+def test_results_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = write(tmp_path / "baseline", {"kid": 0.07, "images_seen": 18000, "protocol": "x"})
+    second = write(tmp_path / "d", {"kid": 0.05, "images_seen": 18000, "non_flatness": 9.5})
+    out = tmp_path / "tables" / "ablation.md"
+    assert main(["compare", "--runs", first, second, "--out", str(out)]) == 0
+    expected = [
+        "| run | kid | images_seen | non_flatness |",
+        "| --- | ---: | ---: | ---: |",
+        "| baseline | 0.07 | 18,000 |  |",
+        "| d | 0.05 | 18,000 | 9.5 |",
+    ]
+    assert out.read_text().splitlines() == expected
+    assert capsys.readouterr().out.splitlines() == expected
+
+
+def test_an_unfinished_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "--runs", str(tmp_path / "none")]) == 2
+    assert "none has no result.json" in capsys.readouterr().err
