@@ -147,3 +147,17 @@ class DealtGAN(GAN):
 
     def configure_optimizers(self) -> list[Optimizer]:
         return [SGD(part.parameters(), lr=0.0) for part in (self.model, self.critic)]
+
+
+class PoisonedGAN(Callback):
+    """Makes a gradient of one of a GAN's networks NaN once 8 images were seen."""
+
+    def __init__(self, network: str) -> None:
+        self.network = network
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, index: int
+    ) -> None:
+        if pl_module.images_seen == 8:
+            parameter = next(getattr(pl_module, self.network).parameters())
+            parameter.register_hook(lambda gradient: gradient * torch.nan)

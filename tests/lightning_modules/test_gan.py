@@ -138,3 +138,16 @@ def test_a_distribution_of_views_may_be_learned(gan_runs: GANRuns, tmp_path: Pat
     assert odds.shape == (1, 8)
     assert odds.abs().max() > 0
     assert "generator/view_entropy" in curves(tmp_path).Tags()["scalars"]
+
+
+@pytest.mark.parametrize(("network", "loss"), [("model", "generator"), ("critic", "discriminator")])
+def test_a_gradient_that_is_not_finite_stops_before_its_network_changes(
+    network: str, loss: str, gan_runs: GANRuns, tmp_path: Path
+) -> None:
+    poison = ["--trainer.callbacks+", "run_probes.PoisonedGAN"]
+    poison += ["--trainer.callbacks.network", network]
+    with pytest.raises(FloatingPointError, match=rf"the {loss} loss is nan after 8 images"):
+        gan_runs.fit(tmp_path, *poison)
+    before = last(tmp_path)
+    assert before["images_seen"] == 8
+    assert all(value.isfinite().all() for value in before["state_dict"].values())

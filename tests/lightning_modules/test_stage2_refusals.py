@@ -142,7 +142,9 @@ def test_a_run_does_not_go_on_in_another_order(
 def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(
     prior_runs: PriorRuns, tmp_path: Path
 ) -> None:
-    with pytest.raises(FloatingPointError, match=r"gradient norm is nan after 8 images"):
+    with pytest.raises(
+        FloatingPointError, match=r"gradient norm of the total loss is nan after 8 images"
+    ):
         prior_runs.fit(
             "autoregressive", tmp_path, "--trainer.callbacks+", "run_probes.PoisonedPrior"
         )
