@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.grad import conv2d_weight
 
 NARROW = 32
 """Channels up to which oneDNN's gradient of the weights is the faster one after all: 2 times at 16
@@ -52,7 +53,7 @@ def weight_gradient(x: Tensor, grad: Tensor, kernel: int) -> Tensor:
     """
     if x.shape[1] * grad.shape[1] <= NARROW**2:
         shape = (grad.shape[1], x.shape[1], kernel, kernel)
-        return torch.nn.grad.conv2d_weight(x, shape, grad, padding=kernel // 2)
+        return conv2d_weight(x, shape, grad, padding=kernel // 2)
     border, row = kernel // 2, x.shape[3] + 2 * (kernel // 2)
     pixels = F.pad(x.permute(0, 2, 3, 1), (0, 0, *[border] * 4)).flatten(0, 2)  # (N, C)
     grads = F.pad(grad.permute(0, 2, 3, 1), (0, 0, *[0, 2 * border] * 2)).flatten(0, 2)
