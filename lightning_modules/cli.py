@@ -196,9 +196,12 @@ class SaveRunConfig(SaveConfigCallback):
         write_json(folder / "versions.json", versions())
 
 
-def first_cause(error: BaseException) -> BaseException:
-    """What a constructor raised, before jsonargparse put it into an account of a type."""
-    while error.__cause__ is not None:
+def first_cause(error: ValueError) -> ValueError:
+    """What a constructor raised, before jsonargparse put it into an account of a type.
+
+    What a constructor itself gives as its reason, e.g. a KeyError, is no sentence for users.
+    """
+    while isinstance(error.__cause__, ValueError):
         error = error.__cause__
     return error
 

@@ -39,8 +39,9 @@ class GANImages:
     def cameras(self) -> str:
         """From where scenes are seen."""
         views = self.model.views
+        spread = "uniform in area" if self.model.view_prior is None else "as learned of each class"
         return (
-            f"yaw {views.yaw_degrees}, pitch {views.pitch_degrees} degrees, uniform in area, "
+            f"yaw {views.yaw_degrees}, pitch {views.pitch_degrees} degrees, {spread}, "
             f"radius {views.radius}, field of view {views.fov_degrees} degrees"
         )
 

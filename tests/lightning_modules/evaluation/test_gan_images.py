@@ -4,11 +4,12 @@ from lightning_modules.evaluation.gan_images import GANImages
 from models.blocks.plane_decoder import PlaneSize
 from models.spaces import BoxSpace
 from models.view_distribution import ViewDistribution
+from models.view_prior import ViewCells
 from models.wildgan import BackboneSize, WildGAN
 from renderers.ray_sampling import RaySampling
 
 
-def source() -> GANImages:
+def source(view_cells: ViewCells | None = None) -> GANImages:
     torch.manual_seed(0)
     model = WildGAN(
         2,
@@ -18,6 +19,7 @@ def source() -> GANImages:
         planes=PlaneSize(4, 8),
         box=BoxSpace(0.6),
         views=ViewDistribution(radius=2.0),
+        view_cells=view_cells,
         sampling=RaySampling(4, 4),
         refiner_widths=(6, 4),
     )
@@ -48,4 +50,5 @@ def test_geometry_lies_between_the_ends_of_the_rays() -> None:
 
 
 def test_the_cameras_are_told() -> None:
-    assert "radius 2.0" in source().cameras
+    assert "uniform in area, radius 2.0" in source().cameras
+    assert "as learned of each class" in source(ViewCells(2, 2)).cameras
