@@ -9,6 +9,7 @@ from torch_fidelity.utils import create_feature_extractor
 
 from datamodules.errors import DataError
 from lightning_modules.evaluation.feature_network import FeatureNetwork, weights_digest
+from lightning_modules.local_weights import cached_weights
 
 INCEPTION = "inception-v3-compat"
 """Its name in torch-fidelity: the weights and the resizing of TensorFlow's original FID."""
@@ -23,7 +24,7 @@ def find_inception_weights(path: str | None) -> Path:
     Raises:
         DataError: naming the file, where it comes from and where to put it; nothing is downloaded.
     """
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_FILE
+    cached = cached_weights(INCEPTION_FILE)
     chosen = Path(path) if path else cached
     if chosen.is_file():
         return chosen

@@ -6,6 +6,8 @@ from pickle import UnpicklingError
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.local_weights import cached_weights
+
 VGG16_FILE = "vgg16-397923af.pth"
 
 
@@ -15,7 +17,7 @@ def find_vgg16_weights(path: str | None) -> Path:
     Raises:
         FileNotFoundError: naming the file, where it comes from and where to put it.
     """
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / VGG16_FILE
+    cached = cached_weights(VGG16_FILE)
     chosen = Path(path) if path else cached
     if chosen.is_file():
         return chosen
