@@ -104,9 +104,10 @@ class Training:
             scenes = model(torch.randn(len(labels), model.backbone.latent, generator=noise), labels)
             cameras = model.views.cameras(model.views.directions(len(labels), views, noise))
             fake = render_judged(scenes, cameras, model.resolution, model.raw_resolution, noise)
-            loss = generator_loss(critic.score(fake, seen, 0, noise))
+            verdict = critic.judge(fake, seen, 0, noise)
+            loss = verdict.for_scenes(generator_loss(verdict.logits))
             norm = descend(self.optimizers[0], loss)
-            judged, _ = critic.learn(self.real, fake, (labels, seen), 0, step, noise)
+            judged, _ = critic.learn(self.real, labels, verdict, 0, step, noise)
             return torch.stack([loss, judged, norm, descend(self.optimizers[1], judged)]).detach()
 
     def iterate_plainly(self) -> Tensor:

@@ -69,10 +69,16 @@ class Adversary(nn.Module):
 
         step: counts optimiser steps and says when R1 is due; labels: of real and of fake images.
         """
+        fake_logits = self.discriminator(fake.detach(), labels[1])
+        return self.learn_from(real, fake_logits, step, labels[0])
+
+    def learn_from(
+        self, real: Tensor, fake_logits: Tensor, step: int, labels: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """`learn`, generated images having been scored already; labels: of real images."""
         penalise = self.settings.r1 > 0 and step % self.settings.r1_interval == 0
         real = real.detach().requires_grad_(penalise)
-        real_logits = self.discriminator(real, labels[0])
-        fake_logits = self.discriminator(fake.detach(), labels[1])
+        real_logits = self.discriminator(real, labels)
         loss = discriminator_loss(real_logits, fake_logits, self.settings.objective)
         logs = {
             "loss": loss.detach(),

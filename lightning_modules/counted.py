@@ -119,8 +119,8 @@ class CountedModule(LightningModule):
         if not norm.isfinite():
             raise FloatingPointError(
                 f"The gradient norm of the {name} loss is {float(norm)} after {self.images_seen} "
-                f"images, at a loss of {float(loss)}: lower the learning rate. The last checkpoint "
-                "is from before."
+                f"images, at a loss of {float(loss.detach())}: lower the learning rate. The last "
+                "checkpoint is from before."
             )
         optimizer.step()
         return norm

@@ -31,6 +31,27 @@ class CriticInput:
         check_schedule(self.blur)
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """Generated images as the critic scored them, once for the lessons of both networks.
+
+    shown: (N, C, H, W), with the graph to the scenes; seen: the same values, where the graph of
+    the logits begins; logits: (N,).
+    """
+
+    shown: Tensor
+    seen: Tensor
+    logits: Tensor
+
+    def for_scenes(self, loss: Tensor) -> Tensor:
+        """A loss () of the logits as one whose gradient reaches the scenes and not the critic.
+
+        It is the loss's linear part around what was shown. The graph of the logits is kept.
+        """
+        (gradient,) = torch.autograd.grad(loss, self.seen, retain_graph=True)
+        return loss.detach() + (gradient * (self.shown - self.shown.detach())).sum()
+
+
 class Critic(nn.Module):
     """Scores images of classes, with the small rendering behind them where there is one.
 
@@ -58,27 +79,27 @@ class Critic(nn.Module):
             self.colors + view.disparity, resolution, settings, classes=classes
         )
 
-    def score(
+    def judge(
         self, fake: Judged, labels: Tensor, images_seen: int, noise: torch.Generator
-    ) -> Tensor:
-        """Logits (N,) of views of labels (N,); the critic itself gets no gradient."""
-        return self.adversary.score(self._stacked(fake, images_seen, noise), labels)
+    ) -> Verdict:
+        """Score views of labels (N,)."""
+        shown = self._stacked(fake, images_seen, noise)
+        seen = shown.detach().requires_grad_()
+        return Verdict(shown, seen, self.adversary.discriminator(seen, labels))
 
     def learn(
         self,
         real: Judged,
-        fake: Judged,
-        labels: tuple[Tensor, Tensor],
+        labels: Tensor,
+        verdict: Verdict,
         images_seen: int,
         step: int,
         noise: torch.Generator,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The critic's loss () and what to log; labels: of real and of fake images; step: counts
-        optimiser steps and says when R1 is due."""
+        """The critic's loss () and what to log, from photographs of labels (B,) and what it said
+        of generated images; step: counts optimiser steps and says when R1 is due."""
         shown = self._stacked(real, images_seen, noise)
-        return self.adversary.learn(
-            shown, self._stacked(fake.detach(), images_seen, noise), step, labels
-        )
+        return self.adversary.learn_from(shown, verdict.logits, step, labels)
 
     @torch.no_grad()
     def features(self, judged: Judged) -> Tensor:

@@ -11,7 +11,7 @@ from datamodules.schema import Batch, TokenBatch
 from lightning_modules.adversary import DiscriminatorSettings
 from lightning_modules.collapse import CollapseIndicator, CollapseWatch
 from lightning_modules.counted import CountedModule, check_warmup
-from lightning_modules.critic import Critic, CriticInput
+from lightning_modules.critic import Critic, CriticInput, Verdict
 from lightning_modules.drawing import Pictures
 from lightning_modules.ema import averaged_copy
 from lightning_modules.gan_checks import check_data, check_labels, check_training
@@ -32,18 +32,13 @@ from models.wildgan import WildGAN
 
 @dataclass(frozen=True)
 class GeneratorStep:
-    """What a step made: B scenes, N = B V views of them, labels (B,), and the cells (B, V) of their
-    directions where a distribution of views is learned."""
+    """What a step made: B scenes of labels (B,), what the critic says of their N = B V views, and
+    the cells (B, V) of the views' directions where a distribution of views is learned."""
 
     scenes: Scenes
-    fake: Judged
     labels: Tensor
+    verdict: Verdict
     cells: Tensor | None
-
-    @property
-    def view_labels(self) -> Tensor:
-        """Labels (N,) of the views."""
-        return self.labels.repeat_interleave(len(self.fake.image) // len(self.labels))
 
 
 class GAN(CountedModule):
@@ -135,9 +130,10 @@ class GAN(CountedModule):
         step = self.images_seen // self.global_batch(len(batch))
         scenes = self.model(self._latents(len(batch), noise), batch.label)
         directions, cells = self._look(batch.label, noise)
-        fake = self._views(scenes, directions, noise)
-        logs = self._step_generator(GeneratorStep(scenes, fake, batch.label, cells), step, noise)
-        logs |= self._step_critic(batch, fake, step, noise)
+        verdict = self._judge(self._views(scenes, directions, noise), batch.label, noise)
+        made = GeneratorStep(scenes, batch.label, verdict, cells)
+        logs = self._step_generator(made, step, noise)
+        logs |= self._step_critic(batch, verdict, step, noise)
         logs |= self._watch() | self._counts(directions.shape[1])
         self.count_images(len(batch), self.model, self.ema)
         return logs
@@ -164,13 +160,19 @@ class GAN(CountedModule):
         side, resolution = self._side, self.model.resolution
         return render_judged(scenes, cameras, resolution, side, noise, with_disparity=disparity)
 
+    def _judge(self, fake: Judged, labels: Tensor, noise: torch.Generator) -> Verdict:
+        """What the critic says of V views each of scenes of labels (B,)."""
+        seen = labels.repeat_interleave(len(fake.image) // len(labels))
+        return self.critic.judge(fake, seen, self.images_seen, noise)
+
     def _step_generator(
         self, made: GeneratorStep, step: int, noise: torch.Generator
     ) -> dict[str, Tensor]:
-        """Judge, regularise, differentiate and step; returns what to log."""
-        logits = self.critic.score(made.fake, made.view_labels, self.images_seen, noise)
+        """Regularise, differentiate and step; returns what to log."""
+        logits = made.verdict.logits
         loss = generator_loss(logits, self.critic.adversary.settings.objective)
         logs = {"generator/loss": loss.detach()}
+        loss = made.verdict.for_scenes(loss)
         if self.density.due(step):
             rough = density_smoothness(made.scenes.planes, self.model.field, self.density, noise)
             loss = loss + self.density.weight * self.density.interval * rough
@@ -183,17 +185,16 @@ class GAN(CountedModule):
         return logs | {"generator/grad_norm": norm}
 
     def _step_critic(
-        self, batch: Batch, fake: Judged, step: int, noise: torch.Generator
+        self, batch: Batch, verdict: Verdict, step: int, noise: torch.Generator
     ) -> dict[str, Tensor]:
         """Train the critic on photographs and on this step's views; returns what to log."""
         real = photographs(
             batch,
             self._side,
-            with_raw=fake.raw is not None,
-            with_disparity=fake.disparity is not None,
+            with_raw=self.model.refiner is not None,
+            with_disparity=self.critic.view.disparity,
         )
-        labels = batch.label, batch.label.repeat_interleave(len(fake.image) // len(batch))
-        loss, logs = self.critic.learn(real, fake, labels, self.images_seen, step, noise)
+        loss, logs = self.critic.learn(real, batch.label, verdict, self.images_seen, step, noise)
         norm = self.descend(
             self.step_optimizers()[1], self.discriminator_optimizer, loss, "discriminator"
         )

@@ -27,12 +27,6 @@ class Judged:
     raw: Tensor | None = None
     disparity: Tensor | None = None
 
-    def detach(self) -> "Judged":
-        """Without gradients."""
-        raw = None if self.raw is None else self.raw.detach()
-        disparity = None if self.disparity is None else self.disparity.detach()
-        return Judged(self.image.detach(), raw, disparity)
-
 
 def render_judged(
     scenes: Scenes,

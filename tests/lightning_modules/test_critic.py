@@ -1,10 +1,12 @@
 import pytest
 import torch
+from torch import Tensor
 
 from lightning_modules.adversary import DiscriminatorSettings
 from lightning_modules.blur import gaussian_blur
 from lightning_modules.critic import Critic, CriticInput
 from lightning_modules.gan_views import Judged
+from lightning_modules.losses.adversarial import generator_loss
 from models.scenes import resized
 
 SETTINGS = DiscriminatorSettings(64, 8, r1=2.0, r1_interval=4)
@@ -27,6 +29,10 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(1)
 
 
+def score(judge: Critic, given: Judged, labels: Tensor = LABELS) -> Tensor:
+    return judge.judge(given, labels, 0, generator()).logits
+
+
 @pytest.mark.parametrize("dual", [True, False])
 @pytest.mark.parametrize("disparity", [True, False])
 def test_all_that_is_judged_reaches_the_score(dual: bool, disparity: bool) -> None:
@@ -35,7 +41,8 @@ def test_all_that_is_judged_reaches_the_score(dual: bool, disparity: bool) -> No
     parts = [part for part in (given.image, given.raw, given.disparity) if part is not None]
     for part in parts:
         part.requires_grad_()
-    judge.score(given, LABELS, 0, generator()).sum().backward()
+    verdict = judge.judge(given, LABELS, 0, generator())
+    verdict.for_scenes(verdict.logits.sum()).backward()
     assert len(parts) == 1 + dual + disparity
     for part in parts:
         assert part.grad is not None
@@ -43,15 +50,34 @@ def test_all_that_is_judged_reaches_the_score(dual: bool, disparity: bool) -> No
     assert all(parameter.grad is None for parameter in judge.parameters())
 
 
+def test_one_verdict_teaches_both_networks_what_two_would() -> None:
+    judge, given = critic(), judged()
+    given.image.requires_grad_()
+    verdict = judge.judge(given, LABELS, 0, generator())
+    loss = generator_loss(verdict.logits)
+    lesson = verdict.for_scenes(loss)
+    assert lesson == loss
+    lesson.backward()
+    assert all(parameter.grad is None for parameter in judge.parameters())
+    judge.learn(judged(1), LABELS, verdict, 0, 1, generator())[0].backward()
+
+    adversary = critic().adversary
+    image = given.image.detach().requires_grad_()
+    shown = judge._joined(Judged(image, given.raw))
+    adversary.learn_from(
+        judge._joined(judged(1)), adversary.discriminator(shown.detach(), LABELS), 1, LABELS
+    )[0].backward()
+    generator_loss(adversary.score(shown, LABELS)).backward()
+    torch.testing.assert_close(given.image.grad, image.grad)
+    for ours, alone in zip(judge.parameters(), adversary.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, alone.grad)
+
+
 def test_the_class_matters_where_there_are_classes() -> None:
-    one = critic().score(judged(), LABELS, 0, generator())
-    other = critic().score(judged(), 1 - LABELS, 0, generator())
+    one, other = score(critic(), judged()), score(critic(), judged(), 1 - LABELS)
     assert not torch.allclose(one, other)
     same = critic(classes=0)
-    assert torch.equal(
-        same.score(judged(), LABELS, 0, generator()),
-        same.score(judged(), 1 - LABELS, 0, generator()),
-    )
+    assert torch.equal(score(same, judged()), score(same, judged(), 1 - LABELS))
 
 
 def test_learning_tells_real_from_fake() -> None:
@@ -59,14 +85,14 @@ def test_learning_tells_real_from_fake() -> None:
     fake = Judged(fake.image * 0.3, fake.raw)
     optimizer = torch.optim.Adam(judge.parameters(), 2e-3, (0.0, 0.99))
     for step in range(30):
-        loss, logs = judge.learn(real, fake, (LABELS, LABELS), 0, step, generator())
+        verdict = judge.judge(fake, LABELS, 0, generator())
+        loss, logs = judge.learn(real, LABELS, verdict, 0, step, generator())
         assert ("r1" in logs) == (step % 4 == 0)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     assert logs["accuracy"] == 1
-    score = judge.score(real, LABELS, 0, generator()) - judge.score(fake, LABELS, 0, generator())
-    assert score.min() > 0
+    assert (score(judge, real) - score(judge, fake)).min() > 0
 
 
 def test_blur_is_over_all_that_is_seen_and_fades() -> None:
@@ -75,23 +101,25 @@ def test_blur_is_over_all_that_is_seen_and_fades() -> None:
     assert given.raw is not None
     enlarged = resized(given.raw, 16, 16)  # the raw rendering is blurred at the image's size
     blurred = Judged(gaussian_blur(given.image, 3.0), gaussian_blur(enlarged, 3.0))
-    expected = plain.score(blurred, LABELS, 0, generator())
-    torch.testing.assert_close(fading.score(given, LABELS, 0, generator()), expected)
-    unchanged = plain.score(given, LABELS, 0, generator())
-    assert torch.equal(fading.score(given, LABELS, 100, generator()), unchanged)
+    torch.testing.assert_close(score(fading, given), score(plain, blurred))
+    late = fading.judge(given, LABELS, 100, generator()).logits
+    assert torch.equal(late, score(plain, given))
 
 
 def test_augmentation_changes_what_is_scored_by_the_noise_alone() -> None:
     judge = critic(CriticInput(augment=("color", "translation", "cutout")))
-    first = judge.score(judged(), LABELS, 0, generator())
-    assert torch.equal(first, judge.score(judged(), LABELS, 0, generator()))
-    assert not torch.allclose(first, judge.score(judged(), LABELS, 0, torch.Generator()))
+    first = score(judge, judged())
+    assert torch.equal(first, score(judge, judged()))
+    other = judge.judge(judged(), LABELS, 0, torch.Generator()).logits
+    assert not torch.allclose(first, other)
 
 
 def test_more_views_than_photographs_may_be_judged() -> None:
     fake = judged(1)
     several = Judged(fake.image.repeat(3, 1, 1, 1), judged(2).raw.repeat(3, 1, 1, 1))
-    loss, _ = critic().learn(judged(), several, (LABELS, LABELS.repeat(3)), 0, 1, generator())
+    judge = critic()
+    verdict = judge.judge(several, LABELS.repeat(3), 0, generator())
+    loss, _ = judge.learn(judged(), LABELS, verdict, 0, 1, generator())
     assert loss.isfinite()
 
 
