@@ -83,6 +83,7 @@ class Adversary(nn.Module):
         logs = {
             "loss": loss.detach(),
             "accuracy": 0.5 * ((real_logits > 0).float().mean() + (fake_logits < 0).float().mean()),
+            "real_sign": real_logits.detach().sign().mean(),
         }
         if penalise:
             r1 = r1_penalty(real_logits, real)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.adaptive_augmentation import Augmentation, ChangeProbability
 from lightning_modules.adversary import Adversary, DiscriminatorSettings
 from lightning_modules.blur import gaussian_blur
-from lightning_modules.diffaugment import Change, augment
+from lightning_modules.diffaugment import augment
 from lightning_modules.gan_views import Judged
 from lightning_modules.schedules import Schedule, check_schedule, scheduled_value
 from models.scenes import resized
@@ -18,12 +19,12 @@ class CriticInput:
     """What the discriminator sees.
 
     blur: standard deviation in pixels of a Gaussian over all images, real and generated, by images
-    seen; EG3D fades it out early on. augment: changes to all images, for small data sets, see
-    `diffaugment`. disparity: whether it sees the disparity too, which needs depth in the data.
+    seen; EG3D fades it out early on. augment: changes to all images, for small data sets.
+    disparity: whether it sees the disparity too, which needs depth in the data.
     """
 
     blur: Schedule = 0.0
-    augment: tuple[Change, ...] = ()
+    augment: Augmentation = Augmentation()
     disparity: bool = False
 
     def __post_init__(self) -> None:
@@ -74,6 +75,7 @@ class Critic(nn.Module):
     ) -> None:
         super().__init__()
         self.view, self.resolution = view, resolution
+        self.changed = ChangeProbability(view.augment)
         self.colors = 6 if dual else 3
         self.adversary = Adversary(
             self.colors + view.disparity, resolution, settings, classes=classes
@@ -108,7 +110,8 @@ class Critic(nn.Module):
 
     def _stacked(self, judged: Judged, images_seen: int, noise: torch.Generator) -> Tensor:
         blurred = gaussian_blur(self._joined(judged), scheduled_value(self.view.blur, images_seen))
-        return augment(blurred, self.view.augment, noise, self.colors)
+        changes, probability = self.view.augment.changes, self.changed.value
+        return augment(blurred, changes, noise, self.colors, probability)
 
     def _joined(self, judged: Judged) -> Tensor:
         """All that is seen of images as channels in [-1, 1]: image, raw rendering, disparity."""

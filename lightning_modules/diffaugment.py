@@ -21,19 +21,25 @@ HOLE = 1 / 2
 
 
 def augment(
-    images: Tensor, changes: Sequence[Change], noise: torch.Generator, colors: int = 3
+    images: Tensor,
+    changes: Sequence[Change],
+    noise: torch.Generator,
+    colors: int = 3,
+    probability: Tensor | float = 1.0,
 ) -> Tensor:
     """Images (B, C, H, W) in [-1, 1] with the changes named, one after the other.
 
-    colors: how many channels, from the first, are RGB triples that `color` changes.
+    colors: how many channels, from the first, are RGB triples that `color` changes; probability:
+    () of each change of each image, from 0 to 1.
     """
     for change in changes:
         if change == "color":
-            images = _change_color(images, noise, colors)
+            changed = _change_color(images, noise, colors)
         elif change == "translation":
-            images = _translate(images, noise)
+            changed = _translate(images, noise)
         else:
-            images = _cut_out(images, noise)
+            changed = _cut_out(images, noise)
+        images = torch.where(_uniform(images, noise) < probability, changed, images)
     return images
 
 

@@ -199,6 +199,9 @@ class GAN(CountedModule):
             self.step_optimizers()[1], self.discriminator_optimizer, loss, "discriminator"
         )
         logs["grad_norm"] = norm
+        if (changed := self.critic.changed).regulated:
+            changed.update(self._mean(logs["real_sign"][None]), self.global_batch(len(batch)))
+            logs["augment_probability"] = changed.value.clone()
         return {f"discriminator/{name}": value for name, value in logs.items()}
 
     def _counts(self, views: int) -> dict[str, Tensor]:

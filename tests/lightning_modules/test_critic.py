@@ -2,14 +2,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from lightning_modules.adaptive_augmentation import Augmentation
 from lightning_modules.adversary import DiscriminatorSettings
 from lightning_modules.blur import gaussian_blur
 from lightning_modules.critic import Critic, CriticInput
+from lightning_modules.diffaugment import Change
 from lightning_modules.gan_views import Judged
 from lightning_modules.losses.adversarial import generator_loss
 from models.scenes import resized
 
 SETTINGS = DiscriminatorSettings(64, 8, r1=2.0, r1_interval=4)
+CHANGES: tuple[Change, ...] = ("color", "translation", "cutout")
 LABELS = torch.tensor([0, 1, 0, 1])
 
 
@@ -107,11 +110,18 @@ def test_blur_is_over_all_that_is_seen_and_fades() -> None:
 
 
 def test_augmentation_changes_what_is_scored_by_the_noise_alone() -> None:
-    judge = critic(CriticInput(augment=("color", "translation", "cutout")))
+    judge = critic(CriticInput(augment=Augmentation(CHANGES, target=None)))
     first = score(judge, judged())
     assert torch.equal(first, score(judge, judged()))
     other = judge.judge(judged(), LABELS, 0, torch.Generator()).logits
     assert not torch.allclose(first, other)
+
+
+def test_images_are_changed_once_the_critic_knows_photographs_by_heart() -> None:
+    judge = critic(CriticInput(augment=Augmentation(CHANGES, images=1_000)))
+    assert torch.equal(score(judge, judged()), score(critic(), judged()))
+    judge.changed.update(torch.tensor(1.0), 5_000)
+    assert not torch.allclose(score(judge, judged()), score(critic(), judged()))
 
 
 def test_more_views_than_photographs_may_be_judged() -> None:

@@ -28,6 +28,16 @@ def test_every_image_is_changed_in_its_own_way(change: Change) -> None:
     assert len(changed.flatten(1).unique(dim=0)) > 15
 
 
+@pytest.mark.parametrize("change", ALL)
+def test_a_change_befalls_a_share_of_the_images_whole(change: Change) -> None:
+    given = images(400)
+    changed = augment(given, (change,), generator(), probability=torch.tensor(0.25))
+    # One shift in 25 is none, and so are some holes of one pixel at a corner: nearly none.
+    share = (changed != given).flatten(1).any(1).float().mean()
+    assert 0.17 < share < 0.33
+    assert torch.equal(augment(given, (change,), generator(), probability=0.0), given)
+
+
 def test_colors_are_moved_by_a_map_of_the_pixels() -> None:
     given = images(8)
     changed = augment(given, ("color",), generator())

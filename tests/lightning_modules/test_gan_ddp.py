@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_gan_run import GANRuns, last
 
-DEALT = ["--model.class_path", "run_probes.DealtGAN", "--model.shown.augment", "[]"]
+DEALT = ["--model.class_path", "run_probes.DealtGAN", "--model.shown.augment.changes", "[]"]
 
 
 @pytest.mark.parametrize("views", ["1", "3"])

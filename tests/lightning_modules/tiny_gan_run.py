@@ -35,7 +35,7 @@ model:
     discriminator: {channel_base: 64, channel_max: 8, r1_interval: 2}
     density: {interval: 2, points: 10}
     collapse: {every_images: 8, scenes: 4}
-    shown: {blur: [[0, 2.0], [24, 0.0]], augment: [color, translation, cutout]}
+    shown: {blur: [[0, 2.0], [24, 0.0]], augment: {changes: [color, translation, cutout]}}
     score: {images: 8}
 data:
   class_path: datamodules.shard_datamodule.ShardDataModule
