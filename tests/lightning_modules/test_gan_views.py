@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -99,9 +97,3 @@ def test_photographs_have_the_form_of_views() -> None:
     plain = photographs(batch(depth=False), SIDE, with_raw=False, with_disparity=False)
     assert plain.raw is None
     assert plain.disparity is None
-
-
-def test_nothing_detached_has_gradients() -> None:
-    image = torch.rand(1, 3, 4, 4, requires_grad=True)
-    made = photographs(batch(), 4, with_raw=True, with_disparity=True)
-    assert not replace(made, image=2 * image).detach().image.requires_grad

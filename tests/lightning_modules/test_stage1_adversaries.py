@@ -84,7 +84,7 @@ def test_the_novel_view_judge_takes_canonical_renders_for_real_and_novel_ones_fo
     made, (pixels, views) = adversaries(), given_views()
     made.novel.discriminator = witness = Witness()
     made.learn(images(), pixels, views, 0, step=1)
-    real, fake = witness.seen
+    fake, real = witness.seen
     torch.testing.assert_close(real, as_seen(views.grid)[:2])
     torch.testing.assert_close(fake, as_seen(views.novel))
 
@@ -93,7 +93,7 @@ def test_the_main_judge_takes_the_photograph_for_real_and_its_render_for_fake() 
     made, (pixels, views) = adversaries(), given_views()
     made.main.discriminator = witness = Witness()
     made.learn(images(), pixels, views, 0, step=1)
-    real, fake = witness.seen
+    fake, real = witness.seen
     photographs = images()
     patches = torch.stack([photographs[0, :, 3:11, 5:13], photographs[1, :, 0:8, 8:16]])
     torch.testing.assert_close(real, 2 * patches - 1)
