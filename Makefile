@@ -13,7 +13,7 @@ INSTALLED := $(VENV)/.installed
 EMBEDDED  := data/shapeworld
 STAGE1    := runs/vq3d-shapeworld
 FEATURES  := runs/classifier-shapeworld
-LADDER    := baseline d g_d g_d_multiview
+LADDER    := baseline d g_d g_d_multiview depth view_prior
 OPTIONS   := $(if $(RUN),--run runs/$(RUN)) $(if $(DATA),--data.root $(DATA)) \
              $(if $(DEVICES),--trainer.devices $(DEVICES)) $(if $(NODES),--trainer.num_nodes $(NODES))
 
@@ -56,7 +56,7 @@ train-gan: features ## Train a class-conditional triplane GAN [CONFIG= DATA= RUN
 	$(BIN)/wild3d fit $(addprefix --config ,$(CONFIG)) $(OPTIONS) $(ARGS)
 
 ablation: CONFIG = configs/wildgan/shapeworld.yaml
-ablation: features ## Train the GAN's ablation ladder, a run a step, and print its table [CONFIG= DATA= ARGS=]
+ablation: features ## Train the GAN's ablation, a run a step, and print its table [CONFIG= DATA= LADDER= ARGS=]
 	@set -e; for step in $(LADDER); do \
 		$(BIN)/wild3d fit --config $(CONFIG) --config configs/wildgan/ladder/$$step.yaml --run runs/ablation-$$step \
 			$(if $(DATA),--data.root $(DATA)) $(ARGS); done
