@@ -16,6 +16,7 @@ from lightning_modules.inversion.search import (
 )
 from lightning_modules.inversion.settings import InversionSettings
 from lightning_modules.inversion.tuning import fit_latent, tune_generator
+from lightning_modules.inversion.view_search import nearest_view
 from models.wildgan import WildGAN
 
 
@@ -41,11 +42,13 @@ def invert_photo(
     """Fit a generator, which stays as it is, to a photograph (1, 3, S, S) in [0, 1].
 
     S is the model's resolution, label the class of what is shown. The same arguments give the same
-    scene.
+    scene. A view that is not given is improved before and after the latent is fitted.
     """
     aims = [Aim(photo, view, distance) for view in candidate_views(model.views, settings)]
     aim, start = best_start(model, aims, candidate_latents(model, label, settings), report)
+    aim = aim if settings.view_is_given else nearest_view(aim, model.scenes(start), model.views)
     mapped = fit_latent(model, start, aim, settings.latent_steps, settings.latent_lr, report)
+    aim = aim if settings.view_is_given else nearest_view(aim, model.scenes(mapped), model.views)
     tuned = tune_generator(model, mapped, aim, settings.tuning_steps, settings.tuning_lr, report)
     with torch.no_grad():
         figures = [

@@ -18,6 +18,9 @@ from renderers.view_sampling import direction_angles
 Report = Callable[[str, int, int, float], None]
 """Takes what is being done, how much of it is, out of how much, and the loss."""
 
+VIEWS_KEPT = 4
+"""Views that the mean of the class leaves in question: it is too vague to tell them apart."""
+
 
 def candidate_views(views: ViewDistribution, settings: InversionSettings) -> list[CanonicalView]:
     """Views far apart out of a distribution, or the one that is given."""
@@ -46,17 +49,23 @@ def candidate_latents(model: WildGAN, label: int, settings: InversionSettings) -
 def best_start(
     model: WildGAN, aims: Sequence[Aim], mapped: Tensor, report: Report
 ) -> tuple[Aim, Tensor]:
-    """Of aims that differ in their view the nearest to the first of the latents (N, W), and the
-    latent (1, W) that is nearest then."""
+    """Of aims that differ in their view, and latents (N, W), the nearest pair: the aim, and the
+    latent (1, W).
+
+    All views are seen of the first latent, and the best `VIEWS_KEPT` of them of every latent.
+    """
     mean = model.scenes(mapped[:1])
     distances = []
     for done, aim in enumerate(aims, 1):
         distances.append(float(aim.apart(mean)))
         report("views", done, len(aims), min(distances))
-    best = aims[distances.index(min(distances))]
-    distances = []
+    ranked = sorted(range(len(aims)), key=distances.__getitem__)
+    kept = [aims[index] for index in ranked[:VIEWS_KEPT]]
+    nearest, start = math.inf, (kept[0], mapped[:1])
     for done, latent in enumerate(mapped.split(1), 1):
-        distances.append(float(best.apart(model.scenes(latent))))
-        report("latents", done, len(mapped), min(distances))
-    index = distances.index(min(distances))
-    return best, mapped[index : index + 1]
+        scene = model.scenes(latent)
+        for aim in kept:
+            if (distance := float(aim.apart(scene))) < nearest:
+                nearest, start = distance, (aim, latent)
+        report("latents", done, len(mapped), nearest)
+    return start

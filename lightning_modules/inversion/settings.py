@@ -16,7 +16,8 @@ class InversionSettings:
         tuning_lr: peak learning rate of the generator.
         candidates: random latents of the class that the best start is looked for among, beside
             their mean.
-        views: directions that the best view is looked for among, of those that training drew from.
+        views: directions that the search for the view begins with, of those that training drew
+            from.
         yaw_degrees: where the photograph was taken from instead, together with pitch_degrees; 0 is
             in front, positive to the right.
         pitch_degrees: likewise, positive above.
@@ -30,7 +31,7 @@ class InversionSettings:
     tuning_steps: int = 350
     tuning_lr: float = 3e-4
     candidates: int = 64
-    views: int = 12
+    views: int = 48
     yaw_degrees: float | None = None
     pitch_degrees: float | None = None
     seed: int = 0
@@ -58,3 +59,8 @@ class InversionSettings:
             )
         if self.pitch_degrees is not None and not -90 <= self.pitch_degrees <= 90:
             raise DataError(f"pitch_degrees is {self.pitch_degrees}: give -90 to 90.")
+
+    @property
+    def view_is_given(self) -> bool:
+        """Whether the user says where the photograph was taken from."""
+        return self.yaw_degrees is not None

@@ -11,6 +11,7 @@ from torch import Tensor
 from lightning_modules.inversion.aim import Aim
 from lightning_modules.inversion.distance import PixelDistance
 from lightning_modules.inversion.pivotal import Inversion, invert_photo
+from lightning_modules.inversion.search import candidate_views
 from lightning_modules.inversion.settings import InversionSettings
 from lightning_modules.inversion.tuning import fit_latent, tune_generator
 from models.autoencoder import CanonicalView
@@ -122,3 +123,14 @@ def test_a_known_view_is_kept() -> None:
     view = found.photo.view
     assert torch.tensor([view.yaw, view.pitch]).rad2deg().tolist() == pytest.approx([-30, 10])
     assert found.start == found.latent == found.tuned
+
+
+def test_a_view_that_is_given_is_kept_and_another_improved() -> None:
+    model = tiny_gan()
+    photo = drawn(model, model.mapped(torch.tensor([1]), [3]))
+    given = invert_photo(model, 1, photo, PixelDistance(), replace(QUICK, latent_steps=2), silent)
+    assert (given.photo.view.yaw, given.photo.view.pitch) == pytest.approx((VIEW.yaw, VIEW.pitch))
+    free = replace(QUICK, latent_steps=2, views=200, yaw_degrees=None, pitch_degrees=None)
+    found = invert_photo(model, 1, photo, PixelDistance(), free, silent).photo.view
+    starts = candidate_views(model.views, free)
+    assert min(abs(one.yaw - found.yaw) + abs(one.pitch - found.pitch) for one in starts) > 1e-4

@@ -11,18 +11,23 @@ from tiny_gan import SIDE, tiny_gan
 from datamodules.errors import DataError
 from lightning_modules.inversion.aim import Aim
 from lightning_modules.inversion.distance import PixelDistance
-from lightning_modules.inversion.search import best_start, candidate_latents, candidate_views
+from lightning_modules.inversion.search import (
+    VIEWS_KEPT,
+    best_start,
+    candidate_latents,
+    candidate_views,
+)
 from lightning_modules.inversion.settings import InversionSettings
 from models.view_distribution import ViewDistribution
 from models.wildgan import MEAN_SAMPLES
 
 
-def test_the_best_view_of_the_mean_and_then_the_best_latent_are_found() -> None:
+def test_the_nearest_pair_of_view_and_latent_is_found() -> None:
     model, settings = tiny_gan(), InversionSettings(candidates=6, views=5)
     mapped, views = candidate_latents(model, 2, settings), candidate_views(model.views, settings)
     assert (len(mapped), len(set(views))) == (7, 5)
     reports: list[tuple[str, int, int, float]] = []
-    for view, latent in ((3, 0), (1, 0)):
+    for view, latent in ((3, 0), (1, 0), (1, 4), (2, 6)):
         photo = model.scenes(mapped[[latent]]).view(views[view].camera(), SIDE, SIDE).rgb
         aims = [Aim(photo, one, PixelDistance()) for one in views]
         reports.clear()
@@ -31,9 +36,20 @@ def test_the_best_view_of_the_mean_and_then_the_best_latent_are_found() -> None:
         assert torch.equal(start, mapped[[latent]])
         assert [at[:3] for at in reports][-1] == ("latents", 7, 7)
         assert reports[-1][3] < 1e-6
-    photo = model.scenes(mapped[[4]]).view(views[0].camera(), SIDE, SIDE).rgb
-    _, start = best_start(model, [Aim(photo, views[0], PixelDistance())], mapped, lambda *_: None)
-    assert torch.equal(start, mapped[[4]])
+
+
+def test_a_latent_may_speak_for_another_view_than_the_mean_does() -> None:
+    model, settings = tiny_gan(), InversionSettings(candidates=20, views=VIEWS_KEPT)
+    mapped, views = candidate_latents(model, 2, settings), candidate_views(model.views, settings)
+    right = []
+    for index in range(1, len(mapped)):
+        photo = model.scenes(mapped[[index]]).view(views[0].camera(), SIDE, SIDE).rgb
+        aims = [Aim(photo, view, PixelDistance()) for view in views]
+        aim, start = best_start(model, aims, mapped, lambda *_: None)
+        assert aim.view == views[0]
+        assert torch.equal(start, mapped[[index]])
+        right.append(best_start(model, aims, mapped[:1], lambda *_: None)[0].view == views[0])
+    assert not all(right)  # by the mean alone
 
 
 def test_candidates_are_of_their_class_and_the_first_is_its_mean() -> None:
