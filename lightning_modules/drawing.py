@@ -11,6 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from datamodules.files import write_atomically
+from models.scenes import View
 from renderers.mesh import NOTE_KEY
 
 
@@ -50,6 +51,11 @@ def colorize(disparity: Tensor, known: Tensor | None = None) -> Tensor:
     if known is not None:
         colors = torch.where(known[..., None], colors, 0.5)
     return colors.permute(0, 3, 1, 2)
+
+
+def colored_disparity(view: View) -> Tensor:
+    """`colorize` of a view's disparity, (B, 3, H, W), grey where one sees through the scene."""
+    return colorize(view.disparity, view.opacity > 0.5)
 
 
 def sheet(columns: list[Tensor]) -> Tensor:

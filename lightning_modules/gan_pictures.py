@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lightning_modules.classes import class_name
-from lightning_modules.drawing import Pictures, colorize, sheet
+from lightning_modules.drawing import Pictures, colored_disparity, sheet
 from lightning_modules.labels import labelled
 from lightning_modules.stage2_pictures import spread_labels
 from models.scenes import Scenes
@@ -44,7 +44,7 @@ def views_sheet(scenes: Scenes, cameras: Camera, side: int) -> Tensor:
     """Sheet with a row a scene (B): its colours and then the disparity of what is opaque, from
     cameras (V,)."""
     views = [scenes.view(camera, side, side) for camera in _each(cameras, scenes.planes.device)]
-    depths = [colorize(view.disparity, view.opacity > 0.5) for view in views]
+    depths = [colored_disparity(view) for view in views]
     return sheet([view.rgb for view in views] + depths)
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from datamodules.schema import Batch
-from lightning_modules.drawing import Pictures, colorize, sheet
+from lightning_modules.drawing import Pictures, colored_disparity, colorize, sheet
 from models.autoencoder import CanonicalView
 from models.scenes import Scenes
 
@@ -33,7 +33,7 @@ def reconstruction_sheet(scenes: Scenes, view: CanonicalView, batch: Batch) -> T
     columns = [batch.float_image(), canonical.rgb]
     if batch.depth is not None:
         columns.append(colorize(batch.disparity(), batch.disparity_known()))
-    columns.append(colorize(canonical.disparity))
+    columns.append(colored_disparity(canonical))
     novel = [turned(scenes, view, yaw, 0.0, side) for yaw in SHEET_YAWS]
     return sheet(columns + novel)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from lightning_modules.classes import class_name
-from lightning_modules.drawing import Pictures, colorize, sheet
+from lightning_modules.drawing import Pictures, colored_disparity, sheet
 from lightning_modules.labels import labelled
 from lightning_modules.stage1_pictures import swing_frames
 from models.generator import TokenGenerator
@@ -36,7 +36,7 @@ def sample_pictures(
         tokens = generator.tokens(conditions, noise, sampling)
         scenes = model.decode_tokens(tokens)
         view = scenes.view(scenes.canonical, side, side)
-        tiles = [*view.rgb.split(1), colorize(view.disparity[:1])]
+        tiles = [*view.rgb.split(1), colored_disparity(view)[:1]]
         pictures.append(sheet(tiles).cpu())
         firsts.append(tokens[:1])
     names_of_rows = [class_name(label, names) for label in labels]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from lightning_modules.classes import ALL, class_labels, scene_name
-from lightning_modules.drawing import colorize, sheet, write_png
+from lightning_modules.drawing import colored_disparity, sheet, write_png
 from lightning_modules.labels import labelled
 from lightning_modules.tools.camera_paths import VideoFormat, check_video, write_video
 from lightning_modules.tools.gan_scenes import GANScenes
@@ -77,7 +77,7 @@ def interpolate(
     stem, note = Path(out) / "-to-".join(names), made_now(checkpoint).note()
     shares = even_shares(steps)
     views = list(track(views_between(way, shares, size), "sheet", steps))
-    columns = [torch.cat([view.rgb, colorize(view.disparity)]).cpu() for view in views]
+    columns = [torch.cat([view.rgb, colored_disparity(view)]).cpu() for view in views]
     picture = labelled(sheet(columns), ["image", "disparity"], [f"{share:.0%}" for share in shares])
     path = stem.with_name(f"{stem.name}-sheet.png")
     write_png(path, picture, note)

@@ -8,7 +8,7 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from lightning_modules.drawing import colorize, sheet
+from lightning_modules.drawing import colored_disparity, sheet
 from lightning_modules.tools.camera_paths import render_path
 from lightning_modules.tools.scene_makers import PriorScenes
 from models.scenes import Scenes
@@ -53,7 +53,7 @@ def canonical_sheets(scene_at: SceneAt, grid: Grid, size: int) -> tuple[Tensor, 
         scenes = scene_at(cell)
         view = scenes.view(scenes.canonical, size, size)
         rgb.append(view.rgb.cpu())
-        disparity.append(colorize(view.disparity).cpu())
+        disparity.append(colored_disparity(view).cpu())
     rows = len(grid.labels)
     return _tiled(torch.cat(rgb), rows), _tiled(torch.cat(disparity), rows)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from lightning_modules.drawing import colorize, sheet, write_png
+from lightning_modules.drawing import colored_disparity, sheet, write_png
 from lightning_modules.tools.camera_paths import (
     Trajectory,
     check_frames,
@@ -74,6 +74,6 @@ class SceneFiles:
 def photo_sheet(scenes: Scenes, photo: Tensor, novel: Camera, size: int) -> Tensor:
     """Photograph, its scene, disparity and novel views in a row, each `size` pixels wide."""
     canonical = scenes.view(scenes.canonical, size, size)
-    columns = [enlarged(photo, size), canonical.rgb, colorize(canonical.disparity)]
+    columns = [enlarged(photo, size), canonical.rgb, colored_disparity(canonical)]
     others = render_path(scenes, novel, size)
     return sheet([column.cpu() for column in columns] + [frame[None] for frame in others])

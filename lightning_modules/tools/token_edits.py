@@ -8,7 +8,7 @@ from rich.progress import track
 from torch import Tensor
 
 from datamodules.errors import DataError
-from lightning_modules.drawing import colorize, sheet
+from lightning_modules.drawing import colored_disparity, sheet
 from lightning_modules.tools.photographs import enlarged, find_images, load_square
 from lightning_modules.tools.regions import Corners, TokenBox, token_box
 from lightning_modules.tools.scene_makers import PriorScenes
@@ -98,5 +98,5 @@ def edit_sheet(model: TokenAutoencoder, photos: list[Photo], tokens: Tensor, siz
         scenes = model.decode_tokens(one)
         view = scenes.view(scenes.canonical, size, size)
         turned = scenes.view(camera, size, size).rgb
-        columns.append(torch.cat([view.rgb, colorize(view.disparity), turned]).cpu())
+        columns.append(torch.cat([view.rgb, colored_disparity(view), turned]).cpu())
     return sheet(columns)

@@ -7,7 +7,15 @@ import pytest
 import torch
 from PIL import Image
 
-from lightning_modules.drawing import GAP, colorize, gif_bytes, sheet, write_png
+from lightning_modules.drawing import (
+    GAP,
+    colored_disparity,
+    colorize,
+    gif_bytes,
+    sheet,
+    write_png,
+)
+from models.scenes import View
 
 FARTHEST = torch.tensor([0.05, 0.03, 0.20])
 NEAREST = torch.tensor([1.00, 0.95, 0.60])
@@ -94,3 +102,12 @@ def test_a_gif_has_every_frame_for_its_time(count: int) -> None:
             if count > 1:
                 assert gif.info["duration"] == 100
                 assert gif.info["loop"] == 0
+
+
+def test_disparity_is_grey_where_one_sees_through_the_scene() -> None:
+    disparity, opacity = ramp(), torch.ones_like(ramp())
+    opacity[:, :, :50] = 0.2
+    view = View(torch.zeros(1, 3, *disparity.shape[1:]), disparity, opacity)
+    shown = colored_disparity(view)
+    assert (shown[..., :50] == 0.5).all()
+    torch.testing.assert_close(shown[..., 50:], colorize(disparity[..., 50:]))
