@@ -28,6 +28,7 @@ from lightning_modules.callbacks.scalars import ScalarLog
 from lightning_modules.callbacks.sheets import Sheets
 from lightning_modules.callbacks.stop import StopAfterImages
 from lightning_modules.counted import CountedModule
+from lightning_modules.nulls import nulls_as_overlays
 from lightning_modules.parser import NearestNameParser
 from lightning_modules.run_precision import suited_precision
 from lightning_modules.run_record import versions, write_json
@@ -58,7 +59,7 @@ class RunCLI(LightningCLI):
             trainer_defaults=TRAINER_DEFAULTS,
             seed_everything_default=0,
             parser_class=NearestNameParser,
-            args=list(args),
+            args=nulls_as_overlays(args),
         )
 
     @staticmethod
