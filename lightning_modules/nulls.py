@@ -19,20 +19,19 @@ def nulls_as_overlays(arguments: Sequence[str]) -> list[str]:
 
 
 def _rewritten(arguments: Sequence[str]) -> Iterator[str]:
-    rest = iter(arguments)
-    for argument in rest:
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
         key, equals, value = argument.partition("=")
         if not key.startswith(GROUPS):
             yield argument
             continue
-        if not equals:
-            value = next(rest, "")
+        if not equals and rest and rest[0] in NULLS:
+            value = rest.pop(0)
         if value in NULLS:
             yield from ("--config", _overlay(key.removeprefix("--").split(".")))
-        elif equals or not value:
-            yield argument
         else:
-            yield from (key, value)
+            yield argument
 
 
 def _overlay(keys: Sequence[str]) -> str:

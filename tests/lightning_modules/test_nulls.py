@@ -17,12 +17,18 @@ def test_null_of_a_class_within_a_class_becomes_an_overlay_in_its_place(null: li
     assert [root, seed, number] == given[-3:]
 
 
+def test_an_option_without_a_value_does_not_hide_the_null_after_it() -> None:
+    changed = nulls_as_overlays(["--model.help", "--data.root", "null"])
+    assert changed == ["--model.help", "--config", '{"data": {"root": null}}']
+
+
 @pytest.mark.parametrize(
     "given",
     [
         ["fit", "--trainer.logger", "null", "--run", "null"],
         ["--model.name", "nullable", "--model.sign", "-1", "--data.root="],
         ["--model.seed"],
+        ["--data.root", "", "--model.name", "x"],
         [],
     ],
 )
