@@ -99,12 +99,11 @@ class Training:
         norms (4,)."""
         model, critic, labels = self.gan.model, self.gan.critic, self.labels
         noise = torch.Generator().manual_seed(0)
-        seen = labels.repeat_interleave(views)
         with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
             scenes = model(torch.randn(len(labels), model.backbone.latent, generator=noise), labels)
             cameras = model.views.cameras(model.views.directions(len(labels), views, noise))
             fake = render_judged(scenes, cameras, model.resolution, model.raw_resolution, noise)
-            verdict = critic.judge(fake, seen, 0, noise)
+            verdict = critic.judge(fake, labels, 0, noise)
             loss = verdict.for_scenes(generator_loss(verdict.logits))
             norm = descend(self.optimizers[0], loss)
             judged, _ = critic.learn(self.real, labels, verdict, 0, step, noise)

@@ -78,6 +78,11 @@ class StreamDataModule(LightningDataModule, Generic[BatchT]):
         return self._settings.root
 
     @property
+    def num_workers(self) -> int:
+        """Processes that decode for each process of the run."""
+        return self._settings.num_workers
+
+    @property
     def semantics(self) -> int:
         """Width of the semantic feature vectors in its batches, 0 for none."""
         return self._settings.semantics

@@ -40,7 +40,8 @@ class Augmentation:
 
 
 class ChangeProbability(nn.Module):
-    """The probability () of each change, and what it follows; both are saved with the run."""
+    """The probability of each change, regulated or always 1; what was regulated is saved with the
+    run."""
 
     value: Tensor
     sign: Tensor
@@ -48,9 +49,15 @@ class ChangeProbability(nn.Module):
     def __init__(self, augmentation: Augmentation) -> None:
         super().__init__()
         self.augmentation = augmentation
-        start = 1.0 if augmentation.target is None else 0.0
-        self.register_buffer("value", torch.tensor(start))
+        self.register_buffer("value", torch.tensor(0.0))
         self.register_buffer("sign", torch.tensor(0.0))
+
+    @property
+    def probability(self) -> Tensor:
+        """What it is now, ()."""
+        if self.augmentation.target is None:
+            return torch.ones_like(self.value)
+        return self.value
 
     @property
     def regulated(self) -> bool:

@@ -19,18 +19,23 @@ from models.blocks.discriminators import Discriminator
 class DiscriminatorSettings:
     """Size and training of a discriminator.
 
-    channel_base, channel_max: see `Discriminator`. train_from: images seen before it starts to
-    learn; let it start before its weight in the generator's loss rises. r1: gamma of the R1
-    penalty, applied every `r1_interval` steps and multiplied by that interval (lazy regularisation,
-    arXiv 1912.04958 section 3.1).
+    channel_base, channel_max: see `Discriminator`. r1: gamma of the R1 penalty on images as they
+    are shown, applied every `r1_interval` steps and multiplied by that interval (lazy
+    regularisation, arXiv 1912.04958 section 3.1).
+
+    Raises ValueError for an interval below 1.
     """
 
     channel_base: int = 4096
     channel_max: int = 256
     objective: AdversarialObjective = "non_saturating"
-    train_from: int = 0
     r1: float = 10.0
     r1_interval: int = 16
+
+    def __post_init__(self) -> None:
+        """Check the interval."""
+        if self.r1_interval < 1:
+            raise ValueError(f"r1_interval is {self.r1_interval} steps, it must be at least 1.")
 
 
 class Adversary(nn.Module):

@@ -46,7 +46,7 @@ def class_label(name: str, classes: int, names: Sequence[str]) -> int:
     meant = f" Did you mean {near[0]!r}?" if near else ""
     if classes == 0:
         raise DataError(
-            f"There is no class {name!r}: the prior was trained without any, name none."
+            f"There is no class {name!r}: the model was trained without any, name none."
         )
     raise DataError(
         f"There is no class {name!r}: name one, or {ANY}, or give a number from 0 to "

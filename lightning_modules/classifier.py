@@ -97,6 +97,10 @@ class ClassifierTraining(CountedModule):
         self.log_dict({f"val/{name}": value for name, value in figures.items()}, logger=False)
         self.metrics.reset()
 
+    def figures(self) -> tuple[str, ...]:
+        """Names of the validation figures."""
+        return ("accuracy", "class_accuracy", "cross_entropy")
+
     def trained(self) -> SmallClassifier:
         """The classifier."""
         return self.model

@@ -11,14 +11,24 @@ class CollapseWatch:
     """When to take a generator for collapsing.
 
     every_images: interval of looking; scenes: how many, always the same latents, spread over the
-    classes; low: share of its highest value so far below which diversity must fall; patience: how
-    many looks in a row.
+    classes, at least two of each; low: share of its highest value so far below which diversity must
+    fall; patience: how many looks in a row.
+
+    Raises ValueError for an interval or a patience below 1.
     """
 
     every_images: int = 10_000
     scenes: int = 32
     low: float = 0.6
     patience: int = 2
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if self.every_images < 1 or self.patience < 1:
+            raise ValueError(
+                f"collapse looks every {self.every_images} images with a patience of "
+                f"{self.patience}: both must be at least 1."
+            )
 
 
 def diversity(values: Tensor, labels: Tensor) -> Tensor:

@@ -63,6 +63,10 @@ class CountedModule(LightningModule):
         """What to draw of `whole_average`, given the first validation samples."""
         raise NotImplementedError
 
+    def figures(self) -> tuple[str, ...]:
+        """Names of the validation figures that it may have."""
+        raise NotImplementedError
+
     def facts(self) -> dict[str, str]:
         """What `result.json` is to say beside the figures, by name."""
         return {}
@@ -118,9 +122,9 @@ class CountedModule(LightningModule):
         norm = whole(norm)
         if not norm.isfinite():
             raise FloatingPointError(
-                f"The gradient norm of the {name} loss is {float(norm)} after {self.images_seen} "
-                f"images, at a loss of {float(loss.detach())}: lower the learning rate. The last "
-                "checkpoint is from before."
+                f"The gradient norm of the {name} loss is {float(norm)} in the step after "
+                f"{self.images_seen} images, at a loss of {float(loss.detach())}: lower the "
+                "learning rate. The last checkpoint is from before."
             )
         optimizer.step()
         return norm
@@ -163,18 +167,19 @@ def check_same_model(checkpoint: dict[str, Any], recipe: Recipe, state: dict[str
             f"The run holds a {saved.rpartition('.')[2]}, this configuration trains a "
             f"{own.rpartition('.')[2]}: start another run (`--run`)."
         )
-    for name, value in checkpoint.get("state_dict", {}).items():  # FSDP2 has loaded it already
-        shape = state[name].shape if name in state else None
-        if shape != value.shape:
+    stored = checkpoint.get("state_dict", state)  # FSDP2 has loaded it already
+    for name in stored | state:
+        run, ours = (list(side[name].shape) if name in side else "none" for side in (stored, state))
+        if run != ours:
             raise DataError(
-                f"The run's model has {name} of shape {list(value.shape)}, this configuration's "
-                f"{'none' if shape is None else list(shape)}: give the run's own sizes "
-                "(config.yaml), or start another run (`--run`)."
+                f"The run's model has {name} of shape {run}, this configuration's "
+                f"{ours}: give the run's own sizes (config.yaml), or start another run "
+                "(`--run`)."
             )
 
 
-def check_warmup(optimizer: OptimizerSettings, max_images: int) -> None:
-    """Refuse a learning rate that would never reach its peak.
+def check_warmup(optimizer: OptimizerSettings, max_images: int, knob: str = "optimizer") -> None:
+    """Refuse a learning rate that would never reach its peak; knob: the setting's name.
 
     Raises:
         ValueError: one sentence with the value, the limit and the knob.
@@ -182,5 +187,5 @@ def check_warmup(optimizer: OptimizerSettings, max_images: int) -> None:
     if optimizer.warmup >= max_images:
         raise ValueError(
             f"The learning rate would warm up for {optimizer.warmup} images of {max_images}: "
-            "lower `optimizer.warmup`."
+            f"lower `{knob}.warmup`."
         )

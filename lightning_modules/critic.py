@@ -11,6 +11,7 @@ from lightning_modules.blur import gaussian_blur
 from lightning_modules.diffaugment import augment
 from lightning_modules.gan_views import Judged
 from lightning_modules.schedules import Schedule, check_schedule, scheduled_value
+from models.blocks.discriminators import group_size
 from models.scenes import resized
 
 
@@ -84,10 +85,13 @@ class Critic(nn.Module):
     def judge(
         self, fake: Judged, labels: Tensor, images_seen: int, noise: torch.Generator
     ) -> Verdict:
-        """Score views of labels (N,)."""
+        """Score V views each of scenes of labels (B,), compared in groups as large as those of B
+        photographs, so that their size does not tell which are which."""
         shown = self._stacked(fake, images_seen, noise)
         seen = shown.detach().requires_grad_()
-        return Verdict(shown, seen, self.adversary.discriminator(seen, labels))
+        classes = labels.repeat_interleave(len(shown) // len(labels))
+        logits = self.adversary.discriminator(seen, classes, group_size(len(labels)))
+        return Verdict(shown, seen, logits)
 
     def learn(
         self,
@@ -110,7 +114,7 @@ class Critic(nn.Module):
 
     def _stacked(self, judged: Judged, images_seen: int, noise: torch.Generator) -> Tensor:
         blurred = gaussian_blur(self._joined(judged), scheduled_value(self.view.blur, images_seen))
-        changes, probability = self.view.augment.changes, self.changed.value
+        changes, probability = self.view.augment.changes, self.changed.probability
         return augment(blurred, changes, noise, self.colors, probability)
 
     def _joined(self, judged: Judged) -> Tensor:

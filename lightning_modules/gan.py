@@ -91,8 +91,9 @@ class GAN(CountedModule):
         seed: int = 0,
     ) -> None:
         super().__init__(max_images, ema_half_life, seed)
-        check_training(model, raw_side)
+        check_training(model, raw_side, collapse)
         check_warmup(optimizer, max_images)
+        check_warmup(discriminator_optimizer, max_images, "discriminator_optimizer")
         self.model, self.ema = model, averaged_copy(model)
         self.critic = Critic(
             model.classes, model.resolution, model.refiner is not None, discriminator, shown
@@ -112,12 +113,16 @@ class GAN(CountedModule):
 
     def prepare_data(self) -> None:
         """Measure the training images once, before other processes ask for it."""
-        self.score.open(self._datamodule(), self.model.resolution)
+        self._open_score()
 
     def setup(self, stage: str) -> None:
         """Open what the generator is scored with, and refuse data that do not fit."""
         check_data(self.model, self.critic.view, self._datamodule())
-        self.score.open(self._datamodule(), self.model.resolution)
+        self._open_score()
+
+    def _open_score(self) -> None:
+        device = self.trainer.strategy.root_device
+        self.score.open(self._datamodule(), self.model.resolution, device)
 
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Refuse labels that the generator has no class for, while they are still on the CPU."""
@@ -130,7 +135,8 @@ class GAN(CountedModule):
         step = self.images_seen // self.global_batch(len(batch))
         scenes = self.model(self._latents(len(batch), noise), batch.label)
         directions, cells = self._look(batch.label, noise)
-        verdict = self._judge(self._views(scenes, directions, noise), batch.label, noise)
+        fake = self._views(scenes, directions, noise)
+        verdict = self.critic.judge(fake, batch.label, self.images_seen, noise)
         made = GeneratorStep(scenes, batch.label, verdict, cells)
         logs = self._step_generator(made, step, noise)
         logs |= self._step_critic(batch, verdict, step, noise)
@@ -159,11 +165,6 @@ class GAN(CountedModule):
         cameras, disparity = self.model.views.cameras(directions), self.critic.view.disparity
         side, resolution = self._side, self.model.resolution
         return render_judged(scenes, cameras, resolution, side, noise, with_disparity=disparity)
-
-    def _judge(self, fake: Judged, labels: Tensor, noise: torch.Generator) -> Verdict:
-        """What the critic says of V views each of scenes of labels (B,)."""
-        seen = labels.repeat_interleave(len(fake.image) // len(labels))
-        return self.critic.judge(fake, seen, self.images_seen, noise)
 
     def _step_generator(
         self, made: GeneratorStep, step: int, noise: torch.Generator
@@ -242,6 +243,12 @@ class GAN(CountedModule):
         assert isinstance(sums, Tensor)
         total, count = sums.view(-1, 2).sum(0)
         return total / count
+
+    def figures(self) -> tuple[str, ...]:
+        """Names of the validation figures."""
+        return (
+            ("non_flatness",) if self.score.settings.features is None else ("non_flatness", "kid")
+        )
 
     def facts(self) -> dict[str, str]:
         """The network whose features `kid` compares."""

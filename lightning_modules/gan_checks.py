@@ -7,17 +7,24 @@ from datamodules.modalities import DEPTH
 from datamodules.schema import Batch
 from datamodules.shard_datamodule import ShardDataModule
 from datamodules.stream_datamodule import StreamDataModule
+from lightning_modules.collapse import CollapseWatch
 from lightning_modules.critic import CriticInput
 from lightning_modules.schedules import Schedule, check_schedule
 from models.wildgan import WildGAN
 
 
-def check_training(model: WildGAN, raw_side: Schedule | None) -> None:
-    """Refuse render sizes that are no sizes, or larger than the images.
+def check_training(model: WildGAN, raw_side: Schedule | None, collapse: CollapseWatch) -> None:
+    """Refuse render sizes that are no sizes, or larger than the images, and looks at too few scenes
+    to compare those of a class.
 
     Raises:
         ValueError: one sentence with the value, the limit and the knob.
     """
+    if collapse.scenes < 2 * max(1, model.classes):
+        raise ValueError(
+            f"collapse.scenes is {collapse.scenes} for {model.classes} classes: diversity within a "
+            f"class needs two of each, so give at least {2 * max(1, model.classes)}."
+        )
     if raw_side is None:
         return
     check_schedule(raw_side)

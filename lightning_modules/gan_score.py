@@ -21,11 +21,15 @@ class ScoreSettings:
     """How a generator is scored while it is trained, against the training images.
 
     features: network whose features are compared: checkpoint of a classifier (`make classifier`),
-    or inception; null for no KID. images: generated for a score.
+    or inception; null for no KID. images: generated for a score. inception_weights: file of
+    Inception's weights, by default torch-fidelity's cache. cache: folder of the training images'
+    features, by default features/ in the root of the data.
     """
 
     features: str | None = None
     images: int = 1000
+    inception_weights: str | None = None
+    cache: str | None = None
 
 
 class GANScore:
@@ -35,16 +39,28 @@ class GANScore:
         self.settings = settings
         self._kid: GeneratorScore | None = None
 
-    def open(self, datamodule: StreamDataModule[Any] | None, resolution: int) -> None:
-        """Load the network and the features of the training images, computing them if need be.
+    def open(
+        self, datamodule: StreamDataModule[Any] | None, resolution: int, device: torch.device
+    ) -> None:
+        """Load the network and the features of the training images, computing them on a device if
+        need be.
 
         Raises:
             FileNotFoundError, DataError: one sentence with what is missing, and the knob.
         """
-        features = self.settings.features
-        if features is None or datamodule is None:
+        settings = self.settings
+        if settings.features is None or datamodule is None:
             return
-        self._kid = open_score(features, datamodule.root, resolution, self.settings.images)
+        self._kid = open_score(
+            settings.features,
+            datamodule.root,
+            resolution,
+            settings.images,
+            cache=settings.cache,
+            inception_weights=settings.inception_weights,
+            device=device,
+            num_workers=datamodule.num_workers,
+        )
 
     @torch.no_grad()
     def draw(self, model: WildGAN, trainer: Trainer) -> Tensor:

@@ -64,9 +64,15 @@ def render_judged(
 
 
 def photographs(batch: Batch, side: int, *, with_raw: bool, with_disparity: bool) -> Judged:
-    """A batch of photographs in the form of `render_judged`; needs depth `with_disparity`."""
+    """A batch of photographs in the form of `render_judged`; needs depth `with_disparity`.
+
+    Without super-resolution they lose as much detail as what is rendered of `side` pixels.
+    """
     image = batch.float_image()
-    raw = resized(image, side, side) if with_raw else None
+    small = resized(image, side, side)
+    raw = small if with_raw else None
+    if not with_raw:
+        image = resized(small, *image.shape[-2:])
     if not with_disparity:
         return Judged(image, raw)
     values, known = batch.disparity()[:, None], batch.disparity_known()[:, None].float()

@@ -1,11 +1,17 @@
 """The look at a generator that tells whether it collapses."""
 
 import torch
+from torch import Tensor
 
 from lightning_modules.collapse import diversity, relative_diversity
 from lightning_modules.critic import Critic
 from lightning_modules.gan_views import render_judged
+from models.scenes import expand_camera
 from models.wildgan import WildGAN
+from renderers.cameras import Camera
+
+SCENES_AT_ONCE = 16
+"""Bounds the memory; a multiple of the discriminator's groups (`minibatch_stddev`)."""
 
 
 @torch.no_grad()
@@ -18,18 +24,30 @@ def diversities(
     noise: of the samples along the rays.
     """
     labels = torch.arange(scenes, device=noise.device) % max(1, model.classes)
-    made = model.scenes(model.mapped(labels, range(scenes)))
-    camera = model.views.canonical().camera(noise.device)
-    cameras = model.views.cameras(camera.position.expand(scenes, 1, 3))
+    looks = [
+        _look(model, critic, labels[start : start + SCENES_AT_ONCE], start, noise)
+        for start in range(0, scenes, SCENES_AT_ONCE)
+    ]
+    colors, features = (torch.cat(parts) for parts in zip(*looks, strict=True))
+    return {
+        "colors": float(diversity(colors, labels)),
+        "features": float(relative_diversity(features, labels)),
+    }
+
+
+def _look(
+    model: WildGAN, critic: Critic, labels: Tensor, first_seed: int, noise: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Colours and features (B, F) of one scene of each label (B,), seen from the middle of the
+    views of training."""
+    made = model.scenes(model.mapped(labels, range(first_seed, first_seed + len(labels))))
+    camera = expand_camera(model.views.canonical().camera(noise.device), len(labels))
     view = render_judged(
         made,
-        cameras,
+        Camera(camera.cam2world[:, None], camera.intrinsics[:, None]),
         model.resolution,
         model.raw_resolution,
         noise,
         with_disparity=critic.view.disparity,
     )
-    return {
-        "colors": float(diversity(view.image.flatten(1).float(), labels)),
-        "features": float(relative_diversity(critic.features(view).float(), labels)),
-    }
+    return view.image.flatten(1).float(), critic.features(view).float()

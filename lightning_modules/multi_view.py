@@ -8,9 +8,10 @@ from dataclasses import dataclass
 class MultiView:
     """Views a scene, and from when on.
 
-    views: of every scene, far apart by construction; each is scored separately. from_images: images
-    seen from which all are judged, 0 for always, null for never by count; on_collapse: whether they
-    are from when the collapse indicator says so. Until then one view is.
+    views: of every scene, far apart by construction but where their distribution is learned; each
+    is scored separately. from_images: images seen from which all are judged, 0 for always, null for
+    never by count; on_collapse: whether they are from when the collapse indicator says so. Until
+    then one view is.
 
     Raises ValueError for less than one view.
     """

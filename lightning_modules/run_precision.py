@@ -2,6 +2,7 @@
 
 import torch
 
+from datamodules.errors import DataError
 from renderers.precision import bf16_is_fast
 
 FLOAT32 = "32-true"
@@ -16,7 +17,15 @@ def suited_precision(asked: str, accelerator: str) -> tuple[str, str | None]:
     Args:
         asked: Lightning's name, e.g. `bf16-mixed`.
         accelerator: Lightning's name; `auto` is the CPU where PyTorch finds no accelerator.
+
+    Raises:
+        DataError: it is a float16 format; their losses are scaled, and gradient norms, which are
+            checked and clipped, with them.
     """
+    if asked.startswith("16-"):
+        raise DataError(
+            f"trainer.precision is {asked}: float16 is not supported, give bf16-mixed or {FLOAT32}."
+        )
     on_cpu = accelerator == "cpu" or (
         accelerator == "auto" and not torch.accelerator.is_available()
     )

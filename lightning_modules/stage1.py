@@ -5,7 +5,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from datamodules.schema import Batch, TokenBatch
-from lightning_modules.adversary import DiscriminatorSettings
 from lightning_modules.counted import CountedModule, check_warmup
 from lightning_modules.drawing import Pictures
 from lightning_modules.ema import averaged_copy
@@ -17,7 +16,7 @@ from lightning_modules.metrics.reconstruction import ReconstructionMetrics
 from lightning_modules.noise import Purpose
 from lightning_modules.optimization import OptimizerSettings
 from lightning_modules.schedules import Schedule, scheduled_value
-from lightning_modules.stage1_adversaries import Stage1Adversaries, patch_sides
+from lightning_modules.stage1_adversaries import LateDiscriminator, Stage1Adversaries, patch_sides
 from lightning_modules.stage1_pictures import reconstruction_pictures
 from lightning_modules.views import Pixels, RayPlan, Renderings, draw_pixels, render_views
 from models.blocks.quantizer import Quantized, perplexity
@@ -64,7 +63,7 @@ class Stage1(CountedModule):
         discriminator_optimizer: OptimizerSettings = OptimizerSettings(
             betas=(0.0, 0.99), grad_clip=0
         ),
-        discriminator: DiscriminatorSettings = DiscriminatorSettings(),
+        discriminator: LateDiscriminator = LateDiscriminator(),
         perceptual_weights: str | None = None,
         ema_half_life: float = 10_000.0,
         seed: int = 0,
@@ -192,6 +191,10 @@ class Stage1(CountedModule):
         figures = self.metrics.compute()
         self.log_dict({f"val/{name}": value for name, value in figures.items()}, logger=False)
         self.metrics.reset()
+
+    def figures(self) -> tuple[str, ...]:
+        """Names of the validation figures."""
+        return ("psnr", "codebook_usage", "codebook_perplexity", "disparity_correlation")
 
     def trained(self) -> VQ3D:
         """The autoencoder."""

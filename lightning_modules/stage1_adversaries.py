@@ -1,5 +1,7 @@
 """The two discriminators of stage 1, main and novel-view, and what each is shown."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -8,6 +10,17 @@ from lightning_modules.losses.weights import Stage1Weights
 from lightning_modules.views import Pixels, RayPlan, Renderings
 from models.spaces import ContractedSpace
 from renderers.rays import gather_image
+
+
+@dataclass(frozen=True)
+class LateDiscriminator(DiscriminatorSettings):
+    """A discriminator that joins in.
+
+    train_from: images seen before it starts to learn; let it start before its weight in the
+    generator's loss rises.
+    """
+
+    train_from: int = 0
 
 
 class Stage1Adversaries(nn.Module):
@@ -24,7 +37,7 @@ class Stage1Adversaries(nn.Module):
         space: ContractedSpace,
         rays: RayPlan,
         weights: Stage1Weights,
-        settings: DiscriminatorSettings,
+        settings: LateDiscriminator,
     ) -> None:
         super().__init__()
         self.space, self.train_from = space, settings.train_from

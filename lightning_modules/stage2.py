@@ -169,6 +169,10 @@ class Stage2(CountedModule):
         self.log_dict({f"val/{name}": value for name, value in figures.items()}, logger=False)
         self.metrics.reset()
 
+    def figures(self) -> tuple[str, ...]:
+        """Names of the validation figures."""
+        return ("bits_per_token", "accuracy", "unigram_bits_per_token")
+
     def trained(self) -> TokenPrior:
         """The prior."""
         return self.prior

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from models.view_distribution import ViewDistribution
+from renderers.view_sampling import perturbed
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,17 @@ class ViewPrior(nn.Module):
         return torch.log_softmax(self.cells.lr_multiplier * rows.float(), dim=1)
 
     def draw(self, labels: Tensor, views: int, noise: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw V independent views of each label: cells (B, V) int64, directions (B, V, 3)."""
+        """Draw V independent views of each label: cells (B, V) int64, directions (B, V, 3).
+
+        Several views are as far apart as the odds have it, not by construction.
+        """
         probabilities = self.log_probabilities(labels).detach().exp()
         cell = torch.multinomial(probabilities, views, replacement=True, generator=noise)
         place = torch.rand(*cell.shape, 2, generator=noise, device=noise.device)
         yaw = (cell % self.cells.yaws + place[..., 0]) / self.cells.yaws
         height = (cell // self.cells.yaws + place[..., 1]) / self.cells.heights
-        return cell, self._direction(yaw, height)
+        spread = math.radians(self.views.perturbation_degrees)
+        return cell, perturbed(self._direction(yaw, height), spread, noise)
 
     def _direction(self, yaw: Tensor, height: Tensor) -> Tensor:
         """Shares (...) of the band's width and height, in area, as directions (..., 3)."""

@@ -37,7 +37,9 @@ class BackboneSize:
     """Sizes of the mapping and of the synthesis network; the defaults are EG3D's.
 
     latent: Z of the latents; width: W of the mapped latents; mapping_layers: of the mapping;
-    channel_base: channels times resolution; channel_max: their upper limit.
+    mapping_lr: how fast the mapping learns, as a share of the other layers' rate; a short training
+    wants more than StyleGAN2's 0.01. channel_base: channels times resolution; channel_max: their
+    upper limit.
     """
 
     latent: int = 512
@@ -45,6 +47,7 @@ class BackboneSize:
     mapping_layers: int = 2
     channel_base: int = 32768
     channel_max: int = 512
+    mapping_lr: float = 0.01
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,11 @@ class WildGAN(nn.Module):
         self.refiner_widths = refiner_widths
         self.view_prior = None if view_cells is None else ViewPrior(classes, view_cells, views)
         self.mapping = MappingNetwork(
-            backbone.latent, classes, backbone.width, backbone.mapping_layers
+            backbone.latent,
+            classes,
+            backbone.width,
+            backbone.mapping_layers,
+            backbone.mapping_lr,
         )
         size = SynthesisSize(
             planes.resolution,

@@ -4,6 +4,7 @@ Lightning's ModelCheckpoint counts optimiser steps, ignores its time interval un
 optimisation, and writes through a temporary file that may lie on another disk; hence ours.
 """
 
+import math
 import os
 import time
 from pathlib import Path
@@ -13,6 +14,9 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from datamodules.errors import DataError
+from lightning_modules.counted import CountedModule
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 BATCHES_BETWEEN_AGREEMENTS = 16
@@ -85,6 +89,19 @@ class BestCheckpoint(Checkpoint):
         self.monitor, self.mode = monitor, mode
         self.best: float | None = None
 
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuse a figure that the module does not have, before it is trained.
+
+        Raises:
+            DataError: names those that it has.
+        """
+        assert isinstance(pl_module, CountedModule)
+        names = [f"val/{name}" for name in pl_module.figures()]
+        if self.monitor not in names:
+            raise DataError(
+                f"best_checkpoint.monitor is {self.monitor!r}, the figures are {', '.join(names)}."
+            )
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save if this validation beat all earlier ones.
 
@@ -100,7 +117,8 @@ class BestCheckpoint(Checkpoint):
             )
         value = float(figures[self.monitor])
         sign = 1 if self.mode == "max" else -1
-        if self.best is None or sign * value > sign * self.best:
+        better = self.best is None or sign * value > sign * self.best
+        if better and math.isfinite(value):
             self.best = value
             trainer.save_checkpoint(checkpoint_folder(trainer) / BEST)
 

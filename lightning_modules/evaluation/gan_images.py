@@ -41,8 +41,9 @@ class GANImages:
         views = self.model.views
         spread = "uniform in area" if self.model.view_prior is None else "as learned of each class"
         return (
-            f"yaw {views.yaw_degrees}, pitch {views.pitch_degrees} degrees, {spread}, "
-            f"radius {views.radius}, field of view {views.fov_degrees} degrees"
+            f"yaw {views.yaw_degrees}, pitch {views.pitch_degrees} degrees, {spread}, turned by "
+            f"{views.perturbation_degrees}, radius {views.radius}, field of view "
+            f"{views.fov_degrees} degrees"
         )
 
     @torch.no_grad()

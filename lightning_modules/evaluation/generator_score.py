@@ -1,5 +1,6 @@
 """KID of a generator while it is trained."""
 
+import torch
 from torch import Tensor, tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
@@ -72,6 +73,9 @@ def open_score(
     images: int = 1000,
     split: str = TRAIN,
     cache: str | None = None,
+    inception_weights: str | None = None,
+    device: torch.device | str = "cpu",
+    num_workers: int = 0,
 ) -> GeneratorScore:
     """The score of generators of a data set, its real features from the cache or computed now.
 
@@ -86,10 +90,13 @@ def open_score(
         images: fakes to draw.
         split: to compare with.
         cache: see `real_features`.
+        inception_weights: see `open_network`.
+        device: where real features are computed.
+        num_workers: processes that decode real images.
 
     Raises:
         FileNotFoundError, DataError: one sentence with what is missing, and the knob.
     """
-    network = open_network(features)
-    real = real_features(network, RealImages.open(root, split, resolution), cache)
+    network = open_network(features, inception_weights).to(device)
+    real = real_features(network, RealImages.open(root, split, resolution), cache, num_workers)
     return GeneratorScore(network, real, images)

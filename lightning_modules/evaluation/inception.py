@@ -31,7 +31,8 @@ def find_inception_weights(path: str | None) -> Path:
     raise DataError(
         f"Inception's features need torch-fidelity's weights and {chosen} does not exist: download "
         f"{URL_INCEPTION_V3} and put it at {cached}, or name its place in --inception_weights, or "
-        "give the checkpoint of a classifier (`make classifier`) in --features."
+        "give the checkpoint of a classifier (`make classifier`) in --features; in training these "
+        "are `score.inception_weights` and `score.features`."
     )
 
 
@@ -55,7 +56,7 @@ def open_inception(path: str | None) -> FeatureNetwork:
     except (UnpicklingError, RuntimeError, EOFError, TypeError, ValueError) as error:
         raise DataError(
             f"{weights} does not hold torch-fidelity's InceptionV3 weights: name {INCEPTION_FILE} "
-            "in --inception_weights."
+            "in --inception_weights (in training, `score.inception_weights`)."
         ) from error
     size = extractor.INPUT_IMAGE_SIZE
     resize = f"to {size} px, bilinear without antialiasing, as TensorFlow 1 did"

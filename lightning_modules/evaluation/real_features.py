@@ -72,7 +72,7 @@ def _cache_file(network: FeatureNetwork, images: RealImages, cache: str | None) 
     if cache is None and not is_local(images.root):
         raise DataError(
             f"Features can't be kept in {images.root}, which is no local folder: name one in "
-            "--cache."
+            "--cache (in training, `score.cache`)."
         )
     folder = Path(images.root, FOLDER) if cache is None else Path(cache)
     part = "" if images.count == images.manifest.samples(images.split) else f"-{images.count}"
@@ -118,5 +118,6 @@ def _write(path: Path, key: str, found: RealFeatures) -> None:
             np.savez(file, **arrays)
     except OSError as error:
         raise DataError(
-            f"{path} can't be written ({error.strerror}): name another folder in --cache."
+            f"{path} can't be written ({error.strerror}): name another folder in --cache "
+            "(in training, `score.cache`)."
         ) from error

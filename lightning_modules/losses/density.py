@@ -14,12 +14,19 @@ class DensitySmoothness:
 
     weight: of the loss, 0 for none; interval: steps between two times, each counts that often;
     points: a scene; distance: between neighbours, as standard deviation in units of the cube.
+
+    Raises ValueError for an interval below 1.
     """
 
     weight: float = 0.25
     interval: int = 4
     points: int = 1000
     distance: float = 0.004
+
+    def __post_init__(self) -> None:
+        """Check the interval."""
+        if self.interval < 1:
+            raise ValueError(f"density.interval is {self.interval} steps, it must be at least 1.")
 
     def due(self, step: int) -> bool:
         """Whether it is computed at an optimiser step."""

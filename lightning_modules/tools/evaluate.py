@@ -78,8 +78,8 @@ def evaluate(
     fakes = FakeImages(source, labels, batch_size)
     measured = measure_fakes(fakes, network, "nfs" in settings.metrics)
     figures = figures_of(network.name, real.features, measured, settings)
-    protocol = _drawn(source, labels, images.manifest.classes) | _compared(network, images)
-    protocol |= _estimated(real.features, samples, settings)
+    protocol = _drawn(source, labels, images.manifest.classes) | {"sampling": sampling.given}
+    protocol |= _compared(network, images) | _estimated(real.features, samples, settings)
     made = made_now(checkpoint)
     provenance = {name: value for name, value in asdict(made).items() if name != "seeds"}
     write_json(Path(out), {"figures": figures, "protocol": protocol, "provenance": provenance})

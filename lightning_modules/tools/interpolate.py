@@ -69,12 +69,14 @@ def interpolate(
         raise DataError(f"steps is {steps}, frames {frames}: both ends take at least 2.")
     maker = open_maker(checkpoint, stage1, SamplingOptions(truncation=truncation), device)
     if isinstance(maker, GANScenes) and not images:
-        names, way = _between_latents(maker, classes, SEEDS if seeds is None else seeds)
+        drawn = SEEDS if seeds is None else seeds
+        names, way = _between_latents(maker, classes, drawn)
     else:
         model, drawing = autoencoder_of(maker), {"classes": classes or None, "seeds": seeds}
         check_unused(drawing | {"truncation": truncation}, "only of a GAN are scenes drawn")
+        drawn = ()
         names, way = _between_photos(model, images, device)
-    stem, note = Path(out) / "-to-".join(names), made_now(checkpoint).note()
+    stem, note = Path(out) / "-to-".join(names), made_now(checkpoint).note(*drawn)
     shares = even_shares(steps)
     views = list(track(views_between(way, shares, size), "sheet", steps))
     columns = [torch.cat([view.rgb, colored_disparity(view)]).cpu() for view in views]

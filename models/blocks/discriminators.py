@@ -37,14 +37,21 @@ class ResidualBlock(nn.Module):
         return y + self.skip(downsample(x))
 
 
-def minibatch_stddev(x: Tensor, group: int = 4) -> Tensor:
+def group_size(batch: int) -> int:
+    """Images that `minibatch_stddev` compares in a batch: four, or all where fours do not divide
+    it."""
+    return 4 if batch % 4 == 0 else batch
+
+
+def minibatch_stddev(x: Tensor, members: int | None = None) -> Tensor:
     """Append a channel with the spread of features over groups of images.
 
-    (B, C, H, W) -> (B, C + 1, H, W); arXiv 1710.10196, section 3. A batch that groups of `group`
-    do not divide is one group. Computed in float32.
+    (B, C, H, W) -> (B, C + 1, H, W); arXiv 1710.10196, section 3. Computed in float32.
+
+    members: size of the groups, which lie B / members apart; `group_size` of B by default.
     """
     batch, channels, height, width = x.shape
-    members = group if batch % group == 0 else batch
+    members = group_size(batch) if members is None else members
     grouped = x.float().reshape(members, -1, channels, height, width)
     variance = (grouped - grouped.mean(0)).square().mean(0)  # faster than `var` on CPU
     spread = (variance + 1e-8).sqrt().mean((1, 2, 3))  # (B / members,)
@@ -75,8 +82,8 @@ class Discriminator(nn.Module):
         super().__init__()
         if resolution < 8 or resolution & (resolution - 1):
             raise ValueError(
-                f"Discriminator resolution {resolution} is not a power of two >= 8: "
-                "change `rays.patch` or `rays.grid_stride`."
+                f"Discriminator resolution {resolution} is not a power of two >= 8: change "
+                "`rays.patch` or `rays.grid_stride` in stage 1, `model.resolution` of a GAN."
             )
         if channel_base < resolution:
             raise ValueError(
@@ -92,20 +99,22 @@ class Discriminator(nn.Module):
         self.logit = EqualizedLinear(widths[-1], 1)
         self.embedding = nn.Embedding(classes, widths[-1]) if classes else None
 
-    def features(self, images: Tensor) -> Tensor:
-        """What the score is made of, (B, F)."""
+    def features(self, images: Tensor, members: int | None = None) -> Tensor:
+        """What the score is made of, (B, F); members: see `minibatch_stddev`."""
         # The layout that all layers keep and in which they are fast.
         images = images.contiguous(memory_format=torch.channels_last)
         x = F.leaky_relu(self.from_image(images), SLOPE)
         for block in self.blocks:
             x = block(x)
-        x = F.leaky_relu(self.last(minibatch_stddev(x)), SLOPE)
+        x = F.leaky_relu(self.last(minibatch_stddev(x, members)), SLOPE)
         return leaky_relu(self.hidden(x.flatten(1)))
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(
+        self, images: Tensor, labels: Tensor | None = None, members: int | None = None
+    ) -> Tensor:
         """Score images of labels (B,) int64, which discriminators with classes need; high means
-        real."""
-        features = self.features(images)
+        real. members: see `minibatch_stddev`."""
+        features = self.features(images, members)
         logits = self.logit(features)[:, 0].float()
         if self.embedding is None:
             return logits

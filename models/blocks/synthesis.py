@@ -34,7 +34,7 @@ class SynthesisSize:
         if self.resolution < START or self.resolution & (self.resolution - 1):
             raise ValueError(
                 f"Synthesis resolution {self.resolution} is not a power of two >= {START}: "
-                "change `resolution`."
+                "change `planes.resolution`."
             )
         if self.channels < 1 or self.channel_max < 1:
             raise ValueError(

@@ -16,7 +16,7 @@ def test_the_probability_rises_while_photographs_are_known_by_heart_and_falls_af
     changed, values = regulated(), []
     for sign in [BY_HEART] * 40 + [UNSURE] * 40:
         changed.update(sign, 50)
-        values.append(float(changed.value))
+        values.append(float(changed.probability))
     assert values[0] == 0
     assert max(values) == pytest.approx(1.0)
     assert values[39] == pytest.approx(1.0)
@@ -28,15 +28,21 @@ def test_single_steps_of_noise_do_not_move_it() -> None:
     changed = regulated(target=0.6)
     for sign in [-1.0, 1.0] * 50:
         changed.update(torch.tensor(sign), 50)
-    assert changed.value == 0
+    assert changed.probability == 0
 
 
 def test_without_a_target_all_images_are_changed_for_ever() -> None:
     changed = regulated(target=None)
-    assert changed.value == 1
+    assert changed.probability == 1
     assert not changed.regulated
     changed.update(UNSURE, 10_000)
-    assert changed.value == 1
+    assert changed.probability == 1
+
+
+def test_a_target_can_be_dropped_when_a_run_is_continued() -> None:
+    changed = regulated(target=None)
+    changed.load_state_dict(regulated().state_dict())
+    assert changed.probability == 1
 
 
 def test_without_changes_nothing_is_regulated() -> None:
@@ -49,7 +55,7 @@ def test_it_is_saved() -> None:
     changed.update(BY_HEART, 2_000)
     again = regulated()
     again.load_state_dict(changed.state_dict())
-    assert again.value == changed.value == 1
+    assert again.probability == changed.probability == 1
     assert again.sign == changed.sign
 
 

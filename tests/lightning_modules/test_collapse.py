@@ -46,3 +46,9 @@ def test_it_looks_every_so_many_images() -> None:
     indicator = CollapseIndicator(looked_at=200)
     assert not indicator.due(299, WATCH)
     assert indicator.due(300, WATCH)
+
+
+@pytest.mark.parametrize("never", [{"every_images": 0}, {"patience": 0}])
+def test_an_interval_or_a_patience_of_nothing_is_refused(never: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="both must be at least 1"):
+        CollapseWatch(**never)

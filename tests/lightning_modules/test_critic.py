@@ -128,9 +128,20 @@ def test_more_views_than_photographs_may_be_judged() -> None:
     fake = judged(1)
     several = Judged(fake.image.repeat(3, 1, 1, 1), judged(2).raw.repeat(3, 1, 1, 1))
     judge = critic()
-    verdict = judge.judge(several, LABELS.repeat(3), 0, generator())
+    verdict = judge.judge(several, LABELS, 0, generator())
+    assert len(verdict.logits) == 12
     loss, _ = judge.learn(judged(), LABELS, verdict, 0, 1, generator())
     assert loss.isfinite()
+
+
+@pytest.mark.parametrize("scenes", [1, 2, 3])
+def test_views_are_compared_in_groups_as_large_as_those_of_photographs(scenes: int) -> None:
+    images = torch.rand(2 * scenes, 3, 16, 16, generator=generator())
+    judge, labels = critic(dual=False), LABELS[:scenes]
+    together = score(judge, Judged(images), labels)
+    for view in range(2):  # scene by scene: each group holds one view of every scene
+        alone = score(judge, Judged(images[view::2]), labels)
+        torch.testing.assert_close(together[view::2], alone)
 
 
 def test_knots_out_of_order_are_refused() -> None:

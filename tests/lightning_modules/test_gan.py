@@ -115,6 +115,9 @@ def test_a_discriminator_may_see_disparity(gan_runs: GANRuns, tmp_path: Path) ->
         (["--model.model.raw_resolution", "5"], "renderings of 5"),
         (["--model.multi_view.views", "0"], "multi_view.views is 0"),
         (["--model.score.features", "none.ckpt"], "no checkpoint none.ckpt"),
+        (["--model.collapse.scenes", "1"], "collapse.scenes is 1 for 1 classes"),
+        (["--best_checkpoint.monitor", "val/kid"], "the figures are val/non_flatness."),
+        (["--trainer.precision", "16-mixed"], "give bf16-mixed or 32-true"),
     ],
 )
 def test_settings_that_do_not_fit_end_in_one_sentence(
@@ -146,7 +149,7 @@ def test_a_gradient_that_is_not_finite_stops_before_its_network_changes(
 ) -> None:
     poison = ["--trainer.callbacks+", "run_probes.PoisonedGAN"]
     poison += ["--trainer.callbacks.network", network]
-    with pytest.raises(FloatingPointError, match=rf"the {loss} loss is nan after 8 images"):
+    with pytest.raises(FloatingPointError, match=rf"the {loss} loss is nan in the step after 8"):
         gan_runs.fit(tmp_path, *poison)
     before = last(tmp_path)
     assert before["images_seen"] == 8

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from datamodules.schema import Batch
 from lightning_modules.gan_views import photographs, render_judged, standardised
-from models.scenes import Scenes
+from models.scenes import Scenes, resized
 from models.spaces import BoxSpace
 from renderers.cameras import Camera, orbit_camera
 from renderers.ray_sampling import RaySampling
@@ -97,3 +97,12 @@ def test_photographs_have_the_form_of_views() -> None:
     plain = photographs(batch(depth=False), SIDE, with_raw=False, with_disparity=False)
     assert plain.raw is None
     assert plain.disparity is None
+    assert torch.equal(plain.image, batch().float_image())
+
+
+def test_without_super_resolution_photographs_are_as_coarse_as_what_is_rendered() -> None:
+    shown = photographs(batch(), 4, with_raw=False, with_disparity=False).image
+    assert shown.shape == (2, 3, SIDE, SIDE)
+    small = resized(batch().float_image(), 4, 4)
+    torch.testing.assert_close(shown, resized(small, SIDE, SIDE))
+    assert not torch.allclose(shown, batch().float_image(), atol=0.05)

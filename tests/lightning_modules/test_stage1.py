@@ -7,11 +7,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from datamodules.schema import Batch
-from lightning_modules.adversary import DiscriminatorSettings
 from lightning_modules.losses.weights import Stage1Weights
 from lightning_modules.noise import Purpose
 from lightning_modules.optimization import OptimizerSettings
 from lightning_modules.stage1 import Stage1
+from lightning_modules.stage1_adversaries import LateDiscriminator
 from lightning_modules.views import RayPlan
 from models.blocks.plane_decoder import PlaneSize
 from models.blocks.quantizer import CodebookSize
@@ -127,7 +127,7 @@ def test_settings_that_do_not_fit_are_named() -> None:
 def test_novel_views_are_drawn_only_while_something_looks_at_them(seen: int, drawn: bool) -> None:
     weights = replace(PIXELS_ONLY, novel_view=[(60, 0.0), (100, 0.1)])
     settings = OptimizerSettings(warmup=10)
-    judge = DiscriminatorSettings(train_from=50)
+    judge = LateDiscriminator(train_from=50)
     stage = Stage1(
         tiny_model(), 1000, weights, RayPlan(2, 0, 0, 2), optimizer=settings, discriminator=judge
     )

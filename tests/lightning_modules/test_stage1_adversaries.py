@@ -5,9 +5,8 @@ import torch
 from tiny_model import SIDE, tiny_model
 from torch import Tensor, nn
 
-from lightning_modules.adversary import DiscriminatorSettings
 from lightning_modules.losses.weights import Stage1Weights
-from lightning_modules.stage1_adversaries import Stage1Adversaries
+from lightning_modules.stage1_adversaries import LateDiscriminator, Stage1Adversaries
 from lightning_modules.views import Pixels, RayPlan, Renderings, draw_pixels, render_views
 from models.spaces import ContractedSpace
 from models.vq3d import VQ3D, NovelViews
@@ -28,7 +27,7 @@ def adversaries(weights: Stage1Weights = BOTH, **settings: float) -> Stage1Adver
         SPACE,
         PLAN,
         weights,
-        DiscriminatorSettings(channel_base=64, channel_max=8, **settings),
+        LateDiscriminator(channel_base=64, channel_max=8, **settings),
     )
 
 

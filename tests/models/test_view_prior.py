@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -35,6 +36,16 @@ def test_views_lie_in_their_cells_and_cells_follow_the_odds_of_the_class() -> No
     assert pitch.sin().min() >= 0.2499
     cells, _ = prior.draw(torch.zeros(6000, dtype=torch.long), 1, generator())
     assert torch.bincount(cells.flatten()).float().div(6000).sub(1 / 6).abs().max() < 0.02
+
+
+def test_views_are_turned_as_those_of_its_band() -> None:
+    turned = replace(BAND, pitch_degrees=(10.0, 10.0), perturbation_degrees=5.0)
+    _, directions = ViewPrior(0, ViewCells(), turned).draw(
+        torch.zeros(5000, dtype=torch.long), 1, generator()
+    )
+    _, pitch = direction_angles(directions)
+    assert math.degrees(pitch.std()) == pytest.approx(5.0, rel=0.05)
+    assert math.degrees(pitch.mean()) == pytest.approx(10.0, abs=0.3)
 
 
 def test_without_classes_all_share_one_distribution() -> None:

@@ -64,6 +64,13 @@ def test_the_best_value_survives_a_restart(tmp_path: Path) -> None:
     assert trainer.saved == [3.0]
 
 
+def test_what_is_no_number_is_never_the_best(tmp_path: Path) -> None:
+    best, trainer = BestCheckpoint(), FakeTrainer(tmp_path)
+    for value in (float("nan"), 1.0, float("nan"), float("inf")):
+        validate(best, trainer, value)
+    assert trainer.saved == [1.0]
+
+
 def test_a_figure_that_was_not_computed_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"'val/fid' is none of \['val/psnr'\]"):
         validate(BestCheckpoint("val/fid"), FakeTrainer(tmp_path), 1.0)

@@ -50,5 +50,5 @@ def test_geometry_lies_between_the_ends_of_the_rays() -> None:
 
 
 def test_the_cameras_are_told() -> None:
-    assert "uniform in area, radius 2.0" in source().cameras
+    assert "uniform in area, turned by 0.0, radius 2.0" in source().cameras
     assert "as learned of each class" in source(ViewCells(2, 2)).cameras
