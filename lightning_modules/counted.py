@@ -75,6 +75,18 @@ class CountedModule(LightningModule):
         """The model that is trained."""
         raise NotImplementedError
 
+    def configure_model(self) -> None:
+        """Refuse FSDP2 where a system does not say how it is divided.
+
+        Raises:
+            DataError: one sentence with the knob.
+        """
+        if self.device_mesh is not None:
+            raise DataError(
+                f"{type(self).__name__} is whole in every process: leave `trainer.strategy` to "
+                "auto."
+            )
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store progress, the place in the data, and the model's recipe for loading without this
         module."""

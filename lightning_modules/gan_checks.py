@@ -49,13 +49,13 @@ def check_data(
     classes = len(datamodule.manifest.classes)
     if model.classes not in (0, classes):
         raise DataError(
-            f"The generator has {model.classes} classes, the data {classes}: set `model.classes` "
-            f"to {classes}, or to 0 to ignore them."
+            f"The generator has {model.classes} classes, the data {classes}: set "
+            f"`model.model.classes` to {classes}, or to 0 to ignore them."
         )
     if datamodule.resolution != model.resolution:
         raise DataError(
             f"The generator makes images of {model.resolution} pixels, the data are loaded at "
-            f"{datamodule.resolution}: make `data.resolution` and `model.resolution` equal."
+            f"{datamodule.resolution}: make `data.resolution` and `model.model.resolution` equal."
         )
     if shown.disparity and DEPTH not in datamodule.modalities:
         raise DataError("shown.disparity needs depth: set `data.depth` to true.")
@@ -71,5 +71,5 @@ def check_labels(batch: Batch, classes: int) -> None:
         if classes and not 0 <= label < classes:
             raise DataError(
                 f"{key} has label {label}, the generator classes 0 to {classes - 1}: write the "
-                "shards again with classes, or set `model.classes` to 0."
+                "shards again with classes, or set `model.model.classes` to 0."
             )

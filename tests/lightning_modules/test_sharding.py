@@ -11,6 +11,7 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.tensor import DTensor
 
 from datamodules.errors import DataError
+from lightning_modules.classifier import ClassifierTraining
 from lightning_modules.ema import averaged_copy, update_average
 from lightning_modules.optimization import OptimizerSettings
 from lightning_modules.sharding import (
@@ -22,6 +23,7 @@ from lightning_modules.sharding import (
 )
 from models.blocks.token_layout import TokenLayout
 from models.blocks.vit import ViTSize
+from models.classifier import SmallClassifier
 from models.priors.autoregressive import AutoregressivePrior
 from models.priors.conditions import Conditions
 from models.priors.masked import MaskedPrior
@@ -34,6 +36,14 @@ def mesh(tmp_path: Path) -> Iterator[DeviceMesh]:
     dist.init_process_group("gloo", f"file://{tmp_path / 'store'}", rank=0, world_size=1)
     yield init_device_mesh("cpu", (1, 1), mesh_dim_names=("data_parallel", "tensor_parallel"))
     dist.destroy_process_group()
+
+
+def test_what_is_not_divided_is_refused(mesh: DeviceMesh) -> None:
+    module = ClassifierTraining(SmallClassifier(2, 16, 8), max_images=20_000)
+    module.configure_model()
+    module._device_mesh = mesh
+    with pytest.raises(DataError, match=r"ClassifierTraining is whole .* `trainer\.strategy`"):
+        module.configure_model()
 
 
 def tiny_prior(
