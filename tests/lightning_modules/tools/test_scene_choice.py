@@ -60,7 +60,7 @@ def test_a_prior_without_classes_takes_seeds_alone(tiny_files: TinyFiles, tmp_pa
     assert names_of(path, (), (), (2, 5)) == names_of(path, (), ("all",), (2, 5))
     assert names_of(path, (), (), (2, 5)) == ["seed2", "seed5"]
     with pytest.raises(
-        DataError, match="no class 'mug': the prior was trained without any, name none"
+        DataError, match="no class 'mug': the model was trained without any, name none"
     ):
         names_of(path, (), ("mug",))
 
