@@ -71,8 +71,7 @@ def photographs(batch: Batch, side: int, *, with_raw: bool, with_disparity: bool
     image = batch.float_image()
     small = resized(image, side, side)
     raw = small if with_raw else None
-    if not with_raw:
-        image = resized(small, *image.shape[-2:])
+    image = image if with_raw else resized(small, *image.shape[-2:])
     if not with_disparity:
         return Judged(image, raw)
     values, known = batch.disparity()[:, None], batch.disparity_known()[:, None].float()

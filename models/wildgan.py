@@ -37,9 +37,8 @@ class BackboneSize:
     """Sizes of the mapping and of the synthesis network; the defaults are EG3D's.
 
     latent: Z of the latents; width: W of the mapped latents; mapping_layers: of the mapping;
-    mapping_lr: how fast the mapping learns, as a share of the other layers' rate; a short training
-    wants more than StyleGAN2's 0.01. channel_base: channels times resolution; channel_max: their
-    upper limit.
+    mapping_lr: how fast the mapping learns, as a share of the other layers' rate; 0.01 is
+    StyleGAN2's. channel_base: channels times resolution; channel_max: their upper limit.
     """
 
     latent: int = 512

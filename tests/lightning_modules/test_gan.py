@@ -115,6 +115,12 @@ def test_a_discriminator_may_see_disparity(gan_runs: GANRuns, tmp_path: Path) ->
         (["--model.model.raw_resolution", "5"], "renderings of 5"),
         (["--model.multi_view.views", "0"], "multi_view.views is 0"),
         (["--model.score.features", "none.ckpt"], "no checkpoint none.ckpt"),
+        (["--model.discriminator.r1_interval", "0"], "r1_interval is 0 steps"),
+        (["--model.density.interval", "0"], "density.interval is 0 steps"),
+        (
+            ["--model.discriminator_optimizer.warmup", "1000000"],
+            "lower `discriminator_optimizer.warmup`",
+        ),
         (["--model.collapse.scenes", "1"], "collapse.scenes is 1 for 1 classes"),
         (["--best_checkpoint.monitor", "val/kid"], "the figures are val/non_flatness."),
         (["--trainer.precision", "16-mixed"], "give bf16-mixed or 32-true"),
