@@ -1,19 +1,25 @@
-"""Checkpoints: `last` by wall time and at the end, `best` by a validation figure, both atomic.
+"""Checkpoints: `last` by wall time, at the end and on SIGTERM, `best` by a figure; all atomic.
 
 Lightning's ModelCheckpoint counts optimiser steps, ignores its time interval under manual
-optimisation, and writes through a temporary file that may lie on another disk; hence ours.
+optimisation, and writes through a temporary file that may lie on another disk; hence ours. Its
+handler of SIGTERM calls a collective from wherever a process happens to be, and processes that
+are at different ones wait for each other for ever; hence ours, which only takes a note.
 """
 
 import math
 import os
+import signal
+import threading
 import time
 from pathlib import Path
+from types import FrameType
 from typing import Any, Literal
 
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from datamodules.errors import DataError
 from lightning_modules.counted import CountedModule
@@ -45,15 +51,22 @@ def checkpoint_folder(trainer: Trainer) -> Path:
 
 
 class LastCheckpoint(Checkpoint):
-    """Keep `last.ckpt` at most `minutes` behind the training, and current at its end."""
+    """Keep `last.ckpt` at most `minutes` behind, and current at the end and on SIGTERM."""
 
     def __init__(self, minutes: float = 10.0) -> None:
         self.minutes = minutes
         self.saved_at = 0.0
+        self.asked_to_stop = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock."""
+        """Start the clock, and listen for SIGTERM (Lightning puts the old handler back)."""
         self.saved_at = time.monotonic()
+        self.asked_to_stop = False
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._note_request)
+
+    def _note_request(self, number: int, frame: FrameType | None) -> None:
+        self.asked_to_stop = True
 
     def on_train_batch_end(
         self,
@@ -63,15 +76,20 @@ class LastCheckpoint(Checkpoint):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Save when the interval has passed; rank 0's clock decides for all."""
-        due = time.monotonic() - self.saved_at >= 60 * self.minutes
-        if trainer.world_size > 1:
-            # The ranks must agree, and asking at every step would make them wait for each other.
-            if batch_idx % BATCHES_BETWEEN_AGREEMENTS:
-                return
-            due = trainer.strategy.broadcast(due)
-        if due:
-            self._save(trainer)
+        """Save when the interval has passed, on any rank, or any was asked to stop.
+
+        Raises:
+            SIGTERMException: SIGTERM came; on all ranks after the same batch.
+        """
+        # The ranks must agree, and asking at every step would make them wait for each other.
+        if trainer.world_size > 1 and batch_idx % BATCHES_BETWEEN_AGREEMENTS:
+            return
+        due = self.asked_to_stop or time.monotonic() - self.saved_at >= 60 * self.minutes
+        if not _any_rank(trainer, due):
+            return
+        self._save(trainer)
+        if _any_rank(trainer, self.asked_to_stop):
+            _stop(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the final state."""
@@ -80,6 +98,19 @@ class LastCheckpoint(Checkpoint):
     def _save(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(checkpoint_folder(trainer) / LAST)
         self.saved_at = time.monotonic()
+
+
+def _any_rank(trainer: Trainer, decision: bool) -> bool:
+    return trainer.strategy.reduce_boolean_decision(decision, all=False)
+
+
+def _stop(trainer: Trainer, module: LightningModule) -> None:
+    if not trainer.is_global_zero:
+        # A launcher kills rank 0, perhaps before it has closed its logs, when others end in error.
+        raise SIGTERMException(0)
+    assert isinstance(module, CountedModule)
+    print(f"Stopped by SIGTERM after {module.images_seen:,} images; the same command continues.")
+    raise SIGTERMException(128 + signal.SIGTERM)
 
 
 class BestCheckpoint(Checkpoint):

@@ -81,13 +81,18 @@ class TimedTrainer:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, saving: float = 0.0) -> None:
         self.default_root_dir = str(folder)
-        self.world_size, self.rank0_is_due = 1, False
-        self.strategy = SimpleNamespace(broadcast=lambda due: self.rank0_is_due)
+        self.world_size, self.other_rank = 1, {"due": False, "asked": False}
+        self.strategy = SimpleNamespace(reduce_boolean_decision=self.any_rank)
         self.now, self.saving = 1000.0, saving
         self.saved: list[float] = []
-        monkeypatch.setattr(
-            "lightning_modules.callbacks.checkpoints.time.monotonic", lambda: self.now
-        )
+        module = "lightning_modules.callbacks.checkpoints"
+        monkeypatch.setattr(f"{module}.time.monotonic", lambda: self.now)
+        monkeypatch.setattr(f"{module}.signal.signal", lambda number, handler: None)
+
+    def any_rank(self, decision: bool, all: bool) -> bool:
+        assert not all
+        saved_now = self.saved[-1:] == [self.now - self.saving]
+        return decision or self.other_rank["asked" if saved_now else "due"]
 
     def save_checkpoint(self, path: Path) -> None:
         assert path == Path(self.default_root_dir) / "checkpoints" / "last.ckpt"
@@ -119,16 +124,14 @@ def test_the_last_checkpoint_is_written_at_the_end_however_short_the_run(
     assert trainer.saved == [1005]
 
 
-def test_of_several_ranks_the_clock_of_the_first_decides_now_and_then(
+def test_of_several_ranks_any_clock_decides_now_and_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     last, trainer = LastCheckpoint(minutes=10), TimedTrainer(tmp_path, monkeypatch)
     trainer.world_size = 2
     last.on_train_start(trainer, None)
-    trainer.train_until(last, 1700, batch=16)  # due here and not on rank 0
+    trainer.other_rank["due"] = True
+    trainer.train_until(last, 1500, batch=17)  # the ranks do not ask each other now
     assert trainer.saved == []
-    trainer.rank0_is_due = True
-    trainer.train_until(last, 1701, batch=17)
-    assert trainer.saved == []
-    trainer.train_until(last, 1702, batch=32)
-    assert trainer.saved == [1702]
+    trainer.train_until(last, 1501, batch=32)
+    assert trainer.saved == [1501]
