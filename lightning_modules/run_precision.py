@@ -11,8 +11,8 @@ FLOAT32 = "32-true"
 def suited_precision(asked: str, accelerator: str) -> tuple[str, str | None]:
     """Return the precision to train in and, where it is not the one asked for, one sentence of why.
 
-    A CPU without bfloat16 matrix instructions emulates their products about a hundred times slower
-    than float32 ones, so there bfloat16 gives way to float32.
+    Without fast matrix instructions a CPU multiplies bfloat16 two to a hundred times slower than
+    float32, so there bfloat16 gives way to float32.
 
     Args:
         asked: Lightning's name, e.g. `bf16-mixed`.
@@ -32,5 +32,6 @@ def suited_precision(asked: str, accelerator: str) -> tuple[str, str | None]:
     if not asked.startswith("bf16") or not on_cpu or bf16_is_fast():
         return asked, None
     return FLOAT32, (
-        f"This CPU has no bfloat16 matrix instructions: training in {FLOAT32} instead of {asked}."
+        f"This CPU multiplies bfloat16 no faster than float32: training in {FLOAT32} instead of "
+        f"{asked}."
     )

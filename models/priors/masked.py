@@ -141,7 +141,7 @@ class MaskedPrior(TokenPrior):
         """Fill in the open tokens in rounds; every round sees all tokens that are known.
 
         Args:
-            dtype: of the matrix products; float32 where this CPU would emulate bfloat16.
+            dtype: of the matrix products; float32 where this CPU multiplies bfloat16 more slowly.
         """
         device, shape = self.head.weight.device, (len(conditions), self.layout.tokens)
         tokens = torch.full(shape, OPEN, device=device) if given is None else given
