@@ -1,4 +1,7 @@
-"""`python -m benchmarks`: print a table and write results.json beside this file."""
+"""`python -m benchmarks`: print a table and write results.json beside this file, by benchmark.
+
+It is written after every benchmark, and keeps what it had of those that were not run.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from rich.table import Table
 
 from benchmarks import gan, gan_step, loader, priors, renderer
 from benchmarks.harness import Rates, Result, gemm_rates, gemm_sides, gemm_size, interleaved
+from datamodules.files import write_atomically
 
 BENCHMARKS: dict[str, Callable[[Rates, int], list[Result]]] = {
     "loader": loader.run,
@@ -38,6 +42,14 @@ def show(results: list[Result], rates: Rates) -> None:
     Console().print(table)
 
 
+def keep(path: Path, name: str, results: list[Result]) -> None:
+    """Put the results of a benchmark into the file, in place of those it had."""
+    stored = json.loads(path.read_text()) if path.is_file() else {}
+    stored[name] = [asdict(entry) for entry in results]
+    ordered = {known: stored[known] for known in BENCHMARKS if known in stored}
+    write_atomically(path, json.dumps(ordered, indent=1) + "\n")
+
+
 def main() -> None:
     """Run the chosen benchmarks."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -53,9 +65,10 @@ def main() -> None:
     rates = gemm_rates(interleaved(gemm_sides(), arguments.rounds))
     results: list[Result] = []
     for name in arguments.names or BENCHMARKS:
-        results += BENCHMARKS[name](rates, arguments.rounds)
+        found = BENCHMARKS[name](rates, arguments.rounds)
+        keep(arguments.output, name, found)
+        results += found
     show(results, rates)
-    arguments.output.write_text(json.dumps([asdict(entry) for entry in results], indent=1) + "\n")
 
 
 if __name__ == "__main__":

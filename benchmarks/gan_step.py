@@ -29,6 +29,7 @@ from benchmarks.harness import (
 )
 from benchmarks.plain_paths import plain_paths
 from lightning_modules.adversary import DiscriminatorSettings
+from lightning_modules.collapse import CollapseWatch
 from lightning_modules.gan import GAN
 from lightning_modules.gan_views import Judged, render_judged
 from lightning_modules.losses.adversarial import generator_loss
@@ -87,7 +88,11 @@ class Training:
 
     def __init__(self, setting: Setting) -> None:
         torch.manual_seed(0)
-        self.gan = GAN(setting.generator(), discriminator=setting.judge)
+        self.gan = GAN(
+            setting.generator(),
+            discriminator=setting.judge,
+            collapse=CollapseWatch(scenes=2 * setting.classes),
+        )
         self.optimizers = self.gan.configure_optimizers()
         side = setting.resolution
         photos = torch.rand(setting.batch, 3, side, side).to(memory_format=torch.channels_last)
