@@ -12,7 +12,7 @@ ARGS    ?=
 INSTALLED := $(VENV)/.installed
 EMBEDDED  := data/shapeworld
 STAGE1    := runs/vq3d-shapeworld
-FEATURES  := runs/classifier-shapeworld
+FEATURES  := shapeworld objects
 LADDER    := baseline d g_d g_d_multiview depth view_prior
 OPTIONS   := $(if $(RUN),--run runs/$(RUN)) $(if $(DATA),--data.root $(DATA)) \
              $(if $(DEVICES),--trainer.devices $(DEVICES)) $(if $(NODES),--trainer.num_nodes $(NODES))
@@ -48,8 +48,9 @@ train-stage2: tokens ## Train a prior over its tokens [CONFIG= DATA= RUN= DEVICE
 	$(BIN)/wild3d fit --config $(CONFIG) $(OPTIONS) $(ARGS)
 
 features: data
-	@if grep -qw 'features: $(FEATURES)/checkpoints/best.ckpt' $(CONFIG) && [ ! -f $(FEATURES)/result.json ]; then \
-		$(BIN)/wild3d fit --config configs/classifier/shapeworld.yaml; fi
+	@for name in $(FEATURES); do \
+		if grep -qw "features: runs/classifier-$$name/checkpoints/best.ckpt" $(CONFIG) && [ ! -f runs/classifier-$$name/result.json ]; then \
+			$(BIN)/wild3d fit --config configs/classifier/$$name.yaml || exit; fi; done
 
 train-gan: CONFIG = configs/wildgan/shapeworld.yaml
 train-gan: features ## Train a class-conditional triplane GAN [CONFIG= DATA= RUN= DEVICES= NODES= ARGS=]

@@ -39,12 +39,15 @@ class Augmentation:
     crop_share  side of the window as a share of the shorter side of the image, in (0, 1];
                 never under `resolution` pixels
     flip        mirror every other image
+    background  grey level in [0, 1] to show around the object, by its mask; None leaves the
+                photograph as it is
     """
 
     resolution: int
     crop: Crop = "center"
     crop_share: float = 1.0
     flip: bool = False
+    background: float | None = None
 
     def window(self, height: int, width: int, draw: Draw) -> Window:
         """The part of an image that is used; needs min(height, width) >= resolution."""

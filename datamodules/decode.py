@@ -14,7 +14,7 @@ from torchvision.io import ImageReadMode, decode_jpeg, decode_png, decode_webp
 
 from datamodules.augment import Augmentation, Draw, cut_camera, cut_image, cut_map
 from datamodules.join import RawSample
-from datamodules.modalities import DEPTH, MASK, RAYS
+from datamodules.modalities import DEPTH, DISPARITY_UNKNOWN, MASK, MASK_OBJECT, RAYS
 from datamodules.record import read_label, read_semantics, read_size, read_time_of_day
 from datamodules.schema import Sample
 
@@ -57,22 +57,24 @@ def decode_sample(
         raise ValueError(f"it is {width} x {height}, smaller than resolution {resolution}")
     window = augmentation.window(height, width, draw)
     flip = augmentation.flip and draw.flip
-    maps: dict[str, np.ndarray] = {}
+    maps: dict[str, Tensor] = {}
     for modality, pixels in ((DEPTH, torch.uint16), (MASK, torch.uint8)):
         if modality in raw.sidecars:
-            values = _decode_map(raw.sidecars[modality], pixels, (height, width), modality)
-            maps[modality] = cut_map(values, window, resolution, flip).numpy()
+            maps[modality] = _decode_map(raw.sidecars[modality], pixels, (height, width), modality)
+    if augmentation.background is not None:
+        image, maps = _isolated(image, maps, augmentation.background)
+    maps = {name: cut_map(values, window, resolution, flip) for name, values in maps.items()}
     cam2world, intrinsics = None, None
     if RAYS in raw.sidecars:
         camera = read_camera(bytes(raw.sidecars[RAYS]))
         cam2world, intrinsics = cut_camera(*camera, window, (height, width), flip)
-    depth = maps.get(DEPTH)
+    depth, mask = maps.get(DEPTH), maps.get(MASK)
     return Sample(
         key=raw.key,
         image=cut_image(image, window, resolution, flip).numpy(),
         label=read_label(raw.record),
-        depth=None if depth is None else depth.view(np.uint16),
-        mask=maps.get(MASK),
+        depth=None if depth is None else depth.numpy().view(np.uint16),
+        mask=None if mask is None else mask.numpy(),
         cam2world=cam2world,
         intrinsics=intrinsics,
         size=read_size(raw.record),
@@ -109,6 +111,21 @@ def _stored_floats(content: bytes) -> tuple[np.ndarray, np.ndarray] | None:
             return None
         arrays.append(np.frombuffer(content[header_end:position], "<f4").reshape(shape))
     return arrays[0], arrays[1]
+
+
+def _isolated(
+    image: Tensor, maps: dict[str, Tensor], background: float
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """An image (3, H, W) uint8 with grey around its object, whose disparity alone stays known.
+
+    Raises ValueError if there is no mask among the maps.
+    """
+    if MASK not in maps:
+        raise ValueError("it has no mask, which the background needs")
+    around = maps[MASK] != MASK_OBJECT
+    if DEPTH in maps:
+        maps = maps | {DEPTH: maps[DEPTH].masked_fill(around, DISPARITY_UNKNOWN)}
+    return image.masked_fill(around, round(255 * background)), maps
 
 
 def _decode_image(raw: RawSample) -> Tensor:

@@ -37,6 +37,8 @@ class ShardDataModule(StreamDataModule[Batch]):
         crop: where the crop window lies in the stored image.
         crop_share: side of the crop window as a share of the shorter side of the stored image.
         flip: mirror every other training image.
+        background: grey level in [0, 1] to show around the objects, which needs their masks; null
+            leaves the photographs as they are.
         on_error: stop at an unusable image, or skip it.
         max_skipped_share: largest share of skipped images before training stops.
         max_val_images: use only the first images of the validation split.
@@ -59,6 +61,7 @@ class ShardDataModule(StreamDataModule[Batch]):
         crop: Crop = "center",
         crop_share: float = 1.0,
         flip: bool = True,
+        background: float | None = None,
         on_error: OnError = "error",
         max_skipped_share: float = 0.001,
         max_val_images: int | None = None,
@@ -81,15 +84,20 @@ class ShardDataModule(StreamDataModule[Batch]):
         )
         # Not sent to the logger: Lightning refuses a name that the model's settings also use.
         self.save_hyperparameters(logger=False)
-        flags = {DEPTH: depth, MASK: mask, RAYS: camera}
+        flags = {DEPTH: depth, MASK: mask or background is not None, RAYS: camera}
         self._modalities = (RGB, *(modality for modality, wanted in flags.items() if wanted))
-        self._train_view = Augmentation(resolution, crop, crop_share, flip)
-        self._val_view = Augmentation(resolution, "center", crop_share)
+        self._train_view = Augmentation(resolution, crop, crop_share, flip, background)
+        self._val_view = Augmentation(resolution, "center", crop_share, background=background)
 
     @property
     def resolution(self) -> int:
         """Side of the images in pixels."""
         return self._train_view.resolution
+
+    @property
+    def background(self) -> float | None:
+        """Grey level in [0, 1] around the objects; None where photographs are left as they are."""
+        return self._train_view.background
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -128,9 +136,11 @@ def check_image_settings(
     for modality in modalities:
         if modality not in manifest.modalities:
             has = ", ".join(manifest.modalities)
+            isolated = modality == MASK and view.background is not None
+            switch = "background: null" if isolated else f"{_SWITCH[modality]}: false"
             raise DataError(
-                f"{root} has {has}, no {modality}: set {_SWITCH[modality]}: false, or add the "
-                f"{modality} shards (docs/shards.md)."
+                f"{root} has {has}, no {modality}: set {switch}, or add the {modality} shards "
+                "(docs/shards.md)."
             )
     if manifest.resolution is not None and view.resolution > manifest.resolution:
         raise DataError(
@@ -139,5 +149,9 @@ def check_image_settings(
         )
     if not 0 < view.crop_share <= 1:
         raise DataError(f"crop_share is {view.crop_share}, it must be above 0 and at most 1.")
+    if view.background is not None and not 0 <= view.background <= 1:
+        raise DataError(
+            f"background is {view.background}, it must be a grey level from 0 to 1, or null."
+        )
     if view.resolution < 1:
         raise DataError(f"resolution is {view.resolution}, it must be at least 1.")

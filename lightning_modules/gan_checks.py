@@ -39,7 +39,8 @@ def check_training(model: WildGAN, raw_side: Schedule | None, collapse: Collapse
 def check_data(
     model: WildGAN, shown: CriticInput, datamodule: StreamDataModule[Any] | None
 ) -> None:
-    """Refuse data of other classes or another size, or without the depth that is judged.
+    """Refuse data of other classes, another size or another background, or without the depth that
+    is judged.
 
     Raises:
         DataError: one sentence with the value, the limit and the knob.
@@ -56,6 +57,12 @@ def check_data(
         raise DataError(
             f"The generator makes images of {model.resolution} pixels, the data are loaded at "
             f"{datamodule.resolution}: make `data.resolution` and `model.model.resolution` equal."
+        )
+    behind, around = model.space.background, datamodule.background
+    if behind is not None and around is not None and behind != around:
+        raise DataError(
+            f"Generated objects are seen on grey {behind}, those of the data on {around}: make "
+            "`model.model.box.background` and `data.background` equal."
         )
     if shown.disparity and DEPTH not in datamodule.modalities:
         raise DataError("shown.disparity needs depth: set `data.depth` to true.")

@@ -7,6 +7,7 @@ import torch
 from lightning import Trainer
 from torch import Tensor
 
+from datamodules.shard_datamodule import ShardDataModule
 from datamodules.stream_datamodule import StreamDataModule
 from lightning_modules.evaluation.fake_measures import image_flatness
 from lightning_modules.evaluation.gan_images import GANImages
@@ -60,6 +61,7 @@ class GANScore:
             inception_weights=settings.inception_weights,
             device=device,
             num_workers=datamodule.num_workers,
+            background=datamodule.background if isinstance(datamodule, ShardDataModule) else None,
         )
 
     @torch.no_grad()

@@ -76,6 +76,7 @@ def open_score(
     inception_weights: str | None = None,
     device: torch.device | str = "cpu",
     num_workers: int = 0,
+    background: float | None = None,
 ) -> GeneratorScore:
     """The score of generators of a data set, its real features from the cache or computed now.
 
@@ -93,10 +94,12 @@ def open_score(
         inception_weights: see `open_network`.
         device: where real features are computed.
         num_workers: processes that decode real images.
+        background: grey level in [0, 1] around the objects of real images; None: as photographed.
 
     Raises:
         FileNotFoundError, DataError: one sentence with what is missing, and the knob.
     """
     network = open_network(features, inception_weights).to(device)
-    real = real_features(network, RealImages.open(root, split, resolution), cache, num_workers)
+    photographs = RealImages.open(root, split, resolution, background=background)
+    real = real_features(network, photographs, cache, num_workers)
     return GeneratorScore(network, real, images)

@@ -10,7 +10,7 @@ from datamodules.decode import ImageDecoder
 from datamodules.errors import DataError
 from datamodules.loader import ShardLoader
 from datamodules.manifest import Manifest
-from datamodules.modalities import RGB
+from datamodules.modalities import MASK, RGB
 from datamodules.order import StorageOrder
 from datamodules.plan import ValPlan
 from datamodules.reader import Decoding, Source
@@ -27,7 +27,8 @@ RESIZE = "middle square, bilinear with antialiasing where stored larger"
 class RealImages:
     """Images of a split of a shard root at a resolution, neither mirrored nor cropped at random.
 
-    count: how many are taken, from the first.
+    count: how many are taken, from the first. background: grey level in [0, 1] to show around the
+    objects, by their masks; None leaves the photographs as they are.
     """
 
     root: str
@@ -35,9 +36,16 @@ class RealImages:
     split: str
     resolution: int
     count: int
+    background: float | None = None
 
     @staticmethod
-    def open(root: str, split: str, resolution: int, most: int | None = None) -> "RealImages":
+    def open(
+        root: str,
+        split: str,
+        resolution: int,
+        most: int | None = None,
+        background: float | None = None,
+    ) -> "RealImages":
         """Those of a root, at most `most`.
 
         Raises:
@@ -45,7 +53,8 @@ class RealImages:
         """
         manifest = read_manifest(root)
         check_holds_images(manifest, root)
-        check_image_settings(manifest, root, (RGB,), Augmentation(resolution))
+        view = Augmentation(resolution, background=background)
+        check_image_settings(manifest, root, _modalities(background), view)
         stored = manifest.samples(split)
         if stored == 0:
             raise DataError(
@@ -54,7 +63,8 @@ class RealImages:
             )
         if most is not None and most < 2:
             raise DataError(f"real_images is {most}, it must be at least 2.")
-        return RealImages(root, manifest, split, resolution, min(stored, most or stored))
+        count = min(stored, most or stored)
+        return RealImages(root, manifest, split, resolution, count, background)
 
     @property
     def images_hash(self) -> str:
@@ -65,11 +75,12 @@ class RealImages:
     def batches(self, batch_size: int, num_workers: int) -> Iterator[ShardLoader[Batch]]:
         """A loader of the images, which is closed in the end."""
         shards = self.manifest.splits[self.split]
+        decoder = ImageDecoder(Augmentation(self.resolution, background=self.background))
         source = Source(
             root=self.root,
             split=self.split,
             shards=shards,
-            decoding=Decoding((RGB,), ImageDecoder(Augmentation(self.resolution)), collate),
+            decoding=Decoding(_modalities(self.background), decoder, collate),
             seed=0,
             on_error="error",
             open_shards=2,
@@ -81,3 +92,7 @@ class RealImages:
             yield loader
         finally:
             loader.close()
+
+
+def _modalities(background: float | None) -> tuple[str, ...]:
+    return (RGB,) if background is None else (RGB, MASK)

@@ -35,6 +35,7 @@ def evaluate(
     samples: int = 2000,
     split: str = TRAIN,
     real_images: int | None = None,
+    background: float | None = None,
     out: str = "outputs/evaluation.json",
     batch_size: int = 16,
     cache: str | None = None,
@@ -59,6 +60,8 @@ def evaluate(
         samples: images to draw.
         split: of the real images.
         real_images: take only the first of them, in stored order; by default all.
+        background: grey level in [0, 1] to show around the objects of real images, by their masks,
+            as in training (`data.background`); null leaves them as photographed.
         out: JSON file of figures, protocol and provenance.
         batch_size: images drawn at once.
         cache: folder of the real images' features, computed once; by default features/ in root.
@@ -70,7 +73,7 @@ def evaluate(
     """
     network = open_network(features, inception_weights).to(device)
     source = open_source(checkpoint, stage1, sampling, device)
-    images = RealImages.open(root, split, source.resolution, real_images)
+    images = RealImages.open(root, split, source.resolution, real_images, background)
     check_classes(source.name, source.classes, len(images.manifest.classes))
     settings.check(images.count, samples)
     real = real_features(network, images, cache, num_workers)
@@ -107,6 +110,7 @@ def _compared(network: FeatureNetwork, images: RealImages) -> dict[str, Any]:
         "split": images.split,
         "real_images": images.count,
         "real_images_sha256": images.images_hash,
+        "background": images.background,
         "resize": f"real images: {RESIZE}; network: {network.resize}",
         "network": network.name,
         "network_sha256": network.weights,

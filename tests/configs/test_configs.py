@@ -58,8 +58,9 @@ def test_the_shipped_configurations_are_found() -> None:
     systems = ("stage1_eth80", "stage1_imagenet", "stage1_rgbd_room", "stage1_shapeworld")
     systems += ("stage2_imagenet", "stage2_shapeworld")
     known = {f"configs/vq3d/{name}.yaml" for name in systems}
-    known |= {f"configs/classifier/{name}.yaml" for name in ("eth80", "lowpoly", "shapeworld")}
-    gans = ("eth80", "imagenet100", "lowpoly", "shapenet55", "shapeworld")
+    classifiers = ("eth80", "lowpoly", "objects", "shapeworld")
+    known |= {f"configs/classifier/{name}.yaml" for name in classifiers}
+    gans = ("eth80", "imagenet100", "lowpoly", "scenes", "shapenet55", "shapeworld")
     known |= {f"configs/wildgan/{name}.yaml" for name in gans}
     assert known <= {relative(path) for path in CONFIGS}
 

@@ -46,6 +46,18 @@ def test_every_modality_comes_back_exactly():
     assert (sample.label, sample.time_of_day, sample.size.tolist()) == (7, 2, [4, 2, 1.5])
 
 
+def test_around_the_object_there_is_the_background_and_no_depth():
+    depth = np.full((6, 8), 9, np.uint16)
+    mask = RNG.choice(np.array([0, 1, 2, 255], np.uint8), (6, 8))
+    content = raw(depth=encode_depth(depth), mask=encode_mask(mask))
+    sample = decode_sample(content, Augmentation(6, background=0.6), DRAW)
+    inside = mask[:, 1:7] == 1
+    pixels = PIXELS.transpose(2, 0, 1)[:, :, 1:7]
+    assert (sample.image == np.where(inside, pixels, 153)).all()
+    assert (sample.depth == np.where(inside, 9, 0)).all()
+    assert (sample.mask == mask[:, 1:7]).all()
+
+
 def test_what_is_not_recorded_is_unknown():
     sample = decode_sample(raw(), Augmentation(6), DRAW)
     assert (sample.label, sample.time_of_day) == (-1, -1)
@@ -70,6 +82,7 @@ def test_webp_and_grey_images_decode_to_three_channels():
         (raw(encode_png(PIXELS[:5, :5])), "it is 5 x 5, smaller than resolution 6"),
         (raw(depth=encode_mask(np.zeros((6, 8), np.uint8))), "its depth is .* torch.uint8, exp"),
         (raw(mask=encode_mask(np.zeros((6, 6), np.uint8))), r"its mask is \(1, 6, 6\)"),
+        (raw(mask=b""), "its mask is empty"),
         (raw(rays=b"PK nonsense"), "its rays are not cam2world and intrinsics"),
         (raw(record={"label": "cat"}), "its label is 'cat', expected an integer"),
         (raw(record={"size": [1, 2]}), r"its size is \[1, 2\]"),

@@ -23,6 +23,18 @@ def test_batches_carry_what_was_asked_for(root):
     assert batch.camera.cam2world.shape == (3, 4, 4)
 
 
+def test_objects_are_shown_on_an_even_background_in_both_splits(root):
+    run = ShardDataModule(str(root), SIDE, 3, background=1.0, num_workers=0)
+    run.setup()
+    assert (run.background, run.modalities) == (1.0, ("rgb", "mask"))
+    for loader in (run.train_dataloader(), run.val_dataloader()):
+        batches = list(loader)
+        images, masks = torch.cat([b.image for b in batches]), torch.cat([b.mask for b in batches])
+        around = (masks != 1)[:, None].expand_as(images)
+        assert (images[around] == 255).all()
+        assert (images[~around] < 255).any()
+
+
 def test_training_begins_at_images_seen(root):
     run = ShardDataModule(str(root), SIDE, 2, num_workers=0)
     run.setup()
@@ -47,6 +59,7 @@ def test_validation_can_be_cut_short_or_absent(root, tmp_path):
     [
         ({"resolution": 64}, r"resolution 64 is larger than the 4 pixels"),
         ({"batch_size": 0}, r"batch_size is 0, it must be at least 1"),
+        ({"background": 128}, r"background is 128, it must be a grey level from 0 to 1, or null"),
         ({"crop_share": 1.5}, r"crop_share is 1.5, it must be above 0 and at most 1"),
     ],
 )
@@ -61,6 +74,9 @@ def test_a_modality_the_shards_lack_is_refused(tmp_path):
     datamodule = ShardDataModule(str(tmp_path), SIDE, 2, mask=True)
     with pytest.raises(DataError, match=r"has rgb, no mask: set mask: false"):
         datamodule.setup()
+    isolated = ShardDataModule(str(tmp_path), SIDE, 2, background=1.0)
+    with pytest.raises(DataError, match=r"has rgb, no mask: set background: null"):
+        isolated.setup()
 
 
 def test_readers_that_cannot_own_lanes_are_told_which_numbers_fit(root, caplog):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_classes import CLASSES, save_classifier, write_classes
 from tiny_gan_run import MAX_IMAGES, GANRuns, last
 
 from lightning_modules.loading import averaged_model
@@ -137,6 +138,21 @@ def test_settings_that_do_not_fit_end_in_one_sentence(
     written = capsys.readouterr().err
     assert sentence in written
     assert written.count("\n") == 1
+
+
+def test_objects_are_judged_and_scored_on_one_background(
+    gan_runs: GANRuns, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = GANRuns(gan_runs.config, tmp_path / "shards")
+    classifier = save_classifier(tmp_path / "classifier.ckpt")
+    options = ["--model.model.classes", str(len(CLASSES)), "--model.collapse.scenes", "6"]
+    options += ["--model.score.features", classifier, "--model.max_images", "16"]
+    write_classes(runs.root)
+    assert runs.fit(tmp_path / "run", *options, "--data.background", "1.0") == 0
+    (features,) = (runs.root / "features").iterdir()
+    assert features.stem.endswith("-on1")
+    assert runs.fit(tmp_path / "grey", *options, "--data.background", "0.5") == 2
+    assert "seen on grey 1.0, those of the data on 0.5" in capsys.readouterr().err
 
 
 def test_a_distribution_of_views_may_be_learned(gan_runs: GANRuns, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ import torch
 from PIL import Image
 
 from datamodules.build.driver import build_shards
+from datamodules.build.encode import encode_mask
 from datamodules.build.writer import EncodedSample
+from datamodules.modalities import MASK_OBJECT
 from models.classifier import SmallClassifier
 
 SIDE = 16
@@ -19,7 +21,7 @@ COUNTS = {"train": (12, 12), "val": (9,)}
 
 def write_classes(root: Path, seed: int = 0) -> str:
     """24 training and 9 validation images in which the label's channel is bright; half the training
-    images are chairs, a quarter each mugs and trees."""
+    images are chairs, a quarter each mugs and trees. Masks call the upper half the object."""
 
     def samples(split: str, shard: int) -> Iterator[EncodedSample]:
         for row in range(COUNTS[split][shard]):
@@ -38,7 +40,11 @@ def _sample(split: str, number: int, label: int, seed: int) -> EncodedSample:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     record = {"label": label, "class": CLASSES[label]}
-    return EncodedSample(f"{split}{number:04d}", buffer.getvalue(), "png", record)
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    mask[: SIDE // 2] = MASK_OBJECT
+    return EncodedSample(
+        f"{split}{number:04d}", buffer.getvalue(), "png", record, mask_png=encode_mask(mask)
+    )
 
 
 def tiny_classifier(seed: int = 0) -> SmallClassifier:

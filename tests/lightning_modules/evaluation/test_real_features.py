@@ -52,6 +52,20 @@ def test_features_are_those_of_the_stored_images(
     torch.testing.assert_close(found.features.logits, network(batch.image).logits)
 
 
+def test_backgrounds_are_as_in_training_and_kept_apart(
+    network: FeatureNetwork, classes_root: str, tmp_path: Path, computed: list[str]
+) -> None:
+    data = ShardDataModule(classes_root, SIDE, 9, num_workers=0, lanes=4, background=1.0)
+    data.setup()
+    (batch,) = data.val_dataloader()
+    for _ in range(2):
+        plain = compute(network, classes_root, tmp_path, split="val")
+        found = compute(network, classes_root, tmp_path, split="val", background=1.0)
+    torch.testing.assert_close(found.features.vectors, network(batch.image).vectors)
+    assert not torch.allclose(found.features.vectors, plain.features.vectors)
+    assert computed == ["val", "val"]
+
+
 def test_training_images_come_once_each_and_unaltered(
     network: FeatureNetwork, classes_root: str, tmp_path: Path
 ) -> None:

@@ -61,6 +61,17 @@ def test_the_command_writes_figures_protocol_and_provenance(
     assert found["provenance"]["checkpoint"] == checkpoint
 
 
+def test_real_images_are_compared_on_the_background_of_the_training(
+    tiny_files: TinyFiles, measured: dict[str, str], tmp_path: Path
+) -> None:
+    options = measured | {"samples": 6, "metrics": ("fid",)}
+    plain = evaluated(tiny_files.autoregressive, tmp_path / "plain.json", **options)
+    options |= {"background": 1.0}
+    isolated = evaluated(tiny_files.autoregressive, tmp_path / "isolated.json", **options)
+    assert (plain["protocol"]["background"], isolated["protocol"]["background"]) == (None, 1.0)
+    assert plain["figures"] != isolated["figures"]
+
+
 def test_figures_depend_on_what_is_drawn_and_not_on_the_batches(
     tiny_files: TinyFiles, measured: dict[str, str], tmp_path: Path
 ) -> None:
