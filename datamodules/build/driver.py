@@ -151,10 +151,10 @@ def _finish(
     if not kept:
         # Records of nothing but rejected sources would outlive the correction of those.
         shutil.rmtree(root / PROGRESS_FOLDER)
-        rejected = sum(len(record.rejected) for record in records)
+        rejected = [each for record in records for each in record.rejected]
         raise DataError(
-            f"no image could be written to {root}: all {rejected} were rejected, "
-            f"see {REJECTED_NAME} there."
+            f"no image could be written to {root}: all {len(rejected)} were rejected, "
+            f"see {REJECTED_NAME} there ({rejected[0].source}: {rejected[0].reason})."
         )
     present = {modality for record in kept for modality in record.shard.files}
     splits = {

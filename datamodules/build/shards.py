@@ -15,7 +15,7 @@ from rich.console import Console
 from datamodules.build.driver import REJECTED_NAME, build_shards
 from datamodules.build.fingerprint import image_fingerprint, sidecar_fingerprint
 from datamodules.build.prepare import DepthKind, ImageFormat, Preparation, Resize
-from datamodules.build.sources import ClassList, SourceImage, find_images
+from datamodules.build.sources import FoundImages, SourceImage, find_images, told
 from datamodules.build.writer import EncodedSample, Rejected, telling_full_disk
 from datamodules.errors import DataError
 from datamodules.manifest import MANIFEST_NAME, Manifest, Parameter
@@ -63,7 +63,8 @@ def shards(
     """
     preparation = Preparation(resolution, resize, image_format, quality)
     _check(resolution, val_fraction, samples_per_shard, quality, (masks, depth))
-    images, listed = find_images(source, classes)
+    found = find_images(source, classes)
+    images, listed = found.images, found.classes
     splits = split_images(images, val_fraction, seed)
     parameters: dict[str, Parameter] = {
         "tool": "wild3d shards",
@@ -85,7 +86,7 @@ def shards(
         manifest = build_shards(out, counts, samples, workers, listed.names, stored, parameters)
     if complete:
         print(f"{out}: already complete, nothing to do")
-    _report(manifest, out, splits, listed)
+    _report(manifest, out, found)
     return manifest
 
 
@@ -188,11 +189,8 @@ def _check(
             raise DataError(f"sidecar folder {folder} does not exist.")
 
 
-def _report(
-    manifest: Manifest, out: str, splits: dict[str, list[SourceImage]], listed: ClassList
-) -> None:
+def _report(manifest: Manifest, out: str, found: FoundImages) -> None:
     console = Console()
-    found = sum(len(images) for images in splits.values())
     written = 0
     for split, entries in manifest.splits.items():
         written += manifest.samples(split)
@@ -201,10 +199,10 @@ def _report(
             f"{split}: {manifest.samples(split)} images in {len(entries)} shards, "
             f"{size / 1e6:.1f} MB"
         )
-    sizes = Counter(image.label for images in splits.values() for image in images)
-    if listed.names:
-        console.print(
-            f"{len(listed.names)} classes of {min(sizes.values())} to {max(sizes.values())} images"
-        )
-    if written < found:
-        console.print(f"{found - written} images rejected, see {out}/{REJECTED_NAME}")
+    if found.classes.names:
+        sizes = Counter(image.label for image in found.images).values()
+        console.print(f"{len(found.classes.names)} classes of {min(sizes)} to {max(sizes)} images")
+    if found.others:
+        console.print(f"not taken, no images by their suffix: {told(found.others)} files")
+    if rejected := len(found.images) - written:
+        console.print(f"{rejected} images rejected, see {out}/{REJECTED_NAME}")

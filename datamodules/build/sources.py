@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -62,55 +63,103 @@ class ClassList:
     names: tuple[str, ...]
 
 
-def find_images(
-    source: str, classes: Sequence[str] | str | None
-) -> tuple[list[SourceImage], ClassList]:
-    """List the images of a source, sorted by class and name.
+@dataclass(frozen=True)
+class FoundImages:
+    """The images of a source, its classes, and how many other files it has of each suffix."""
+
+    images: list[SourceImage]
+    classes: ClassList
+    others: Counter[str]
+
+
+def find_images(source: str, classes: Sequence[str] | str | None) -> FoundImages:
+    """List the images of a source, sorted by class and name; hidden folders are left out.
 
     source   ``class/name.jpg`` folders; one tar a class (``n01440764.tar``); or loose images,
              which then have no class
     classes  folder names to take, or a text file of them: one a line, optionally followed by the
              name people read (``n01440764 tench``); their order gives the labels; None takes all
 
-    Raises DataError when the folder, a class, or any image is missing, or two images share a key.
+    Raises DataError when the folder, a class, or any image of a class is missing, the source is
+    of several kinds at once, or two images share a key.
     """
     root = Path(source)
     if not root.is_dir():
         raise DataError(f"source {source} is not a folder: give one of class folders or of tars.")
-    folders = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+    folders = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and _shown(entry))
     tars = sorted(entry.stem for entry in root.iterdir() if entry.suffix == ".tar")
+    if classes is None:
+        _check_one_kind(root, folders, tars)
     listed = read_classes(classes, tuple(folders or tars), source)
+    others: Counter[str] = Counter()
     if not folders and not tars:
-        images = list(_in_folder(root, root, UNLABELLED, ""))
+        images = list(_in_folder(root, root, UNLABELLED, "", others))
     else:
         scan = _in_class_folder if folders else _in_class_tar
         images = [
             image
             for label, folder in enumerate(listed.folders)
-            for image in scan(root, folder, label)
+            for image in scan(root, folder, label, others)
         ]
+    _check_found(source, images, listed, others)
+    return FoundImages(images, listed, others)
+
+
+def _shown(folder: Path) -> bool:
+    """Whether a folder is meant to be seen; archives of macOS bring one that is not."""
+    return not folder.name.startswith(".") and folder.name != "__MACOSX"
+
+
+def _check_one_kind(root: Path, folders: list[str], tars: list[str]) -> None:
+    loose = sorted(e.name for e in root.iterdir() if e.suffix.lower() in IMAGE_SUFFIXES)
+    kinds = [f"{len(folders)} folders"] * bool(folders) + [f"{len(tars)} tars"] * bool(tars)
+    kinds += [f"{len(loose)} loose images ({loose[0]})"] if loose else []
+    if len(kinds) > 1:
+        raise DataError(
+            f"source {root} holds {' and '.join(kinds)}: keep one kind, or name the classes to "
+            "take (`--classes`)."
+        )
+
+
+def _check_found(
+    source: str, images: list[SourceImage], listed: ClassList, others: Counter[str]
+) -> None:
     if not images:
         raise DataError(
             f"source {source} holds no image: expected class/name.jpg (also png, webp, bmp, tif), "
-            "or one tar a class."
+            f"or one tar a class{'; found ' + told(others) if others else ''}."
         )
+    labels = {image.label for image in images}
+    for label, folder in enumerate(listed.folders):
+        if label not in labels:
+            raise DataError(
+                f"class {folder} of {source} holds no image: remove it, or name the classes to "
+                "take (`--classes`)."
+            )
     _check_keys(images)
-    return images, listed
+
+
+def told(others: Counter[str]) -> str:
+    """Files that are no images, for a message: ``"12 .heic, 1 .txt"``."""
+    return ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in others.items())
 
 
 def read_classes(
     classes: Sequence[str] | str | None, available: tuple[str, ...], source: str
 ) -> ClassList:
-    """Classes asked for, from names or from a text file; DataError if one is not available."""
+    """Classes asked for, from names or from a text file; a single word is a class if there is one
+    of that name, else a file. DataError if one is not available."""
     if classes is None:
         return ClassList(available, available)
-    if isinstance(classes, str):
+    lines = [classes] if isinstance(classes, str) else list(classes)
+    if len(lines) == 1 and lines[0] not in available:
         try:
-            lines = Path(classes).read_text().splitlines()
+            lines = Path(lines[0]).read_text().splitlines()
         except OSError as error:
-            raise DataError(f"class list {classes} cannot be read: {error.strerror}.") from error
-    else:
-        lines = list(classes)
+            raise DataError(
+                f"{lines[0]} is no class of {source}, and as a list of classes it cannot be read: "
+                f"{error.strerror}."
+            ) from error
     entries = [line.split(maxsplit=1) for line in lines if line.strip()]
     for entry in entries:
         if entry[0] not in available:
@@ -118,16 +167,23 @@ def read_classes(
     return ClassList(tuple(e[0] for e in entries), tuple(e[-1].strip() for e in entries))
 
 
-def _in_class_folder(root: Path, folder: str, label: int) -> Iterator[SourceImage]:
-    return _in_folder(root, root / folder, label, folder)
+def _in_class_folder(
+    root: Path, folder: str, label: int, others: Counter[str]
+) -> Iterator[SourceImage]:
+    return _in_folder(root, root / folder, label, folder, others)
 
 
-def _in_folder(root: Path, folder: Path, label: int, prefix: str) -> Iterator[SourceImage]:
+def _in_folder(
+    root: Path, folder: Path, label: int, prefix: str, others: Counter[str]
+) -> Iterator[SourceImage]:
+    """Every image below a folder; other files are counted in `others`."""
     for directory, children, files in os.walk(folder):
-        children.sort()
+        children[:] = sorted(child for child in children if _shown(Path(child)))
         for file in sorted(files):
             path = Path(directory, file)
-            if path.suffix.lower() in IMAGE_SUFFIXES:
+            if path.suffix.lower() not in IMAGE_SUFFIXES:
+                others[path.suffix.lower()] += 1
+            else:
                 name = str(path.relative_to(root).with_suffix(""))
                 stem = str(path.relative_to(folder).with_suffix(""))
                 key = make_key(prefix, stem)
@@ -142,7 +198,9 @@ def size_of(path: Path) -> int:
         return -1
 
 
-def _in_class_tar(root: Path, folder: str, label: int) -> Iterator[SourceImage]:
+def _in_class_tar(
+    root: Path, folder: str, label: int, others: Counter[str]
+) -> Iterator[SourceImage]:
     """Every image file of a tar, under the name it would have if the tar were unpacked here."""
     path = root / f"{folder}.tar"
     descriptor = os.open(path, os.O_RDONLY)
@@ -154,7 +212,9 @@ def _in_class_tar(root: Path, folder: str, label: int) -> Iterator[SourceImage]:
         raise DataError(f"{path} is damaged: {fault}.")
     for member, offset, size in members:
         inside = PurePosixPath(member.lstrip("/"))
-        if inside.suffix.lower() in IMAGE_SUFFIXES:
+        if inside.suffix.lower() not in IMAGE_SUFFIXES:
+            others[inside.suffix.lower()] += 1
+        else:
             # Tars of a folder of the class's name and tars of its content are both common.
             stem = str(inside.with_suffix("")).removeprefix(f"{folder}/")
             key = make_key(folder, stem)

@@ -1,5 +1,6 @@
 import csv
 import errno
+import json
 import shutil
 import tarfile
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 from datamodules.build import driver
 from datamodules.build.encode import encode_depth, encode_jpeg, encode_mask
 from datamodules.build.shards import shards, split_images
-from datamodules.build.sources import SourceImage, find_images, make_key
+from datamodules.build.sources import ClassList, SourceImage, find_images, make_key
 from datamodules.errors import DataError
 from datamodules.shard_datamodule import ShardDataModule
+from lightning_modules.verbs import run_verb
 
 CLASSES = ("cat", "dog")
 PER_CLASS = 5
@@ -114,7 +116,7 @@ def test_every_image_of_a_class_tar_is_taken(photos):
     with tarfile.open(photos / "tars/cat.tar", "w") as tar:
         for name in (*names, "README.txt"):
             tar.add(photos / "images/cat/0.jpg", name)
-    images, _ = find_images(str(photos / "tars"), None)
+    images = find_images(str(photos / "tars"), None).images
     assert [image.key for image in images] == [
         "cat_IMG-1",
         "cat_IMG-2",
@@ -203,13 +205,21 @@ def test_a_full_disk_under_the_lists_is_one_sentence(photos, monkeypatch):
 def test_class_lists(photos):
     assert write(photos, classes=["dog"]).classes == ("dog",)
     (photos / "list.txt").write_text("dog a good dog\ncat\n")
-    images, listed = find_images(str(photos / "images"), str(photos / "list.txt"))
-    assert (listed.folders, listed.names) == (("dog", "cat"), ("a good dog", "cat"))
-    assert {image.label for image in images if image.key.startswith("dog")} == {0}
+    for typed in (str(photos / "list.txt"), [str(photos / "list.txt")]):
+        found = find_images(str(photos / "images"), typed)
+        assert found.classes == ClassList(("dog", "cat"), ("a good dog", "cat"))
+        assert {image.label for image in found.images if image.key.startswith("dog")} == {0}
     with pytest.raises(DataError, match="class 'cow' of the class list is not in"):
+        write(photos, "none", classes=["cow", "dog"])
+    with pytest.raises(DataError, match=r"^cow is no class of .* as a list of classes it cannot"):
         write(photos, "none", classes=["cow"])
-    with pytest.raises(DataError, match=r"absent.txt cannot be read"):
-        write(photos, "none", classes="absent.txt")
+
+
+def test_a_class_list_is_given_on_the_command_line(photos):
+    (photos / "list.txt").write_text("dog\n")
+    args = ["--source", f"{photos}/images", "--out", f"{photos}/out", "--resolution", "8"]
+    run_verb("shards", [*args, "--workers", "1", "--classes", f"{photos}/list.txt"])
+    assert json.loads((photos / "out/manifest.json").read_text())["classes"] == ["dog"]
 
 
 def test_loose_images_have_no_class(photos):
@@ -229,9 +239,39 @@ def test_unusable_images_are_named(photos):
     assert all(reason for _, reason in rows)
 
 
+def test_masks_of_0_and_255_are_refused(photos):
+    for path in (photos / "masks").rglob("*.png"):
+        path.write_bytes(encode_mask(np.repeat(np.uint8([0, 255]), 96).reshape(12, 16)))
+    with pytest.raises(DataError, match=r"all 10 were .*\(.*jpg: its mask is of 0 and 255, which"):
+        write(photos, masks=str(photos / "masks"))
+
+
+def test_what_is_no_image_is_counted(photos, capsys):
+    (photos / "images/cat/a.heic").write_bytes(b"")
+    (photos / "images/cat/readme").write_bytes(b"")
+    for hidden in (".thumbnails", "__MACOSX", "cat/.thumbnails"):
+        (photos / "images" / hidden).mkdir()
+        (photos / "images" / hidden / "0.jpg").write_bytes(photograph(0))
+    assert write(photos).classes == CLASSES
+    said = " ".join(capsys.readouterr().out.split())
+    assert "not taken, no images by their suffix: 1 .heic, 1 without suffix files" in said
+    assert "2 classes of 5 to 5 images" in said
+
+
+def test_a_source_is_of_one_kind_and_has_images_of_every_class(photos):
+    (photos / "images/cow").mkdir()
+    with pytest.raises(DataError, match=r"class cow of .* holds no image: remove it, or name the"):
+        write(photos)
+    (photos / "images/loose.jpg").write_bytes(photograph(0))
+    with pytest.raises(DataError, match=r"holds 3 folders and 1 loose images \(loose.jpg\): keep"):
+        write(photos)
+    assert write(photos, classes=list(CLASSES)).classes == CLASSES
+
+
 def test_sources_without_images_are_told_in_one_sentence(photos):
     (photos / "empty/cat").mkdir(parents=True)
-    with pytest.raises(DataError, match=r"holds no image: expected class/name.jpg"):
+    (photos / "empty/cat/1.heic").write_bytes(b"")
+    with pytest.raises(DataError, match=r"no image: expected class/name.jpg .*; found 1 .heic\."):
         shards(str(photos / "empty"), str(photos / "out"))
     with pytest.raises(DataError, match="absent is not a folder"):
         shards(str(photos / "absent"), str(photos / "out"))
