@@ -14,6 +14,7 @@ EMBEDDED  := data/shapeworld
 STAGE1    := runs/vq3d-shapeworld
 FEATURES  := shapeworld objects
 LADDER    := baseline d g_d g_d_multiview depth view_prior
+ABLATION   = runs/$(or $(RUN),ablation-$(basename $(notdir $(firstword $(CONFIG)))))
 OPTIONS   := $(if $(RUN),--run runs/$(RUN)) $(if $(DATA),--data.root $(DATA)) \
              $(if $(DEVICES),--trainer.devices $(DEVICES)) $(if $(NODES),--trainer.num_nodes $(NODES))
 
@@ -48,7 +49,7 @@ train-stage2: tokens ## Train a prior over its tokens [CONFIG= DATA= RUN= DEVICE
 	$(BIN)/wild3d fit --config $(CONFIG) $(OPTIONS) $(ARGS)
 
 features: data
-	@for name in $(FEATURES); do \
+	@for name in $(if $(filter-out $(EMBEDDED),$(DATA)),,$(FEATURES)); do \
 		if grep -qw "features: runs/classifier-$$name/checkpoints/best.ckpt" $(CONFIG) && [ ! -f runs/classifier-$$name/result.json ]; then \
 			$(BIN)/wild3d fit --config configs/classifier/$$name.yaml || exit; fi; done
 
@@ -57,11 +58,10 @@ train-gan: features ## Train a class-conditional triplane GAN [CONFIG= DATA= RUN
 	$(BIN)/wild3d fit $(addprefix --config ,$(CONFIG)) $(OPTIONS) $(ARGS)
 
 ablation: CONFIG = configs/wildgan/shapeworld.yaml
-ablation: features ## Train the GAN's ablation, a run a step, and print its table [CONFIG= DATA= LADDER= ARGS=]
+ablation: features ## Train the GAN's ablation, a run a step, and print its table [CONFIG= DATA= RUN= LADDER= ARGS=]
 	@set -e; for step in $(LADDER); do \
-		$(BIN)/wild3d fit --config $(CONFIG) --config configs/wildgan/ladder/$$step.yaml --run runs/ablation-$$step \
-			$(if $(DATA),--data.root $(DATA)) $(ARGS); done
-	$(BIN)/wild3d compare --runs $(addprefix runs/ablation-,$(LADDER)) --out runs/ablation.md
+		$(BIN)/wild3d fit $(addprefix --config ,$(CONFIG)) --config configs/wildgan/ladder/$$step.yaml $(OPTIONS) --run $(ABLATION)-$$step $(ARGS); done
+	$(BIN)/wild3d compare --runs $(addprefix $(ABLATION)-,$(LADDER)) --out $(ABLATION).md
 
 classifier: CONFIG = configs/classifier/shapeworld.yaml
 classifier: data ## Train a classifier to measure generators with [CONFIG= DATA= RUN= DEVICES= NODES= ARGS=]

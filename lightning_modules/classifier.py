@@ -109,7 +109,7 @@ class ClassifierTraining(CountedModule):
         """The averaged classifier."""
         return self.ema
 
-    def pictures(self, average: nn.Module, probe: Batch | TokenBatch) -> list[Pictures]:
+    def pictures(self, average: nn.Module, probe: Batch | TokenBatch, count: int) -> list[Pictures]:
         """A column of images, each with its class and the one it was taken for."""
         assert isinstance(probe, Batch)
         images, names = probe.float_image(), self._class_names()

@@ -1,5 +1,7 @@
 """What the training of every system shares: progress in images, steps, averaged weights."""
 
+import json
+from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, cast
 
 import torch
@@ -59,8 +61,9 @@ class CountedModule(LightningModule):
         """The averaged model with all its weights; every process must call."""
         raise NotImplementedError
 
-    def pictures(self, average: nn.Module, probe: Batch | TokenBatch) -> list[Pictures]:
-        """What to draw of `whole_average`, given the first validation samples."""
+    def pictures(self, average: nn.Module, probe: Batch | TokenBatch, count: int) -> list[Pictures]:
+        """What to draw of `whole_average`: the first validation samples, or `count` rows of
+        generated ones."""
         raise NotImplementedError
 
     def figures(self) -> tuple[str, ...]:
@@ -101,7 +104,11 @@ class CountedModule(LightningModule):
         Raises:
             DataError: it holds another model, or was trained on other data.
         """
-        check_same_model(checkpoint, self.trained().recipe(), self.state_dict())
+        recipe = self.trained().recipe()
+        check_same_model(checkpoint, recipe, self.state_dict())
+        if self.global_rank == 0:
+            for change in changed_settings(checkpoint["model"]["init_args"], recipe["init_args"]):
+                print(f"From now on the model has {change}")
         self.images_seen = int(checkpoint["images_seen"])
         datamodule = self._datamodule()
         if datamodule is not None and "data" in checkpoint:
@@ -188,6 +195,19 @@ def check_same_model(checkpoint: dict[str, Any], recipe: Recipe, state: dict[str
                 f"{ours}: give the run's own sizes (config.yaml), or start another run "
                 "(`--run`)."
             )
+
+
+def changed_settings(saved: Mapping[str, Any], own: Mapping[str, Any], path: str = "") -> list[str]:
+    """Settings that leave the shapes alone and differ from those a run was trained with so far,
+    e.g. ``"views.radius 1.6 (until now 2.5)"``."""
+    changes = []
+    for name in saved.keys() & own.keys():
+        before, now, knob = saved[name], own[name], f"{path}{name}"
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            changes += changed_settings(before, now, f"{knob}.")
+        elif json.dumps(before) != json.dumps(now):  # tuples and lists are alike
+            changes.append(f"{knob} {now} (until now {before})")
+    return sorted(changes)
 
 
 def check_warmup(optimizer: OptimizerSettings, max_images: int, knob: str = "optimizer") -> None:

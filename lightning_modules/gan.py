@@ -262,10 +262,10 @@ class GAN(CountedModule):
         """The averaged generator."""
         return self.ema
 
-    def pictures(self, average: nn.Module, probe: Batch | TokenBatch) -> list[Pictures]:
+    def pictures(self, average: nn.Module, probe: Batch | TokenBatch, count: int) -> list[Pictures]:
         """A sheet of classes and views, and the camera moving around them."""
         assert isinstance(average, WildGAN)
-        return gan_pictures(average, self._class_names(), len(probe))
+        return gan_pictures(average, self._class_names(), count)
 
     def _class_names(self) -> list[str]:
         datamodule = self._datamodule()

@@ -204,7 +204,7 @@ class Stage1(CountedModule):
         """The averaged autoencoder."""
         return self.ema
 
-    def pictures(self, average: nn.Module, probe: Batch | TokenBatch) -> list[Pictures]:
+    def pictures(self, average: nn.Module, probe: Batch | TokenBatch, count: int) -> list[Pictures]:
         """Reconstructions and their novel views."""
         assert isinstance(average, VQ3D)
         assert isinstance(probe, Batch)

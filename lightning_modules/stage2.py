@@ -181,11 +181,11 @@ class Stage2(CountedModule):
         """The averaged prior, gathered from all processes where it is divided among them."""
         return gathered(self.ema, self._build_prior)
 
-    def pictures(self, average: nn.Module, probe: Batch | TokenBatch) -> list[Pictures]:
+    def pictures(self, average: nn.Module, probe: Batch | TokenBatch, count: int) -> list[Pictures]:
         """Samples, by class."""
         assert isinstance(average, TokenPrior)
         generator = TokenGenerator(average, self.autoencoder)
-        return sample_pictures(generator, self._class_names(), self.sampling, len(probe))
+        return sample_pictures(generator, self._class_names(), self.sampling, count)
 
     def _build_prior(self) -> TokenPrior:
         prior = build_model(self.prior.recipe())

@@ -59,7 +59,7 @@ class Sheets(Callback):
         if not trainer.is_global_zero:
             return
         with trainer.precision_plugin.val_step_context():
-            pictures = module.pictures(average, probe.to(module.device))
+            pictures = module.pictures(average, probe.to(module.device), self.images)
         path = Path(trainer.default_root_dir) / "sheets" / f"{module.images_seen:09d}.png"
         write_png(path, pictures[0].frames[0])
         for logger in trainer.loggers:

@@ -8,7 +8,9 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_classes import CLASSES, save_classifier, write_classes
 from tiny_gan_run import MAX_IMAGES, GANRuns, last
+from torchvision.io import read_image
 
+from lightning_modules.drawing import GAP
 from lightning_modules.loading import averaged_model
 from models.wildgan import WildGAN
 
@@ -79,6 +81,26 @@ def test_multi_view_can_be_switched_on_when_a_run_is_continued(
     views = {event.step: event.value for event in curves(tmp_path).Scalars("train/views")}
     assert (views[8], views[24], views[32]) == (1, 1, 3)
     assert before["state_dict"].keys() == last(tmp_path)["state_dict"].keys()
+
+
+def test_other_settings_of_the_model_are_told_when_a_run_is_continued(
+    gan_runs: GANRuns, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert gan_runs.fit(tmp_path, "--model.max_images", "8") == 0
+    assert "From now on" not in capsys.readouterr().out
+    assert (
+        gan_runs.fit(tmp_path, "--model.max_images", "12", "--model.model.views.radius", "3") == 0
+    )
+    assert "From now on the model has views.radius 3.0 (until now 1.2)" in capsys.readouterr().out
+
+
+def test_a_sheet_has_its_rows_however_few_images_validate(
+    gan_runs: GANRuns, tmp_path: Path
+) -> None:
+    options = ["--model.max_images", "4", "--model.model.classes", "0", "--sheets.images", "3"]
+    assert gan_runs.fit(tmp_path, *options, "--data.val_batch_size", "1") == 0
+    height = read_image(str(tmp_path / "sheets/000000004.png")).shape[-2]
+    assert height == 3 * (16 + GAP)
 
 
 def test_a_collapse_switches_multi_view_on_and_is_remembered(
