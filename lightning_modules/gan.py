@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from datamodules.schema import Batch, TokenBatch
+from datamodules.shard_datamodule import ShardDataModule
 from lightning_modules.adversary import DiscriminatorSettings
 from lightning_modules.collapse import CollapseIndicator, CollapseWatch
 from lightning_modules.counted import CountedModule, check_warmup
@@ -279,9 +280,12 @@ class GAN(CountedModule):
         ]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Store progress, recipe, class names, and what is known of collapse."""
+        """Store progress, recipe, what the photographs are, and what is known of collapse."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["classes"] = self._class_names()
+        datamodule = self._datamodule()
+        if isinstance(datamodule, ShardDataModule):
+            checkpoint["background"] = datamodule.background
         checkpoint["collapse"] = asdict(self.indicator) | {"collapsed_at": self.collapsed_at}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -44,14 +44,20 @@ class LoadedPrior:
 
 @dataclass(frozen=True)
 class LoadedGAN:
-    """A GAN. classes: their names in the order of the labels, as far as they are known."""
+    """A GAN.
+
+    classes: their names in the order of the labels, as far as they are known; background: grey
+    level in [0, 1] on which it was shown objects (`data.background`), None for photographs as they
+    are.
+    """
 
     model: WildGAN
     classes: tuple[str, ...]
+    background: float | None = None
 
     def to(self, device: torch.device | str) -> "LoadedGAN":
         """Move it to a device."""
-        return LoadedGAN(self.model.to(device), self.classes)
+        return replace(self, model=self.model.to(device))
 
 
 Loaded = TokenAutoencoder | LoadedPrior | LoadedGAN | InvertedPhoto
@@ -105,7 +111,7 @@ def load_gan(path: str | Path) -> LoadedGAN:
         raise DataError(f"{path} is no {kind}: its model is a {type(model).__name__}.")
     if INVERSION in content:
         raise DataError(f"{path} is tuned to one photograph: name the GAN it was made from.")
-    return LoadedGAN(model, tuple(content["classes"]))
+    return LoadedGAN(model, tuple(content["classes"]), content.get("background"))
 
 
 def load_generator(path: str | Path, stage1: str | None = None) -> Loaded:
@@ -125,7 +131,7 @@ def load_generator(path: str | Path, stage1: str | None = None) -> Loaded:
             stored = content[INVERSION]
             return InvertedPhoto(model, stored["mapped"], CanonicalView(**stored["view"]))
         case WildGAN():
-            return LoadedGAN(model, tuple(content["classes"]))
+            return LoadedGAN(model, tuple(content["classes"]), content.get("background"))
     raise DataError(f"{path} is no {kind}: its model is a {type(model).__name__}.")
 
 

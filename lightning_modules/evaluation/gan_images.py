@@ -18,12 +18,14 @@ CAMERA_SEED = 1 << 32
 class GANImages:
     """A GAN's scenes, each from a camera of its own out of the distribution of its training.
 
-    name: of its checkpoint; truncation: of the latents, 1 for none.
+    name: of its checkpoint; truncation: of the latents, 1 for none; background: that of the
+    photographs it was trained on.
     """
 
     name: str
     model: WildGAN
     truncation: float = 1.0
+    background: float | None = None
 
     @property
     def classes(self) -> int:

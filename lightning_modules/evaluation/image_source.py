@@ -50,5 +50,10 @@ class ImageSource(Protocol):
     def cameras(self) -> str:
         """From where scenes are seen, for protocols: figures of other cameras can't be compared."""
 
+    @property
+    def background(self) -> float | None:
+        """Grey level in [0, 1] around the objects of its training; None for photographs as they
+        are."""
+
     def draw(self, labels: Sequence[int], seeds: Sequence[int]) -> DrawnImages:
         """B images of labels, -1 any class, and seeds; equal seeds draw equal images."""

@@ -34,6 +34,10 @@ class PriorImages:
         """From where scenes are seen."""
         return "canonical view"
 
+    @property
+    def background(self) -> None:
+        """Tokens are of photographs as they are."""
+
     def draw(self, labels: Sequence[int], seeds: Sequence[int]) -> DrawnImages:
         """B images of labels, -1 any class, and seeds."""
         scenes = self.maker.generate(labels, seeds)

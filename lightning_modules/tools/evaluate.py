@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from datamodules.errors import DataError
 from datamodules.modalities import TRAIN
 from lightning_modules.classes import class_name
 from lightning_modules.evaluation.distances import inception_score
@@ -60,8 +61,8 @@ def evaluate(
         samples: images to draw.
         split: of the real images.
         real_images: take only the first of them, in stored order; by default all.
-        background: grey level in [0, 1] to show around the objects of real images, by their masks,
-            as in training (`data.background`); null leaves them as photographed.
+        background: grey level in [0, 1] to show around the objects of real images, by their masks;
+            by default as in a GAN's training (`data.background`), else as photographed.
         out: JSON file of figures, protocol and provenance.
         batch_size: images drawn at once.
         cache: folder of the real images' features, computed once; by default features/ in root.
@@ -73,7 +74,8 @@ def evaluate(
     """
     network = open_network(features, inception_weights).to(device)
     source = open_source(checkpoint, stage1, sampling, device)
-    images = RealImages.open(root, split, source.resolution, real_images, background)
+    around = _background(source, background)
+    images = RealImages.open(root, split, source.resolution, real_images, around)
     check_classes(source.name, source.classes, len(images.manifest.classes))
     settings.check(images.count, samples)
     real = real_features(network, images, cache, num_workers)
@@ -89,6 +91,17 @@ def evaluate(
     for label, figure in figures.items():
         print(f"{label}: {figure:.5g}")
     print(f"{samples} samples, {images.count} real images; protocol in {out}")
+
+
+def _background(source: ImageSource, given: float | None) -> float | None:
+    """What real images are shown on."""
+    trained = source.background
+    if trained is not None and given not in (None, trained):
+        raise DataError(
+            f"background is {given}, but {source.name} was trained on objects on {trained}: leave "
+            "--background out."
+        )
+    return trained if given is None else given
 
 
 def _drawn(source: ImageSource, labels: Sequence[int], names: Sequence[str]) -> dict[str, Any]:

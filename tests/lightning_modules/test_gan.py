@@ -10,8 +10,11 @@ from tiny_classes import CLASSES, save_classifier, write_classes
 from tiny_gan_run import MAX_IMAGES, GANRuns, last
 from torchvision.io import read_image
 
+from datamodules.errors import DataError
 from lightning_modules.drawing import GAP
+from lightning_modules.evaluation.settings import MetricSettings
 from lightning_modules.loading import averaged_model
+from lightning_modules.tools.evaluate import evaluate
 from models.wildgan import WildGAN
 
 
@@ -173,6 +176,12 @@ def test_objects_are_judged_and_scored_on_one_background(
     assert runs.fit(tmp_path / "run", *options, "--data.background", "1.0") == 0
     (features,) = (runs.root / "features").iterdir()
     assert features.stem.endswith("-on1")
+    best = str(tmp_path / "run/checkpoints/best.ckpt")
+    out, metrics = tmp_path / "figures.json", MetricSettings(("nfs",))
+    evaluate(best, str(runs.root), classifier, samples=4, out=str(out), settings=metrics)
+    assert json.loads(out.read_text())["protocol"]["background"] == 1.0
+    with pytest.raises(DataError, match=r"background is 0.5, but .* was trained on .* on 1.0: lea"):
+        evaluate(best, str(runs.root), classifier, samples=4, background=0.5, settings=metrics)
     assert runs.fit(tmp_path / "grey", *options, "--data.background", "0.5") == 2
     assert "seen on grey 1.0, those of the data on 0.5" in capsys.readouterr().err
 
