@@ -22,6 +22,14 @@ class Draw(NamedTuple):
     y: float
 
 
+class Framing(NamedTuple):
+    """What a model knows of photographs: the middle square of `crop_share` of their shorter side,
+    objects alone on the grey level `background` where one is given; see `Augmentation`."""
+
+    crop_share: float = 1.0
+    background: float | None = None
+
+
 class Window(NamedTuple):
     """A square of the stored image in pixels: its upper left corner and its side."""
 

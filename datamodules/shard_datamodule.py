@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datamodules.augment import Augmentation, Crop
+from datamodules.augment import Augmentation, Crop, Framing
 from datamodules.collate import collate
 from datamodules.decode import ImageDecoder
 from datamodules.errors import DataError
@@ -95,9 +95,9 @@ class ShardDataModule(StreamDataModule[Batch]):
         return self._train_view.resolution
 
     @property
-    def background(self) -> float | None:
-        """Grey level in [0, 1] around the objects; None where photographs are left as they are."""
-        return self._train_view.background
+    def framing(self) -> Framing:
+        """How validation images are cut, and training images with `crop: center`."""
+        return Framing(self._val_view.crop_share, self._val_view.background)
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -125,16 +125,18 @@ class RunCLI(LightningCLI):
         return int(torch.load(continued, mmap=True, weights_only=True)["images_seen"])
 
     def _continued(self) -> Path | None:
-        """The checkpoint a fit continues from: the one named, else the last of the run."""
-        if self.config_init.fit.ckpt_path is not None:
-            return Path(self.config_init.fit.ckpt_path)
+        """The checkpoint a fit continues from: the last of the run, unless another of its own is
+        named; that of another run only begins one, since the same command must continue it."""
         last = self.run_folder / "checkpoints" / LAST
-        return last if last.exists() else None
+        if (named := self.config_init.fit.ckpt_path) is None:
+            return last if last.exists() else None
+        own = Path(named).resolve().parent == last.parent.resolve()
+        return Path(named) if own or not last.exists() else last
 
     def before_fit(self) -> None:
-        """Continue from the last checkpoint of the run, unless another was named."""
+        """Continue from a checkpoint where there is one."""
         if (continued := self._continued()) is not None:
-            print(f"Continuing {self.run_folder} from {continued.name}")
+            print(f"Continuing {self.run_folder} from {continued}")
             self.config_init.fit.ckpt_path = str(continued)
         self.config_init.fit.weights_only = True
 

@@ -285,7 +285,7 @@ class GAN(CountedModule):
         checkpoint["classes"] = self._class_names()
         datamodule = self._datamodule()
         if isinstance(datamodule, ShardDataModule):
-            checkpoint["background"] = datamodule.background
+            checkpoint["framing"] = datamodule.framing._asdict()
         checkpoint["collapse"] = asdict(self.indicator) | {"collapsed_at": self.collapsed_at}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -58,7 +58,7 @@ def check_data(
             f"The generator makes images of {model.resolution} pixels, the data are loaded at "
             f"{datamodule.resolution}: make `data.resolution` and `model.model.resolution` equal."
         )
-    behind, around = model.space.background, datamodule.background
+    behind, around = model.space.background, datamodule.framing.background
     if behind is not None and around is not None and behind != around:
         raise DataError(
             f"Generated objects are seen on grey {behind}, those of the data on {around}: make "

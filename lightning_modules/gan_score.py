@@ -7,6 +7,7 @@ import torch
 from lightning import Trainer
 from torch import Tensor
 
+from datamodules.augment import Framing
 from datamodules.shard_datamodule import ShardDataModule
 from datamodules.stream_datamodule import StreamDataModule
 from lightning_modules.evaluation.fake_measures import image_flatness
@@ -52,6 +53,7 @@ class GANScore:
         settings = self.settings
         if settings.features is None or datamodule is None:
             return
+        framing = datamodule.framing if isinstance(datamodule, ShardDataModule) else Framing()
         self._kid = open_score(
             settings.features,
             datamodule.root,
@@ -61,7 +63,7 @@ class GANScore:
             inception_weights=settings.inception_weights,
             device=device,
             num_workers=datamodule.num_workers,
-            background=datamodule.background if isinstance(datamodule, ShardDataModule) else None,
+            framing=framing,
         )
 
     @torch.no_grad()

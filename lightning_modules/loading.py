@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from datamodules.augment import Framing
 from datamodules.errors import DataError
 from lightning_modules.inversion.inverted import InvertedPhoto
 from models.autoencoder import CanonicalView, TokenAutoencoder
@@ -46,14 +47,13 @@ class LoadedPrior:
 class LoadedGAN:
     """A GAN.
 
-    classes: their names in the order of the labels, as far as they are known; background: grey
-    level in [0, 1] on which it was shown objects (`data.background`), None for photographs as they
-    are.
+    classes: their names in the order of the labels, as far as they are known; framing: of the
+    photographs it was trained on.
     """
 
     model: WildGAN
     classes: tuple[str, ...]
-    background: float | None = None
+    framing: Framing = Framing()
 
     def to(self, device: torch.device | str) -> "LoadedGAN":
         """Move it to a device."""
@@ -111,7 +111,7 @@ def load_gan(path: str | Path) -> LoadedGAN:
         raise DataError(f"{path} is no {kind}: its model is a {type(model).__name__}.")
     if INVERSION in content:
         raise DataError(f"{path} is tuned to one photograph: name the GAN it was made from.")
-    return LoadedGAN(model, tuple(content["classes"]), content.get("background"))
+    return _gan(model, content)
 
 
 def load_generator(path: str | Path, stage1: str | None = None) -> Loaded:
@@ -131,8 +131,12 @@ def load_generator(path: str | Path, stage1: str | None = None) -> Loaded:
             stored = content[INVERSION]
             return InvertedPhoto(model, stored["mapped"], CanonicalView(**stored["view"]))
         case WildGAN():
-            return LoadedGAN(model, tuple(content["classes"]), content.get("background"))
+            return _gan(model, content)
     raise DataError(f"{path} is no {kind}: its model is a {type(model).__name__}.")
+
+
+def _gan(model: WildGAN, content: dict[str, Any]) -> LoadedGAN:
+    return LoadedGAN(model, tuple(content["classes"]), Framing(**content.get("framing", {})))
 
 
 def _stage1_of(stored: dict[str, str], path: str | Path, moved: str | None) -> TokenAutoencoder:

@@ -119,9 +119,11 @@ class BestCheckpoint(Checkpoint):
     def __init__(self, monitor: str = "val/psnr", mode: Literal["max", "min"] = "max") -> None:
         self.monitor, self.mode = monitor, mode
         self.best: float | None = None
+        self.figure: dict[str, str] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Refuse a figure that the module does not have, before it is trained.
+        """Refuse a figure that the module does not have, before it is trained, and forget a best
+        value of another run or of another figure: nothing might ever beat it.
 
         Raises:
             DataError: names those that it has.
@@ -132,6 +134,11 @@ class BestCheckpoint(Checkpoint):
             raise DataError(
                 f"best_checkpoint.monitor is {self.monitor!r}, the figures are {', '.join(names)}."
             )
+        figure = pl_module.facts() | {"monitor": self.monitor, "mode": self.mode}
+        kept = self.figure == figure and (checkpoint_folder(trainer) / BEST).exists()
+        if not trainer.strategy.broadcast(kept):
+            self.best = None
+        self.figure = figure
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save if this validation beat all earlier ones.
@@ -154,9 +161,9 @@ class BestCheckpoint(Checkpoint):
             trainer.save_checkpoint(checkpoint_folder(trainer) / BEST)
 
     def state_dict(self) -> dict[str, Any]:
-        """The best value so far."""
-        return {"best": self.best}
+        """The best value so far, and of which figure."""
+        return {"best": self.best, "figure": self.figure}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the best value of the run that is continued."""
-        self.best = state_dict["best"]
+        self.best, self.figure = state_dict["best"], state_dict.get("figure", {})

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from datamodules.augment import Framing
 from lightning_modules.evaluation.image_source import DrawnImages
 from lightning_modules.evaluation.scene_geometry import scene_geometry
 from models.wildgan import WildGAN
@@ -18,14 +19,14 @@ CAMERA_SEED = 1 << 32
 class GANImages:
     """A GAN's scenes, each from a camera of its own out of the distribution of its training.
 
-    name: of its checkpoint; truncation: of the latents, 1 for none; background: that of the
-    photographs it was trained on.
+    name: of its checkpoint; truncation: of the latents, 1 for none; framing: of the photographs it
+    was trained on.
     """
 
     name: str
     model: WildGAN
     truncation: float = 1.0
-    background: float | None = None
+    framing: Framing = Framing()
 
     @property
     def classes(self) -> int:

@@ -5,6 +5,7 @@ from torch import Tensor, tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from datamodules.augment import Framing
 from datamodules.modalities import TRAIN
 from lightning_modules.evaluation.distances import kernel_distance
 from lightning_modules.evaluation.feature_network import FeatureNetwork
@@ -76,7 +77,7 @@ def open_score(
     inception_weights: str | None = None,
     device: torch.device | str = "cpu",
     num_workers: int = 0,
-    background: float | None = None,
+    framing: Framing = Framing(),
 ) -> GeneratorScore:
     """The score of generators of a data set, its real features from the cache or computed now.
 
@@ -94,12 +95,12 @@ def open_score(
         inception_weights: see `open_network`.
         device: where real features are computed.
         num_workers: processes that decode real images.
-        background: grey level in [0, 1] around the objects of real images; None: as photographed.
+        framing: how real images are cut.
 
     Raises:
         FileNotFoundError, DataError: one sentence with what is missing, and the knob.
     """
     network = open_network(features, inception_weights).to(device)
-    photographs = RealImages.open(root, split, resolution, background=background)
+    photographs = RealImages.open(root, split, resolution, framing=framing)
     real = real_features(network, photographs, cache, num_workers)
     return GeneratorScore(network, real, images)

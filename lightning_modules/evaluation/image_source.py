@@ -6,6 +6,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from datamodules.augment import Framing
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -51,9 +53,8 @@ class ImageSource(Protocol):
         """From where scenes are seen, for protocols: figures of other cameras can't be compared."""
 
     @property
-    def background(self) -> float | None:
-        """Grey level in [0, 1] around the objects of its training; None for photographs as they
-        are."""
+    def framing(self) -> Framing:
+        """How the photographs of its training were cut."""
 
     def draw(self, labels: Sequence[int], seeds: Sequence[int]) -> DrawnImages:
         """B images of labels, -1 any class, and seeds; equal seeds draw equal images."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from datamodules.augment import Framing
 from lightning_modules.evaluation.image_source import DrawnImages
 from lightning_modules.evaluation.scene_geometry import scene_geometry
 from lightning_modules.tools.scene_makers import PriorScenes
@@ -35,8 +36,9 @@ class PriorImages:
         return "canonical view"
 
     @property
-    def background(self) -> None:
-        """Tokens are of photographs as they are."""
+    def framing(self) -> Framing:
+        """Tokens are of whole photographs."""
+        return Framing()
 
     def draw(self, labels: Sequence[int], seeds: Sequence[int]) -> DrawnImages:
         """B images of labels, -1 any class, and seeds."""

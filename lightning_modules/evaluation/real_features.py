@@ -64,7 +64,7 @@ def _key(network: FeatureNetwork, images: RealImages) -> str:
             "split": images.split,
             "resolution": images.resolution,
             "count": images.count,
-            "background": images.background,
+            "framing": images.framing,
         }
     )
 
@@ -77,8 +77,10 @@ def _cache_file(network: FeatureNetwork, images: RealImages, cache: str | None) 
         )
     folder = Path(images.root, FOLDER) if cache is None else Path(cache)
     part = "" if images.count == images.manifest.samples(images.split) else f"-{images.count}"
-    around = "" if images.background is None else f"-on{images.background:g}"
-    return folder / f"{network.name}-{images.resolution}px-{images.split}{part}{around}.npz"
+    share, background = images.framing
+    part += "" if share == 1 else f"-crop{share:g}"
+    part += "" if background is None else f"-on{background:g}"
+    return folder / f"{network.name}-{images.resolution}px-{images.split}{part}.npz"
 
 
 def _read(path: Path, key: str) -> RealFeatures | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from datamodules.augment import Augmentation
+from datamodules.augment import Augmentation, Framing
 from datamodules.collate import collate
 from datamodules.decode import ImageDecoder
 from datamodules.errors import DataError
@@ -27,8 +27,7 @@ RESIZE = "middle square, bilinear with antialiasing where stored larger"
 class RealImages:
     """Images of a split of a shard root at a resolution, neither mirrored nor cropped at random.
 
-    count: how many are taken, from the first. background: grey level in [0, 1] to show around the
-    objects, by their masks; None leaves the photographs as they are.
+    count: how many are taken, from the first. framing: how they are cut.
     """
 
     root: str
@@ -36,7 +35,7 @@ class RealImages:
     split: str
     resolution: int
     count: int
-    background: float | None = None
+    framing: Framing = Framing()
 
     @staticmethod
     def open(
@@ -44,7 +43,7 @@ class RealImages:
         split: str,
         resolution: int,
         most: int | None = None,
-        background: float | None = None,
+        framing: Framing = Framing(),
     ) -> "RealImages":
         """Those of a root, at most `most`.
 
@@ -53,8 +52,8 @@ class RealImages:
         """
         manifest = read_manifest(root)
         check_holds_images(manifest, root)
-        view = Augmentation(resolution, background=background)
-        check_image_settings(manifest, root, _modalities(background), view)
+        modalities, view = _framed(resolution, framing)
+        check_image_settings(manifest, root, modalities, view)
         stored = manifest.samples(split)
         if stored == 0:
             raise DataError(
@@ -64,7 +63,7 @@ class RealImages:
         if most is not None and most < 2:
             raise DataError(f"real_images is {most}, it must be at least 2.")
         count = min(stored, most or stored)
-        return RealImages(root, manifest, split, resolution, count, background)
+        return RealImages(root, manifest, split, resolution, count, framing)
 
     @property
     def images_hash(self) -> str:
@@ -75,12 +74,12 @@ class RealImages:
     def batches(self, batch_size: int, num_workers: int) -> Iterator[ShardLoader[Batch]]:
         """A loader of the images, which is closed in the end."""
         shards = self.manifest.splits[self.split]
-        decoder = ImageDecoder(Augmentation(self.resolution, background=self.background))
+        modalities, view = _framed(self.resolution, self.framing)
         source = Source(
             root=self.root,
             split=self.split,
             shards=shards,
-            decoding=Decoding(_modalities(self.background), decoder, collate),
+            decoding=Decoding(modalities, ImageDecoder(view), collate),
             seed=0,
             on_error="error",
             open_shards=2,
@@ -94,5 +93,8 @@ class RealImages:
             loader.close()
 
 
-def _modalities(background: float | None) -> tuple[str, ...]:
-    return (RGB,) if background is None else (RGB, MASK)
+def _framed(resolution: int, framing: Framing) -> tuple[tuple[str, ...], Augmentation]:
+    """What is read of an image, and how it is cut."""
+    crop_share, background = framing
+    view = Augmentation(resolution, crop_share=crop_share, background=background)
+    return ((RGB,) if background is None else (RGB, MASK)), view

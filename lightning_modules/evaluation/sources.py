@@ -19,7 +19,7 @@ def open_source(
     """
     maker = open_drawer(checkpoint, stage1, options, device)
     if isinstance(maker, GANScenes):
-        return GANImages(checkpoint, maker.loaded.model, maker.truncation, maker.loaded.background)
+        return GANImages(checkpoint, maker.loaded.model, maker.truncation, maker.loaded.framing)
     if maker.classes == 0:
         maker.check_options([-1], options)
     return PriorImages(maker)

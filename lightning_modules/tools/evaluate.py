@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from datamodules.augment import Framing
 from datamodules.errors import DataError
 from datamodules.modalities import TRAIN
 from lightning_modules.classes import class_name
@@ -36,6 +37,7 @@ def evaluate(
     samples: int = 2000,
     split: str = TRAIN,
     real_images: int | None = None,
+    crop_share: float | None = None,
     background: float | None = None,
     out: str = "outputs/evaluation.json",
     batch_size: int = 16,
@@ -61,6 +63,8 @@ def evaluate(
         samples: images to draw.
         split: of the real images.
         real_images: take only the first of them, in stored order; by default all.
+        crop_share: side of the middle square of real images as a share of their shorter side; by
+            default as in a GAN's training (`data.crop_share`), else 1.
         background: grey level in [0, 1] to show around the objects of real images, by their masks;
             by default as in a GAN's training (`data.background`), else as photographed.
         out: JSON file of figures, protocol and provenance.
@@ -74,8 +78,8 @@ def evaluate(
     """
     network = open_network(features, inception_weights).to(device)
     source = open_source(checkpoint, stage1, sampling, device)
-    around = _background(source, background)
-    images = RealImages.open(root, split, source.resolution, real_images, around)
+    framing = _framing(source, crop_share, background)
+    images = RealImages.open(root, split, source.resolution, real_images, framing)
     check_classes(source.name, source.classes, len(images.manifest.classes))
     settings.check(images.count, samples)
     real = real_features(network, images, cache, num_workers)
@@ -93,15 +97,18 @@ def evaluate(
     print(f"{samples} samples, {images.count} real images; protocol in {out}")
 
 
-def _background(source: ImageSource, given: float | None) -> float | None:
-    """What real images are shown on."""
-    trained = source.background
-    if trained is not None and given not in (None, trained):
+def _framing(source: ImageSource, crop_share: float | None, background: float | None) -> Framing:
+    """How real images are cut: as asked for, else as in the generator's training."""
+    trained = source.framing
+    if trained.background is not None and background not in (None, trained.background):
         raise DataError(
-            f"background is {given}, but {source.name} was trained on objects on {trained}: leave "
-            "--background out."
+            f"background is {background}, but {source.name} was trained on objects on "
+            f"{trained.background}: leave --background out."
         )
-    return trained if given is None else given
+    return Framing(
+        trained.crop_share if crop_share is None else crop_share,
+        trained.background if background is None else background,
+    )
 
 
 def _drawn(source: ImageSource, labels: Sequence[int], names: Sequence[str]) -> dict[str, Any]:
@@ -123,7 +130,7 @@ def _compared(network: FeatureNetwork, images: RealImages) -> dict[str, Any]:
         "split": images.split,
         "real_images": images.count,
         "real_images_sha256": images.images_hash,
-        "background": images.background,
+        **images.framing._asdict(),
         "resize": f"real images: {RESIZE}; network: {network.resize}",
         "network": network.name,
         "network_sha256": network.weights,

@@ -26,7 +26,7 @@ def test_batches_carry_what_was_asked_for(root):
 def test_objects_are_shown_on_an_even_background_in_both_splits(root):
     run = ShardDataModule(str(root), SIDE, 3, background=1.0, num_workers=0)
     run.setup()
-    assert (run.background, run.modalities) == (1.0, ("rgb", "mask"))
+    assert (run.framing.background, run.modalities) == (1.0, ("rgb", "mask"))
     for loader in (run.train_dataloader(), run.val_dataloader()):
         batches = list(loader)
         images, masks = torch.cat([b.image for b in batches]), torch.cat([b.mask for b in batches])

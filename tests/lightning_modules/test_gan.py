@@ -86,6 +86,21 @@ def test_multi_view_can_be_switched_on_when_a_run_is_continued(
     assert before["state_dict"].keys() == last(tmp_path)["state_dict"].keys()
 
 
+def test_a_run_begun_with_the_checkpoint_of_another_is_continued_with_its_own(
+    run: Path, gan_runs: GANRuns, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = str(run / "checkpoints/last.ckpt")
+    command = ["--ckpt_path", base, "--model.multi_view.from_images", "0"]
+    assert gan_runs.fit(tmp_path, *command, "--model.max_images", str(MAX_IMAGES + 8)) == 0
+    assert f"Continuing {tmp_path} from {base}" in capsys.readouterr().out
+    assert (tmp_path / "checkpoints/best.ckpt").exists()
+    assert gan_runs.fit(tmp_path, *command, "--model.max_images", str(MAX_IMAGES + 16)) == 0
+    assert f"from {tmp_path}/checkpoints/last.ckpt" in capsys.readouterr().out
+    rewound = ["--ckpt_path", f"{tmp_path}/checkpoints/best.ckpt"]
+    assert gan_runs.fit(tmp_path, *rewound, "--model.max_images", str(MAX_IMAGES + 16)) == 0
+    assert f"from {tmp_path}/checkpoints/best.ckpt" in capsys.readouterr().out
+
+
 def test_other_settings_of_the_model_are_told_when_a_run_is_continued(
     gan_runs: GANRuns, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

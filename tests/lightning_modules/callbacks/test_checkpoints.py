@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from lightning_modules.callbacks import checkpoints
 from lightning_modules.callbacks.checkpoints import (
     AtomicCheckpointIO,
     BestCheckpoint,
@@ -34,6 +35,7 @@ class FakeTrainer:
         self.default_root_dir = str(folder)
         self.sanity_checking = False
         self.state = SimpleNamespace(fn="fit")
+        self.strategy = SimpleNamespace(broadcast=lambda value: value)
         self.callback_metrics: dict[str, torch.Tensor] = {}
         self.saved: list[float] = []
 
@@ -62,6 +64,49 @@ def test_the_best_value_survives_a_restart(tmp_path: Path) -> None:
     second.load_state_dict(first.state_dict())
     validate(second, trainer, 2.0)
     assert trainer.saved == [3.0]
+
+
+class Figures:
+    """As much of a module as `BestCheckpoint` asks for."""
+
+    def __init__(self, features: str) -> None:
+        self.features = features
+
+    def figures(self) -> tuple[str, ...]:
+        return ("psnr", "ssim")
+
+    def facts(self) -> dict[str, str]:
+        return {"features": self.features}
+
+
+@pytest.mark.parametrize(
+    ("monitor", "features", "own", "kept"),
+    [
+        ("val/psnr", "a", True, 3.0),
+        ("val/ssim", "a", True, None),
+        ("val/psnr", "b", True, None),
+        ("val/psnr", "a", False, None),
+    ],
+)
+def test_the_best_value_of_another_figure_or_run_is_forgotten(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    monitor: str,
+    features: str,
+    own: bool,
+    kept: float | None,
+) -> None:
+    monkeypatch.setattr(checkpoints, "CountedModule", Figures)
+    first, trainer = BestCheckpoint(), FakeTrainer(tmp_path)
+    first.on_fit_start(trainer, Figures("a"))
+    validate(first, trainer, 3.0)
+    if own:
+        (tmp_path / "checkpoints").mkdir()
+        (tmp_path / "checkpoints/best.ckpt").touch()
+    second = BestCheckpoint(monitor)
+    second.load_state_dict(first.state_dict())
+    second.on_fit_start(trainer, Figures(features))
+    assert second.best == kept
 
 
 def test_what_is_no_number_is_never_the_best(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from tiny_classes import SIDE, save_classifier, write_classes
 
+from datamodules.augment import Framing
 from datamodules.errors import DataError
 from datamodules.shard_datamodule import ShardDataModule
 from lightning_modules.evaluation import real_features as module
@@ -52,15 +53,23 @@ def test_features_are_those_of_the_stored_images(
     torch.testing.assert_close(found.features.logits, network(batch.image).logits)
 
 
-def test_backgrounds_are_as_in_training_and_kept_apart(
-    network: FeatureNetwork, classes_root: str, tmp_path: Path, computed: list[str]
+@pytest.mark.parametrize("framing", [Framing(background=1.0), Framing(crop_share=0.6)])
+def test_images_are_cut_as_in_training_and_kept_apart(
+    network: FeatureNetwork,
+    classes_root: str,
+    tmp_path: Path,
+    computed: list[str],
+    framing: Framing,
 ) -> None:
-    data = ShardDataModule(classes_root, SIDE, 9, num_workers=0, lanes=4, background=1.0)
+    options = {"num_workers": 0, "lanes": 4} | framing._asdict()
+    data = ShardDataModule(classes_root, SIDE // 2, 9, **options)
+    assert data.framing == framing
     data.setup()
     (batch,) = data.val_dataloader()
+    settings = {"split": "val", "resolution": SIDE // 2}
     for _ in range(2):
-        plain = compute(network, classes_root, tmp_path, split="val")
-        found = compute(network, classes_root, tmp_path, split="val", background=1.0)
+        plain = compute(network, classes_root, tmp_path, **settings)
+        found = compute(network, classes_root, tmp_path, **settings, framing=framing)
     torch.testing.assert_close(found.features.vectors, network(batch.image).vectors)
     assert not torch.allclose(found.features.vectors, plain.features.vectors)
     assert computed == ["val", "val"]
