@@ -16,7 +16,7 @@ from datamodules.stream_datamodule import StreamDataModule
 from lightning_modules.drawing import Pictures
 from lightning_modules.ema import ema_decay, update_average
 from lightning_modules.noise import Purpose, step_noise
-from lightning_modules.optimization import OptimizerSettings, set_lr
+from lightning_modules.optimization import OptimizerSettings
 from lightning_modules.sharding import whole
 from models.recipe import Recipe
 
@@ -133,7 +133,7 @@ class CountedModule(LightningModule):
         Raises:
             FloatingPointError: the norm is not finite; the weights are as they were.
         """
-        set_lr(optimizer, settings.lr_at(self.images_seen, self.max_images))
+        settings.apply(optimizer, settings.lr_at(self.images_seen, self.max_images))
         optimizer.zero_grad(set_to_none=True)
         self.manual_backward(loss)
         parameters = [p for group in optimizer.param_groups for p in group["params"]]

@@ -22,7 +22,7 @@ from lightning_modules.gan_views import Judged, photographs, render_judged
 from lightning_modules.gan_watch import diversities
 from lightning_modules.losses.adversarial import generator_loss
 from lightning_modules.losses.density import DensitySmoothness, density_smoothness
-from lightning_modules.losses.view_prior import ViewPriorWeights, view_prior_loss
+from lightning_modules.losses.view_prior import ViewPriorWeights, advantages, view_prior_loss
 from lightning_modules.multi_view import MultiView
 from lightning_modules.noise import Purpose
 from lightning_modules.optimization import OptimizerSettings
@@ -92,7 +92,7 @@ class GAN(CountedModule):
         seed: int = 0,
     ) -> None:
         super().__init__(max_images, ema_half_life, seed)
-        check_training(model, raw_side, collapse)
+        check_training(model, raw_side, collapse, max_images)
         check_warmup(optimizer, max_images)
         check_warmup(discriminator_optimizer, max_images, "discriminator_optimizer")
         self.model, self.ema = model, averaged_copy(model)
@@ -181,7 +181,8 @@ class GAN(CountedModule):
             logs["generator/density_difference"] = rough.detach()
         if self.model.view_prior is not None and made.cells is not None:
             odds = self.model.view_prior.log_probabilities(made.labels)
-            poses, entropy = view_prior_loss(odds, made.cells, logits, self.view_prior)
+            ahead = advantages(logits, self._everyone(logits))
+            poses, entropy = view_prior_loss(odds, made.cells, ahead, self.view_prior)
             loss, logs["generator/view_entropy"] = loss + poses, entropy
         norm = self.descend(self.step_optimizers()[0], self.optimizer, loss, "generator")
         return logs | {"generator/grad_norm": norm}
@@ -236,6 +237,12 @@ class GAN(CountedModule):
         if (kid := self.score.distance()) is not None:
             figures["kid"] = kid
         self.log_dict({f"val/{name}": value for name, value in figures.items()}, logger=False)
+
+    def _everyone(self, values: Tensor) -> Tensor:
+        """Values (N,) of all processes (M,), without their graphs."""
+        gathered = self.all_gather(values.detach())
+        assert isinstance(gathered, Tensor)
+        return gathered.flatten()
 
     def _mean(self, values: Tensor) -> Tensor:
         """Mean over all processes of values (N,), N differing between them, that are numbers."""

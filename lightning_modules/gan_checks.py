@@ -1,5 +1,6 @@
 """What a GAN refuses before it is trained: settings and data that do not fit together."""
 
+import math
 from typing import Any
 
 from datamodules.errors import DataError
@@ -9,13 +10,15 @@ from datamodules.shard_datamodule import ShardDataModule
 from datamodules.stream_datamodule import StreamDataModule
 from lightning_modules.collapse import CollapseWatch
 from lightning_modules.critic import CriticInput
-from lightning_modules.schedules import Schedule, check_schedule
+from lightning_modules.schedules import Schedule, check_schedule, scheduled_value
 from models.wildgan import WildGAN
 
 
-def check_training(model: WildGAN, raw_side: Schedule | None, collapse: CollapseWatch) -> None:
-    """Refuse render sizes that are no sizes, or larger than the images, and looks at too few scenes
-    to compare those of a class.
+def check_training(
+    model: WildGAN, raw_side: Schedule | None, collapse: CollapseWatch, max_images: int
+) -> None:
+    """Refuse render sizes that are no sizes, larger than the images or not where they end up,
+    cameras inside the box, and looks at too few scenes to compare those of a class.
 
     Raises:
         ValueError: one sentence with the value, the limit and the knob.
@@ -25,6 +28,13 @@ def check_training(model: WildGAN, raw_side: Schedule | None, collapse: Collapse
             f"collapse.scenes is {collapse.scenes} for {model.classes} classes: diversity within a "
             f"class needs two of each, so give at least {2 * max(1, model.classes)}."
         )
+    corner = model.views.radius - math.sqrt(3) * model.box.half
+    if model.unbounded is None and corner <= 0:
+        raise ValueError(
+            f"Cameras {model.views.radius} from the origin are inside the box's corners: keep "
+            f"`model.model.box.half` below {model.views.radius / math.sqrt(3):.3f}, or raise "
+            "`model.model.views.radius`."
+        )
     if raw_side is None:
         return
     check_schedule(raw_side)
@@ -33,6 +43,12 @@ def check_training(model: WildGAN, raw_side: Schedule | None, collapse: Collapse
         raise ValueError(
             f"raw_side goes from {min(knots):g} to {max(knots):g} pixels: keep it between 4 and "
             f"the images' {model.resolution}."
+        )
+    final = round(scheduled_value(raw_side, max_images))
+    if final != model.raw_resolution:
+        raise ValueError(
+            f"raw_side ends at {final} pixels after {max_images} images, and the model is used at "
+            f"{model.raw_resolution}: let it end there, or set `model.model.raw_resolution`."
         )
 
 

@@ -39,8 +39,9 @@ class OptimizerSettings:
         ]
         return torch.optim.AdamW(groups, lr=self.lr, betas=self.betas, fused=True)
 
-
-def set_lr(optimizer: Optimizer | LightningOptimizer, lr: float) -> None:
-    """Give every parameter group the same learning rate."""
-    for group in optimizer.param_groups:
-        group["lr"] = lr
+    def apply(self, optimizer: Optimizer | LightningOptimizer, lr: float) -> None:
+        """Give an optimiser that `build` made a learning rate, and the settings of now: a
+        checkpoint brings back those of before."""
+        decays = (self.weight_decay, 0.0)
+        for group, decay in zip(optimizer.param_groups, decays, strict=False):
+            group.update(lr=lr, betas=self.betas, weight_decay=decay)

@@ -82,12 +82,15 @@ class WildGAN(nn.Module):
         field_hidden: width of the field's hidden layers.
         prior: fog that an untrained scene consists of.
         box: where the scene lies.
-        unbounded: the contracted whole of space, for the scene to lie there instead.
+        unbounded: the contracted whole of space, for the scene to lie there instead of the box.
         views: where photographs may have been taken from.
         view_cells: how finely a distribution of each class's views is learned; null for none, then
             `views` is it.
         sampling: coarse and fine samples of a ray.
         refiner_widths: channels of the two blocks of the super-resolution.
+
+    Raises:
+        ValueError: the renderings are no half or quarter of the images.
     """
 
     def __init__(

@@ -2,15 +2,25 @@
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from datamodules.errors import DataError
 from lightning_modules.inversion.aim import Aim
 from lightning_modules.inversion.search import Report
 from lightning_modules.schedules import warmup_cosine
 from models.wildgan import WildGAN
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A learning rate at its peak, and the option that sets it."""
+
+    name: str
+    peak: float
 
 
 def fit_latent(
@@ -23,7 +33,8 @@ def fit_latent(
     def loss() -> Tensor:
         return aim.apart(model.scenes(latent))
 
-    _descend([latent], loss, steps, lr, lambda *at: report("latent", *at))
+    rate = Rate("latent_lr", lr)
+    _descend([latent], loss, steps, rate, lambda *at: report("latent", *at))
     return latent.detach()
 
 
@@ -43,7 +54,8 @@ def tune_generator(
         return aim.distance(image, aim.photo) + F.mse_loss(image, aim.photo)
 
     trained = [parameter for parameter in tuned.parameters() if parameter.requires_grad]
-    _descend(trained, loss, steps, lr, lambda *at: report("generator", *at))
+    rate = Rate("tuning_lr", lr)
+    _descend(trained, loss, steps, rate, lambda *at: report("generator", *at))
     return tuned.requires_grad_(False)
 
 
@@ -51,16 +63,27 @@ def _descend(
     parameters: Sequence[Tensor],
     loss: Callable[[], Tensor],
     steps: int,
-    lr: float,
+    rate: Rate,
     report: Callable[[int, int, float], None],
 ) -> None:
-    """Adam, whose learning rate falls to zero along a cosine."""
-    optimizer = torch.optim.Adam(parameters, lr, fused=True)
+    """Adam, whose learning rate falls to zero along a cosine; DataError once it diverges."""
+    optimizer = torch.optim.Adam(parameters, rate.peak, fused=True)
     for step in range(steps):
         for group in optimizer.param_groups:
-            group["lr"] = lr * warmup_cosine(step, 0, steps)
+            group["lr"] = rate.peak * warmup_cosine(step, 0, steps)
         value = loss()
+        _check_finite(value, step, rate)
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
         report(step + 1, steps, float(value.detach()))
+    for parameter in parameters:
+        _check_finite(parameter, steps, rate)
+
+
+def _check_finite(values: Tensor, step: int, rate: Rate) -> None:
+    if not values.isfinite().all():
+        raise DataError(
+            f"The inversion has diverged after {step} steps at {rate.name} {rate.peak}: lower "
+            f"--{rate.name}."
+        )

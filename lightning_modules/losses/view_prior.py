@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
+from datamodules.errors import DataError
+
 
 @dataclass(frozen=True)
 class ViewPriorWeights:
@@ -15,24 +17,45 @@ class ViewPriorWeights:
     entropy: float = 0.1
 
 
+def advantages(logits: Tensor, everyone: Tensor) -> Tensor:
+    """How much more views (N,) are taken for real than the others of all processes, (N,).
+
+    The reward is log sigmoid(logit), the discriminator's belief that a view is real, less the mean
+    reward of all other views: a baseline that does not depend on the view itself leaves the score
+    function estimate unbiased (Williams, 1992; Kool et al., 2019).
+
+    Args:
+        logits: (N,) of this process's views.
+        everyone: (M,) of those of all processes, these among them.
+
+    Raises:
+        DataError: there is but one view, and nothing to compare it with.
+    """
+    rewards, all_rewards = (F.logsigmoid(values.detach().float()) for values in (logits, everyone))
+    others = len(all_rewards) - 1
+    if others < 1:
+        raise DataError(
+            "model.view_cells learns by comparing views, and a step has but one: raise "
+            "`data.batch_size` or `multi_view.views`."
+        )
+    return rewards - (all_rewards.sum() - rewards) / others
+
+
 def view_prior_loss(
-    log_probabilities: Tensor, cells: Tensor, logits: Tensor, weights: ViewPriorWeights
+    log_probabilities: Tensor, cells: Tensor, advantage: Tensor, weights: ViewPriorWeights
 ) -> tuple[Tensor, Tensor]:
     """The loss () whose gradient makes views likelier that are taken for real, and the mean entropy
     () in nats.
 
-    The score function estimate of the gradient of the expected reward log sigmoid(logit), the
-    discriminator's belief that a view is real, with the mean reward as baseline (Williams, 1992).
+    The score function estimate of the gradient of the expected reward.
 
     Args:
         log_probabilities: (B, K) of the cells.
         cells: (B, V) drawn.
-        logits: (B V,) of their views, scene by scene; no gradient reaches them.
+        advantage: (B V,) of their views, scene by scene; see `advantages`.
         weights: of reward and entropy.
     """
-    reward = F.logsigmoid(logits.detach().float()).view_as(cells)
-    advantage = reward - reward.mean()
     chosen = log_probabilities.gather(1, cells)
     entropy = -(log_probabilities.exp() * log_probabilities).sum(1).mean()
-    loss = -weights.weight * (advantage * chosen).mean() - weights.entropy * entropy
+    loss = -weights.weight * (advantage.view_as(cells) * chosen).mean() - weights.entropy * entropy
     return loss, entropy.detach()

@@ -153,6 +153,8 @@ def test_a_discriminator_may_see_disparity(gan_runs: GANRuns, tmp_path: Path) ->
         (["--data.resolution", "8"], "loaded at 8"),
         (["--model.shown.disparity", "true"], "set `data.depth` to true"),
         (["--model.raw_side", "2"], "raw_side goes from 2 to 2"),
+        (["--model.raw_side", "[[0, 4], [90, 8]]"], "raw_side ends at 6 pixels after 48 images"),
+        (["--model.model.box.half", "0.7"], "keep `model.model.box.half` below 0.693"),
         (["--model.model.raw_resolution", "5"], "renderings of 5"),
         (["--model.multi_view.views", "0"], "multi_view.views is 0"),
         (["--model.score.features", "none.ckpt"], "no checkpoint none.ckpt"),

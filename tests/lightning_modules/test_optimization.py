@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from lightning_modules.optimization import OptimizerSettings, set_lr
+from lightning_modules.optimization import OptimizerSettings
 
 
 def network() -> nn.Module:
@@ -46,7 +46,12 @@ def test_learning_rate_at_a_count_of_images(images_seen: int, lr: float) -> None
     assert settings.lr_at(images_seen, 1100) == pytest.approx(lr)
 
 
-def test_set_lr_reaches_every_group() -> None:
-    optimizer = OptimizerSettings().build(network().parameters())
-    set_lr(optimizer, 0.3)
-    assert [group["lr"] for group in optimizer.param_groups] == [0.3, 0.3]
+def test_settings_of_now_replace_those_of_a_checkpoint() -> None:
+    before, now = OptimizerSettings(), OptimizerSettings(betas=(0.0, 0.9), weight_decay=0.5)
+    optimizer = now.build(network().parameters())
+    optimizer.load_state_dict(before.build(network().parameters()).state_dict())
+    now.apply(optimizer, 0.3)
+    found = [
+        (group["lr"], group["betas"], group["weight_decay"]) for group in optimizer.param_groups
+    ]
+    assert found == [(0.3, (0.0, 0.9), 0.5), (0.3, (0.0, 0.9), 0.0)]

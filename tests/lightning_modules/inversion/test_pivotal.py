@@ -8,6 +8,7 @@ import torch
 from tiny_gan import SIDE, tiny_gan
 from torch import Tensor
 
+from datamodules.errors import DataError
 from lightning_modules.inversion.aim import Aim
 from lightning_modules.inversion.distance import PixelDistance
 from lightning_modules.inversion.pivotal import Inversion, invert_photo
@@ -70,6 +71,20 @@ def test_a_latent_nearby_is_recovered_and_the_generator_stays() -> None:
     assert not changed(model, before)
     assert not found.requires_grad
     assert torch.equal(start, given)
+
+
+def test_a_rate_at_which_it_diverges_is_named() -> None:
+    model = tiny_gan()
+    mapped = model.mapped(torch.tensor([1]), [3])
+    aim = Aim(drawn(model, mapped), VIEW, PixelDistance())
+    with pytest.raises(
+        DataError, match=r"diverged after \d+ steps at latent_lr 1e\+30: lower --late"
+    ):
+        fit_latent(model, mapped, aim, 5, 1e30, silent)
+    with pytest.raises(
+        DataError, match=r"diverged after \d+ steps at tuning_lr 1e\+30: lower --tuni"
+    ):
+        tune_generator(model, mapped, aim, 5, 1e30, silent)
 
 
 def test_the_generator_is_tuned_in_a_copy_around_the_latent() -> None:
