@@ -129,9 +129,9 @@ class DealtGAN(GAN):
     def _latents(self, count: int, noise: torch.Generator) -> Tensor:
         return super()._latents(count * self._world, noise)[self._own]
 
-    def _look(self, labels: Tensor, noise: torch.Generator) -> tuple[Tensor, None]:
-        directions, _ = super()._look(labels.repeat(self._world), noise)
-        return directions[self._own], None
+    def _look(self, labels: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        directions, cells = super()._look(labels.repeat(self._world), noise)  # of one class
+        return directions[self._own], None if cells is None else cells[self._own]
 
     def _views(self, scenes: Scenes, directions: Tensor, noise: torch.Generator) -> Judged:
         cameras = self.model.views.cameras(directions)

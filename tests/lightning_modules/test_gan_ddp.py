@@ -11,7 +11,13 @@ DEALT = ["--model.class_path", "run_probes.DealtGAN", "--model.shown.augment.cha
 def test_two_processes_learn_what_one_does_and_end_alike(tiny_root: Path, tmp_path: Path) -> None:
     runs = GANRuns.write(tmp_path, tiny_root)
     later = ["--model.multi_view.views", "3", "--model.multi_view.from_images", "8"]
-    short = ["--model.max_images", "24", *later]
+    short = [
+        "--model.max_images",
+        "24",
+        *later,
+        "--model.model.view_cells",
+        "{yaws: 3, heights: 2}",
+    ]
     probe = ["--trainer.callbacks+", "run_probes.RankWeights"]
     probe += ["--trainer.callbacks.folder", str(tmp_path / "ranks")]
     runs.launch(tmp_path / "one", *DEALT, *short, "--data.batch_size", "8")
