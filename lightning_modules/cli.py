@@ -231,7 +231,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for module in (r"lightning\.pytorch", r"torch\.", r"torchmetrics"):
+    for module in (r"lightning\.", r"torch\.", r"torchmetrics"):
         warnings.filterwarnings("ignore", module=module)
     if not args or args[0] in ("-h", "--help"):
         print(overview())

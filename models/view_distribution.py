@@ -24,7 +24,9 @@ class ViewDistribution:
 
     radius: distance from the origin, in world units; fov_degrees: field of view; yaw_degrees,
     pitch_degrees: limits of the band, by default the whole sphere (arXiv 2402.00225);
-    perturbation_degrees: spread of a random turn of every camera about the origin, on top.
+    perturbation_degrees: spread of a random turn of every camera about the origin, on top: it
+    blurs the limits and the fixed angles between several views, while a single view on the whole
+    sphere is as uniform as before.
 
     Raises ValueError for limits that are not ascending or outside the sphere.
     """

@@ -15,8 +15,8 @@ def compare(runs: list[str], out: str | None = None) -> None:
     """Print the figures in result.json of runs side by side, a row each, as a Markdown table.
 
     Args:
-        runs: folders of finished runs, e.g. runs/ablation-baseline runs/ablation-d.
-        out: file to write the table to, too, e.g. runs/ablation.md.
+        runs: folders of finished runs, e.g. runs/ablation-shapeworld-baseline.
+        out: file to write the table to, too, e.g. runs/ablation-shapeworld.md.
 
     Raises:
         DataError: a run has no result.
