@@ -138,6 +138,7 @@ def check_image_settings(
             has = ", ".join(manifest.modalities)
             isolated = modality == MASK and view.background is not None
             switch = "background: null" if isolated else f"{_SWITCH[modality]}: false"
+            switch += " (wild3d evaluate: `--background photo`)" if isolated else ""
             raise DataError(
                 f"{root} has {has}, no {modality}: set {switch}, or add the {modality} shards "
                 "(docs/shards.md)."

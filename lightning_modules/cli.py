@@ -136,7 +136,10 @@ class RunCLI(LightningCLI):
     def before_fit(self) -> None:
         """Continue from a checkpoint where there is one."""
         if (continued := self._continued()) is not None:
-            print(f"Continuing {self.run_folder} from {continued}")
+            named = self.config_init.fit.ckpt_path
+            unused = named is not None and Path(named) != continued
+            why = f"; {named} was to begin it, which is done" if unused else ""
+            print(f"Continuing {self.run_folder} from {continued}{why}")
             self.config_init.fit.ckpt_path = str(continued)
         self.config_init.fit.weights_only = True
 
@@ -194,8 +197,10 @@ class SaveRunConfig(SaveConfigCallback):
         """Write `config.yaml` and `versions.json` into the run directory."""
         folder = Path(trainer.default_root_dir)
         folder.mkdir(parents=True, exist_ok=True)
+        config = self.config.clone()
+        config.ckpt_path = None  # the run is continued with its own, and validated with its best
         path = folder / self.config_filename
-        self.parser.save(self.config, path, skip_unset=False, overwrite=True)
+        self.parser.save(config, path, skip_unset=False, overwrite=True)
         write_json(folder / "versions.json", versions())
 
 

@@ -106,7 +106,7 @@ class CountedModule(LightningModule):
         """
         recipe = self.trained().recipe()
         check_same_model(checkpoint, recipe, self.state_dict())
-        if self.global_rank == 0:
+        if self.global_rank == 0 and self.trainer.training:
             for change in changed_settings(checkpoint["model"]["init_args"], recipe["init_args"]):
                 print(f"From now on the model has {change}")
         self.images_seen = int(checkpoint["images_seen"])

@@ -11,13 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from datamodules.build.encode import encode_depth, encode_jpeg, encode_mask, encode_png
-from datamodules.modalities import (
-    DISPARITY_MAX,
-    DISPARITY_UNKNOWN,
-    IMAGE_EXTENSIONS,
-    MASK_BACKGROUND,
-    MASK_UNKNOWN,
-)
+from datamodules.modalities import DISPARITY_MAX, DISPARITY_UNKNOWN, IMAGE_EXTENSIONS
 
 Resize = Literal["short_side+center_crop", "squash", "none"]
 ImageFormat = Literal["jpg", "png"]
@@ -73,7 +67,6 @@ class Preparation:
             codes = np.asarray(file)
             if codes.ndim != 2:
                 raise ValueError(f"its mask has mode {file.mode}, expected one channel")
-        _check_not_binary(codes)
         image = Image.fromarray(codes.astype(np.uint8))
         return encode_mask(np.asarray(self._cut(image, Image.Resampling.NEAREST)))
 
@@ -131,12 +124,6 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         opaque = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(opaque, image.convert("RGBA")).convert("RGB")
     return image.convert("RGB")
-
-
-def _check_not_binary(codes: np.ndarray) -> None:
-    """Refuse a mask of 0 and 255, which most tools write for background and object."""
-    if set(np.unique(codes).tolist()) == {MASK_BACKGROUND, MASK_UNKNOWN}:
-        raise ValueError("its mask is of 0 and 255, which is unknown: divide it by 255")
 
 
 def _check_size(file: Image.Image, size: tuple[int, int], what: str) -> None:

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from datamodules.build.driver import REJECTED_NAME, build_shards
 from datamodules.build.fingerprint import image_fingerprint, sidecar_fingerprint
+from datamodules.build.mask_codes import check_mask_codes
 from datamodules.build.prepare import DepthKind, ImageFormat, Preparation, Resize
 from datamodules.build.sources import FoundImages, SourceImage, find_images, told
 from datamodules.build.writer import EncodedSample, Rejected, telling_full_disk
@@ -65,6 +66,8 @@ def shards(
     _check(resolution, val_fraction, samples_per_shard, quality, (masks, depth))
     found = find_images(source, classes)
     images, listed = found.images, found.classes
+    if masks is not None:
+        check_mask_codes(images, masks)
     splits = split_images(images, val_fraction, seed)
     parameters: dict[str, Parameter] = {
         "tool": "wild3d shards",

@@ -90,17 +90,15 @@ def find_images(source: str, classes: Sequence[str] | str | None) -> FoundImages
     tars = sorted(entry.stem for entry in root.iterdir() if entry.suffix == ".tar")
     if classes is None:
         _check_one_kind(root, folders, tars)
-    listed = read_classes(classes, tuple(folders or tars), source)
+    listed = read_classes(classes, (*folders, *tars), source)
     others: Counter[str] = Counter()
     if not folders and not tars:
         images = list(_in_folder(root, root, UNLABELLED, "", others))
     else:
-        scan = _in_class_folder if folders else _in_class_tar
-        images = [
-            image
-            for label, folder in enumerate(listed.folders)
-            for image in scan(root, folder, label, others)
-        ]
+        images = []
+        for label, name in enumerate(listed.folders):
+            scan = _in_class_folder if name in folders else _in_class_tar
+            images += scan(root, name, label, others)
     _check_found(source, images, listed, others)
     return FoundImages(images, listed, others)
 

@@ -119,11 +119,10 @@ class BestCheckpoint(Checkpoint):
     def __init__(self, monitor: str = "val/psnr", mode: Literal["max", "min"] = "max") -> None:
         self.monitor, self.mode = monitor, mode
         self.best: float | None = None
-        self.figure: dict[str, str] = {}
+        self.figure: dict[str, str] | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Refuse a figure that the module does not have, before it is trained, and forget a best
-        value of another run or of another figure: nothing might ever beat it.
+        """Refuse a figure that the module does not have, before it is trained.
 
         Raises:
             DataError: names those that it has.
@@ -134,9 +133,13 @@ class BestCheckpoint(Checkpoint):
             raise DataError(
                 f"best_checkpoint.monitor is {self.monitor!r}, the figures are {', '.join(names)}."
             )
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget a best value of another run or of another figure: nothing might ever beat it."""
+        assert isinstance(pl_module, CountedModule)
         figure = pl_module.facts() | {"monitor": self.monitor, "mode": self.mode}
-        kept = self.figure == figure and (checkpoint_folder(trainer) / BEST).exists()
-        if not trainer.strategy.broadcast(kept):
+        continued = Path(trainer.ckpt_path or "").resolve().parent
+        if self.figure not in (None, figure) or continued != checkpoint_folder(trainer).resolve():
             self.best = None
         self.figure = figure
 
@@ -166,4 +169,4 @@ class BestCheckpoint(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the best value of the run that is continued."""
-        self.best, self.figure = state_dict["best"], state_dict.get("figure", {})
+        self.best, self.figure = state_dict["best"], state_dict.get("figure")

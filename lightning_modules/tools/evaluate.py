@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from datamodules.augment import Framing
 from datamodules.errors import DataError
@@ -38,7 +38,7 @@ def evaluate(
     split: str = TRAIN,
     real_images: int | None = None,
     crop_share: float | None = None,
-    background: float | None = None,
+    background: float | Literal["photo"] | None = None,
     out: str = "outputs/evaluation.json",
     batch_size: int = 16,
     cache: str | None = None,
@@ -66,7 +66,7 @@ def evaluate(
         crop_share: side of the middle square of real images as a share of their shorter side; by
             default as in a GAN's training (`data.crop_share`), else 1.
         background: grey level in [0, 1] to show around the objects of real images, by their masks;
-            by default as in a GAN's training (`data.background`), else as photographed.
+            photo leaves them as they are; by default as in a GAN's training (`data.background`).
         out: JSON file of figures, protocol and provenance.
         batch_size: images drawn at once.
         cache: folder of the real images' features, computed once; by default features/ in root.
@@ -97,18 +97,20 @@ def evaluate(
     print(f"{samples} samples, {images.count} real images; protocol in {out}")
 
 
-def _framing(source: ImageSource, crop_share: float | None, background: float | None) -> Framing:
+def _framing(
+    source: ImageSource, crop_share: float | None, background: float | Literal["photo"] | None
+) -> Framing:
     """How real images are cut: as asked for, else as in the generator's training."""
     trained = source.framing
+    share = trained.crop_share if crop_share is None else crop_share
+    if background == "photo":
+        return Framing(share)
     if trained.background is not None and background not in (None, trained.background):
         raise DataError(
             f"background is {background}, but {source.name} was trained on objects on "
             f"{trained.background}: leave --background out."
         )
-    return Framing(
-        trained.crop_share if crop_share is None else crop_share,
-        trained.background if background is None else background,
-    )
+    return Framing(share, trained.background if background is None else background)
 
 
 def _drawn(source: ImageSource, labels: Sequence[int], names: Sequence[str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_classes import CLASSES, save_classifier, write_classes
 from tiny_gan_run import MAX_IMAGES, GANRuns, last
@@ -95,7 +96,9 @@ def test_a_run_begun_with_the_checkpoint_of_another_is_continued_with_its_own(
     assert f"Continuing {tmp_path} from {base}" in capsys.readouterr().out
     assert (tmp_path / "checkpoints/best.ckpt").exists()
     assert gan_runs.fit(tmp_path, *command, "--model.max_images", str(MAX_IMAGES + 16)) == 0
-    assert f"from {tmp_path}/checkpoints/last.ckpt" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"from {tmp_path}/checkpoints/last.ckpt; {base} was to begin it, which is done" in said
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text())["ckpt_path"] is None
     rewound = ["--ckpt_path", f"{tmp_path}/checkpoints/best.ckpt"]
     assert gan_runs.fit(tmp_path, *rewound, "--model.max_images", str(MAX_IMAGES + 16)) == 0
     assert f"from {tmp_path}/checkpoints/best.ckpt" in capsys.readouterr().out

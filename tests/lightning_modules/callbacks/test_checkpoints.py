@@ -35,7 +35,7 @@ class FakeTrainer:
         self.default_root_dir = str(folder)
         self.sanity_checking = False
         self.state = SimpleNamespace(fn="fit")
-        self.strategy = SimpleNamespace(broadcast=lambda value: value)
+        self.ckpt_path: str | None = None
         self.callback_metrics: dict[str, torch.Tensor] = {}
         self.saved: list[float] = []
 
@@ -98,14 +98,12 @@ def test_the_best_value_of_another_figure_or_run_is_forgotten(
 ) -> None:
     monkeypatch.setattr(checkpoints, "CountedModule", Figures)
     first, trainer = BestCheckpoint(), FakeTrainer(tmp_path)
-    first.on_fit_start(trainer, Figures("a"))
+    first.on_train_start(trainer, Figures("a"))
     validate(first, trainer, 3.0)
-    if own:
-        (tmp_path / "checkpoints").mkdir()
-        (tmp_path / "checkpoints/best.ckpt").touch()
+    trainer.ckpt_path = f"{tmp_path if own else tmp_path / 'other'}/checkpoints/last.ckpt"
     second = BestCheckpoint(monitor)
     second.load_state_dict(first.state_dict())
-    second.on_fit_start(trainer, Figures(features))
+    second.on_train_start(trainer, Figures(features))
     assert second.best == kept
 
 
