@@ -55,9 +55,10 @@ class ScalarLog(Callback):
         self.logged_at = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock."""
-        self.logged_at = _images_seen(pl_module)
-        self.throughput.restart(self.logged_at)
+        """Start the clock; count from the last multiple of the interval, however often a run is
+        interrupted."""
+        self.logged_at = self._last_multiple(_images_seen(pl_module))
+        self.throughput.restart(_images_seen(pl_module))
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
@@ -101,7 +102,10 @@ class ScalarLog(Callback):
         if isinstance(datamodule, StreamDataModule):
             figures["data/skipped"] = float(datamodule.skipped)
         _log(trainer, figures, images_seen)
-        self.sums, self.counts, self.logged_at = {}, {}, images_seen
+        self.sums, self.counts, self.logged_at = {}, {}, self._last_multiple(images_seen)
+
+    def _last_multiple(self, images_seen: int) -> int:
+        return images_seen // self.every_images * self.every_images
 
 
 def peak_memory_gb() -> float:

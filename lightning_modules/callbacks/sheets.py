@@ -27,9 +27,9 @@ class Sheets(Callback):
         self.last_sheet: int | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count from where this launch begins."""
+        """Count from the last multiple of the interval, however often a run is interrupted."""
         assert isinstance(pl_module, CountedModule)
-        self.drawn_at = pl_module.images_seen
+        self.drawn_at = pl_module.images_seen // self.every_images * self.every_images
 
     def on_train_batch_end(
         self,
@@ -52,7 +52,8 @@ class Sheets(Callback):
 
     @torch.no_grad()
     def _draw(self, trainer: Trainer, module: CountedModule) -> None:
-        self.drawn_at = self.last_sheet = module.images_seen
+        self.last_sheet = module.images_seen
+        self.drawn_at = module.images_seen // self.every_images * self.every_images
         if not (probe := self._probe(trainer)):
             return
         average = module.whole_average()

@@ -74,6 +74,15 @@ def test_sheets_follow_at_their_interval_and_at_the_end_named_by_images_seen(
     assert len(run.names()) == len(along_the_way) + 1
 
 
+def test_runs_that_are_interrupted_more_often_than_drawn_are_drawn(tmp_path: Path) -> None:
+    for start in (0, 28, 56, 84):
+        run = Run(tmp_path, Sheets(every_images=40, images=1), validation_batch())
+        run.stage.images_seen = start
+        run.sheets.on_train_start(run.trainer, run.stage)
+        run.train(28)
+    assert run.names() == ["000000040.png", "000000080.png"]
+
+
 def test_a_row_is_an_image_of_the_validation_split_beside_its_averaged_reconstruction(
     tmp_path: Path,
 ) -> None:
