@@ -40,7 +40,7 @@ train-stage1: data ## Train VQ3D's autoencoder [CONFIG= DATA= RUN= DEVICES= NODE
 
 tokens: $(INSTALLED)
 	@if [ -z "$(DATA)" ] && grep -qw 'root: $(STAGE1)/tokens' $(CONFIG); then \
-		[ -f $(STAGE1)/checkpoints/best.ckpt ] || { echo "$(STAGE1) has no checkpoint: run make train-stage1 first"; exit 2; }; \
+		[ -f $(STAGE1)/result.json ] || { echo "$(STAGE1) is not finished: run make train-stage1 to its end first"; exit 2; }; \
 		$(BIN)/wild3d tokens --checkpoint $(STAGE1)/checkpoints/best.ckpt --root $(EMBEDDED) \
 			--out $(STAGE1)/tokens; fi
 

@@ -6,6 +6,8 @@ import io
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from zipfile import BadZipFile
+from zlib import error as ZlibError
 
 import numpy as np
 import torch
@@ -92,7 +94,7 @@ def read_camera(content: bytes) -> tuple[np.ndarray, np.ndarray]:
         with np.load(io.BytesIO(content)) as arrays:
             pose, matrix = arrays["cam2world"], arrays["intrinsics"]
             return pose.astype(np.float32).reshape(4, 4), matrix.astype(np.float32).reshape(3, 3)
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, EOFError, BadZipFile, ZlibError) as error:
         raise ValueError(f"its rays are not cam2world and intrinsics: {error}") from error
 
 

@@ -36,7 +36,7 @@ def class_label(name: str, classes: int, names: Sequence[str]) -> int:
     Raises:
         DataError: there is no such class.
     """
-    if name in names:
+    if classes and name in names:
         return list(names).index(name)
     if name == ANY:
         return -1

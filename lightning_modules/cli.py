@@ -118,11 +118,11 @@ class RunCLI(LightningCLI):
         return precision
 
     def _resumed_at(self) -> int | None:
-        """Images seen by the checkpoint that a fit continues from: curves are cut back to there."""
+        """Where curves are cut back to: right after the checkpoint that a fit continues from."""
         continued = self._continued() if self.subcommand == "fit" else None
         if continued is None:
             return None
-        return int(torch.load(continued, mmap=True, weights_only=True)["images_seen"])
+        return int(torch.load(continued, mmap=True, weights_only=True)["images_seen"]) + 1
 
     def _continued(self) -> Path | None:
         """The checkpoint a fit continues from: the last of the run, unless another of its own is

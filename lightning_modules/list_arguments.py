@@ -46,7 +46,8 @@ def _as_list(words: list[str], item: Any) -> str:
         return " ".join(words)
     if item is str:
         return json.dumps(words)
-    return "[" + ",".join(words) + "]"
+    parts = [part for word in words for part in word.split(",") if part]
+    return "[" + ",".join(parts) + "]"
 
 
 def _list_items(function: Callable[..., Any]) -> dict[str, Any]:

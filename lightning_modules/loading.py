@@ -15,6 +15,7 @@ from datamodules.errors import DataError
 from lightning_modules.inversion.inverted import InvertedPhoto
 from models.autoencoder import CanonicalView, TokenAutoencoder
 from models.generator import TokenGenerator
+from models.priors.conditions import ConditionDropout
 from models.priors.sampling import TokenSampling
 from models.priors.token_prior import TokenPrior
 from models.recipe import build_model
@@ -29,12 +30,14 @@ INVERSION = "inversion"
 class LoadedPrior:
     """A prior with its stage-1 model.
 
-    classes: their names in the order of the labels; sampling: how its training drew samples.
+    classes: their names in the order of the labels; sampling: how its training drew samples;
+    dropout: how often it left conditions open.
     """
 
     generator: TokenGenerator
     classes: tuple[str, ...]
     sampling: TokenSampling
+    dropout: ConditionDropout = ConditionDropout()
 
     def to(self, device: torch.device | str) -> "LoadedPrior":
         """Move both models to a device."""
@@ -126,7 +129,8 @@ def load_generator(path: str | Path, stage1: str | None = None) -> Loaded:
             autoencoder = _stage1_of(content["stage1"], path, stage1)
             sampling = TokenSampling(**content.get("sampling", {}))
             generator = TokenGenerator(model, autoencoder)
-            return LoadedPrior(generator, tuple(content["classes"]), sampling)
+            dropout = ConditionDropout(**content.get("dropout", {}))
+            return LoadedPrior(generator, tuple(content["classes"]), sampling, dropout)
         case WildGAN() if INVERSION in content:
             stored = content[INVERSION]
             return InvertedPhoto(model, stored["mapped"], CanonicalView(**stored["view"]))

@@ -22,7 +22,7 @@ def suited_precision(asked: str, accelerator: str) -> tuple[str, str | None]:
         DataError: it is a float16 format; their losses are scaled, and gradient norms, which are
             checked and clipped, with them.
     """
-    if asked.startswith("16-"):
+    if asked == "16" or asked.startswith("16-"):
         raise DataError(
             f"trainer.precision is {asked}: float16 is not supported, give bf16-mixed or {FLOAT32}."
         )

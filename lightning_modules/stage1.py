@@ -15,7 +15,7 @@ from lightning_modules.losses.weights import Stage1Weights, weighted_sum
 from lightning_modules.metrics.reconstruction import ReconstructionMetrics
 from lightning_modules.noise import Purpose
 from lightning_modules.optimization import OptimizerSettings
-from lightning_modules.schedules import Schedule, scheduled_value
+from lightning_modules.schedules import Schedule, check_schedule, scheduled_value
 from lightning_modules.stage1_adversaries import LateDiscriminator, Stage1Adversaries, patch_sides
 from lightning_modules.stage1_pictures import reconstruction_pictures
 from lightning_modules.views import Pixels, RayPlan, Renderings, draw_pixels, render_views
@@ -70,6 +70,7 @@ class Stage1(CountedModule):
     ) -> None:
         super().__init__(max_images, ema_half_life, seed)
         check_settings(model, weights, rays)
+        check_schedule(novel_views_scale)
         check_warmup(optimizer, max_images)
         self.model, self.ema = model, averaged_copy(model)
         self.weights, self.rays = weights, rays

@@ -206,7 +206,7 @@ class Stage2(CountedModule):
         assert self._stage1 is not None
         checkpoint["stage1"] = {"path": self.stage1, "hash": self._stage1[1]}
         checkpoint["classes"] = self._class_names()
-        checkpoint["sampling"] = asdict(self.sampling)
+        checkpoint["sampling"], checkpoint["dropout"] = asdict(self.sampling), asdict(self.dropout)
         states = checkpoint.get("optimizer_states", [])  # none where only weights are saved
         if self.device_mesh is None:  # else they already are
             checkpoint["optimizer_states"] = [

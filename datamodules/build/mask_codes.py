@@ -24,7 +24,7 @@ def check_mask_codes(images: Sequence[SourceImage], folder: str) -> None:
         try:
             with Image.open(image.sidecar(folder)) as file:
                 found |= set(np.unique(np.asarray(file)).tolist())
-        except OSError:
+        except (OSError, Image.DecompressionBombError):
             continue
     if found == {MASK_BACKGROUND, MASK_UNKNOWN}:
         raise DataError(

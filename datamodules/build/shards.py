@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from PIL.Image import DecompressionBombError
 from rich.console import Console
 
 from datamodules.build.driver import REJECTED_NAME, build_shards
@@ -113,7 +114,7 @@ class FolderSamples:
             image = SourceImage(*json.loads(line))
             try:
                 yield self._sample(image)
-            except (OSError, ValueError, SyntaxError) as error:
+            except (OSError, ValueError, SyntaxError, DecompressionBombError) as error:
                 yield Rejected(image.where(), str(error))
 
     def _sample(self, image: SourceImage) -> EncodedSample:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -220,8 +221,13 @@ def _in_class_tar(
 
 
 def make_key(folder: str, stem: str) -> str:
-    """Key of an image: class and file name, unless the name begins with the class already."""
-    name = stem if not folder or stem.startswith(folder) else f"{folder}_{stem}"
+    """Key of an image: class and file name, unless the name begins with the class already.
+
+    ``cat/cat7``, ``cat/catBlack`` and ``cat/cat_7`` do, ``cat/catalog`` and ``1/10`` do not.
+    """
+    more = r"\d" if folder[-1:].isdigit() else r"[^\W\d_A-Z]"
+    begun = re.match(f"{re.escape(folder)}(?!{more})", stem) is not None
+    name = stem if begun or not folder else f"{folder}_{stem}"
     key = name.replace("/", "_").replace(".", "-")
     if len(key.encode()) <= MAX_KEY_LENGTH:
         return key

@@ -22,7 +22,9 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from datamodules.errors import DataError
+from datamodules.files import remove_partials, replacing
 from lightning_modules.counted import CountedModule
+from lightning_modules.run_lock import RunLock
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 BATCHES_BETWEEN_AGREEMENTS = 16
@@ -37,12 +39,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Save to `path`, replacing what is there in one step."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(target.name + ".partial")
-        with partial.open("wb") as file:
+        with replacing(target) as partial, partial.open("wb") as file:
             torch.save(checkpoint, file)
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(target)
 
 
 def checkpoint_folder(trainer: Trainer) -> Path:
@@ -51,12 +51,41 @@ def checkpoint_folder(trainer: Trainer) -> Path:
 
 
 class LastCheckpoint(Checkpoint):
-    """Keep `last.ckpt` at most `minutes` behind, and current at the end and on SIGTERM."""
+    """Keep `last.ckpt` at most `minutes` behind, and current at the end and on SIGTERM; and keep
+    other processes out of the run's folder meanwhile."""
 
     def __init__(self, minutes: float = 10.0) -> None:
         self.minutes = minutes
+        self.lock = RunLock()
         self.saved_at = 0.0
         self.asked_to_stop = False
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Have the run's folder for this training alone.
+
+        Raises:
+            DataError: another one has it.
+        """
+        if stage != "fit":
+            return
+        alone = not trainer.is_global_zero or self.lock.take(Path(trainer.default_root_dir))
+        if not trainer.strategy.broadcast(alone):
+            raise DataError(
+                f"Another process is training in {trainer.default_root_dir}: wait for it, or "
+                "choose another folder (`--run`)."
+            )
+        if trainer.is_global_zero:
+            remove_partials(checkpoint_folder(trainer))
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Leave the folder to others."""
+        self.lock.release()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Leave the folder to others."""
+        self.lock.release()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock, and listen for SIGTERM (Lightning puts the old handler back)."""

@@ -85,7 +85,7 @@ class ScalarLog(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the validation figures; its time does not count as waiting for data."""
-        if trainer.sanity_checking:
+        if trainer.sanity_checking or trainer.state.fn != "fit":  # `validate` may be of other data
             return
         figures = {
             name: float(value)

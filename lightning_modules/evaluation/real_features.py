@@ -61,6 +61,7 @@ def _key(network: FeatureNetwork, images: RealImages) -> str:
             "network": network.name,
             "weights": network.weights,
             "images": images.images_hash,
+            "masks": images.masks_hash,
             "split": images.split,
             "resolution": images.resolution,
             "count": images.count,

@@ -70,6 +70,11 @@ class RealImages:
         """SHA-256 in hex of the checksums in the manifest."""
         return images_hash(self.manifest)
 
+    @property
+    def masks_hash(self) -> str | None:
+        """The same of the masks, None where they are not looked at."""
+        return None if self.framing.background is None else images_hash(self.manifest, MASK)
+
     @contextmanager
     def batches(self, batch_size: int, num_workers: int) -> Iterator[ShardLoader[Batch]]:
         """A loader of the images, which is closed in the end."""

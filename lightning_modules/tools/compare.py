@@ -21,7 +21,10 @@ def compare(runs: list[str], out: str | None = None) -> None:
     Raises:
         DataError: a run has no result.
     """
-    results = {Path(run).name: _result(Path(run)) for run in runs}
+    names = [Path(run).resolve().name for run in runs]
+    if len(set(names)) < len(names):
+        names = runs
+    results = {name: _result(Path(run)) for name, run in zip(names, runs, strict=True)}
     table = markdown_table(results)
     if out is not None:
         write_atomically(Path(out), table)

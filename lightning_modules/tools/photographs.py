@@ -49,7 +49,7 @@ def load_square(path: Path, side: int) -> Tensor:
     try:
         with Image.open(path) as image:
             upright = ImageOps.exif_transpose(image).convert("RGB")
-    except (UnidentifiedImageError, OSError) as error:
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} is no readable image ({error}).") from error
     square = ImageOps.fit(upright, (side, side), Image.Resampling.LANCZOS)
     return torch.from_numpy(np.asarray(square) / np.float32(255)).permute(2, 0, 1)[None]

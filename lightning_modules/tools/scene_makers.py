@@ -130,7 +130,14 @@ class PriorScenes:
         return self.autoencoder.decode_tokens(self.tokens(labels, seeds))
 
     def check_options(self, labels: Sequence[int], options: SamplingOptions) -> None:
-        """DataError if guidance is asked for where there is no condition that it could stress."""
+        """DataError if guidance is asked for where there is no condition that it could stress, or a
+        class is left open that training never left open."""
+        never = self.prior.dropout.everything == self.prior.dropout.each == 0
+        if self.classes and never and -1 in labels:
+            raise DataError(
+                f"{self.checkpoint} was trained with the class always given (`dropout`): name "
+                "classes instead of any."
+            )
         if self.shared.open and set(labels) == {-1}:
             check_unused(
                 {"guidance": options.guidance}, "there is no class or other condition it stresses"
@@ -169,6 +176,7 @@ def open_maker(
     """
     found = load_generator(checkpoint, stage1).to(device)
     if isinstance(found, TokenAutoencoder):
+        check_unused({"stage1": stage1}, f"{checkpoint} is itself a stage-1 checkpoint")
         return PhotoScenes(checkpoint, found)
     if isinstance(found, LoadedPrior):
         return _prior_scenes(checkpoint, found, options)
@@ -207,6 +215,11 @@ def _prior_scenes(checkpoint: str, loaded: LoadedPrior, options: SamplingOptions
     set_decoding(prior, checkpoint, options)
     shared = shared_conditions(options, prior.kinds, checkpoint)
     sampling = options.changed(loaded.sampling)
+    if sampling.guided and loaded.dropout.everything == 0:
+        raise DataError(
+            f"guidance is {sampling.guidance}, and {checkpoint} was never trained without "
+            "conditions (`dropout.everything`): leave --guidance out."
+        )
     return PriorScenes(checkpoint, loaded, sampling, shared, options.dtype)
 
 
@@ -215,5 +228,7 @@ def open_stage1(checkpoint: str, stage1: str | None, device: str) -> TokenAutoen
     found = load_generator(checkpoint, stage1)
     if isinstance(found, LoadedGAN | InvertedPhoto):
         raise _encodes_nothing(checkpoint)
-    model = found if isinstance(found, TokenAutoencoder) else found.generator.autoencoder
-    return model.to(device)
+    if isinstance(found, LoadedPrior):
+        return found.generator.autoencoder.to(device)
+    check_unused({"stage1": stage1}, f"{checkpoint} is itself a stage-1 checkpoint")
+    return found.to(device)

@@ -78,10 +78,10 @@ def tokens(
     print(f"{images} images of {settings.tokens} tokens in {out}")
 
 
-def images_hash(source: Manifest) -> str:
-    """SHA-256 in hex of the checksums of all images; sidecars may come and go."""
+def images_hash(source: Manifest, modality: str = RGB) -> str:
+    """SHA-256 in hex of the checksums of all images, or of a sidecar; others may come and go."""
     checksums = {
-        split: [shard.files[RGB].sha256 for shard in shards]
+        split: [shard.files[modality].sha256 for shard in shards]
         for split, shards in source.splits.items()
     }
     return hashlib.sha256(json.dumps(checksums, sort_keys=True).encode()).hexdigest()

@@ -84,6 +84,8 @@ def test_webp_and_grey_images_decode_to_three_channels():
         (raw(mask=encode_mask(np.zeros((6, 6), np.uint8))), r"its mask is \(1, 6, 6\)"),
         (raw(mask=b""), "its mask is empty"),
         (raw(rays=b"PK nonsense"), "its rays are not cam2world and intrinsics"),
+        (raw(rays=b"PK\x03\x04 cut off"), "its rays are not cam2world and intrinsics"),
+        (raw(rays=b""), "its rays are not cam2world and intrinsics"),
         (raw(record={"label": "cat"}), "its label is 'cat', expected an integer"),
         (raw(record={"size": [1, 2]}), r"its size is \[1, 2\]"),
         (raw(record={"size": [1, 0, 2]}), r"its size is \[1, 0, 2\], expected .* all above 0"),

@@ -60,6 +60,9 @@ def test_a_finished_run_started_again_measures_and_ends(
     arguments = ["--config", str(tiny_config), "--run", str(run), "--data.root", str(tiny_root)]
     assert main(["fit", *arguments]) == 0
     assert "Continuing" in capsys.readouterr().out
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("loss/l2")][-1] == 48
     after = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     assert after["images_seen"] == 48
     assert all(torch.equal(value, after["state_dict"][name]) for name, value in before.items())

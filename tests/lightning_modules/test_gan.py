@@ -15,6 +15,7 @@ from datamodules.errors import DataError
 from lightning_modules.drawing import GAP
 from lightning_modules.evaluation.settings import MetricSettings
 from lightning_modules.loading import averaged_model
+from lightning_modules.run_lock import RunLock
 from lightning_modules.tools.evaluate import evaluate
 from models.wildgan import WildGAN
 
@@ -102,6 +103,18 @@ def test_a_run_begun_with_the_checkpoint_of_another_is_continued_with_its_own(
     rewound = ["--ckpt_path", f"{tmp_path}/checkpoints/best.ckpt"]
     assert gan_runs.fit(tmp_path, *rewound, "--model.max_images", str(MAX_IMAGES + 16)) == 0
     assert f"from {tmp_path}/checkpoints/best.ckpt" in capsys.readouterr().out
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(
+    gan_runs: GANRuns, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = RunLock()
+    assert lock.take(tmp_path)
+    assert gan_runs.fit(tmp_path) == 2
+    assert f"Another process is training in {tmp_path}: wait" in capsys.readouterr().err
+    lock.release()
+    assert gan_runs.fit(tmp_path, "--model.max_images", "4") == 0
+    assert not (tmp_path / ".lock").exists()
 
 
 def test_other_settings_of_the_model_are_told_when_a_run_is_continued(

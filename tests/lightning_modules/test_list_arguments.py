@@ -18,6 +18,7 @@ def verb(
         ("--seeds 0,1,2 --views 3", "--seeds [0,1,2] --views 3"),
         ("--seeds 0 1 2", "--seeds [0,1,2]"),
         ("--seeds=0,1", "--seeds [0,1]"),
+        ("--seeds 0, 1, 2", "--seeds [0,1,2]"),
         ("--seeds [0,1]", "--seeds [0,1]"),
         ("--region -1,-.5 --out x", "--region [-1,-.5] --out x"),
         ("--names a,b.jpg --views 2", '--names ["a,b.jpg"] --views 2'),

@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
+from datamodules.errors import DataError
 from lightning_modules import run_precision
 from lightning_modules.run_precision import suited_precision
 
@@ -26,6 +27,12 @@ def test_a_cpu_without_bfloat16_units_trains_in_float32_and_says_so(
     assert chosen == "32-true"
     assert why is not None
     assert "32-true instead of bf16-mixed" in why
+
+
+@pytest.mark.parametrize("asked", ["16", "16-mixed", "16-true"])
+def test_float16_is_refused(asked: str) -> None:
+    with pytest.raises(DataError, match=f"trainer.precision is {asked}: float16 is not supported"):
+        suited_precision(asked, "gpu")
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,14 @@ import errno
 import json
 import shutil
 import tarfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from datamodules.build import driver
-from datamodules.build.encode import encode_depth, encode_jpeg, encode_mask
+from datamodules.build.encode import encode_depth, encode_jpeg, encode_mask, encode_png
 from datamodules.build.shards import shards, split_images
 from datamodules.build.sources import ClassList, SourceImage, find_images, make_key
 from datamodules.errors import DataError
@@ -22,6 +23,14 @@ PER_CLASS = 5
 
 def photograph(number: int) -> bytes:
     return encode_jpeg(np.full((12, 16, 3), number, np.uint8))
+
+
+def bomb() -> bytes:
+    """An image of a claimed size that Pillow refuses to decode."""
+    content = bytearray(encode_png(np.zeros((1, 1, 3), np.uint8)))
+    content[16:24] = (100_000).to_bytes(4) * 2
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4)
+    return bytes(content)
 
 
 @pytest.fixture
@@ -231,11 +240,12 @@ def test_loose_images_have_no_class(photos):
 def test_unusable_images_are_named(photos):
     (photos / "images/cat/1.jpg").write_bytes(photograph(0)[:150])
     (photos / "images/dog/2.jpg").write_bytes(b"")
+    (photos / "images/dog/4.jpg").write_bytes(bomb())
     (photos / "masks/dog/3.png").unlink()
     manifest = write(photos, masks=str(photos / "masks"))
-    assert manifest.samples("train") + manifest.samples("val") == 7
+    assert manifest.samples("train") + manifest.samples("val") == 6
     rows = list(csv.reader((photos / "out/rejected.csv").open()))[1:]
-    assert {Path(source).name for source, _ in rows} == {"1.jpg", "2.jpg", "3.jpg"}
+    assert {Path(source).name for source, _ in rows} == {"1.jpg", "2.jpg", "3.jpg", "4.jpg"}
     assert all(reason for _, reason in rows)
 
 
@@ -303,6 +313,8 @@ def test_settings_out_of_range(photos, settings, sentence):
 def test_keys():
     assert make_key("cat", "a.b/c") == "cat_a-b_c"
     assert make_key("n01", "n01_7") == "n01_7"
+    assert (make_key("cat", "cat7"), make_key("cat", "catBlack")) == ("cat7", "catBlack")
+    assert (make_key("1", "10"), make_key("cat", "catalog")) == ("1_10", "cat_catalog")
     long = make_key("cat", "x" * 200)
     assert len(long) <= 80
     assert long != make_key("cat", "x" * 201)

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from lightning_modules.cli import main
+from lightning_modules.tools.compare import compare
 
 
 def write(folder: Path, result: dict[str, object]) -> str:
@@ -30,3 +31,13 @@ def test_results_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_an_unfinished_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "--runs", str(tmp_path / "none")]) == 2
     assert "none has no result.json" in capsys.readouterr().err
+
+
+def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    runs = [str(tmp_path / month / "gan") for month in ("may", "june")]
+    for place, run in enumerate(runs):
+        Path(run).mkdir(parents=True)
+        (Path(run) / "result.json").write_text(json.dumps({"kid": place}))
+    compare(runs, str(tmp_path / "table.md"))
+    table = (tmp_path / "table.md").read_text()
+    assert all(f"| {run} | {place} |" in table for place, run in enumerate(runs))

@@ -6,7 +6,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
-from tiny_checkpoints import CLASSES, TinyFiles, run
+from tiny_checkpoints import CLASSES, TinyFiles, autoregressive, run, save_prior, spread_model
 from tiny_model import SIDE
 
 from datamodules.errors import DataError
@@ -17,6 +17,7 @@ from lightning_modules.tools.sample import sample
 from lightning_modules.tools.sampling_options import SamplingOptions
 from lightning_modules.tools.scene_choice import SceneChoice, make_scene, wanted_scenes
 from lightning_modules.tools.scene_makers import open_maker
+from models.priors.conditions import ConditionDropout
 
 TILE = SIDE + GAP
 
@@ -136,3 +137,25 @@ def test_masked_settings_out_of_range_are_refused(tiny_files: TinyFiles, tmp_pat
         run(sample, tiny_files.masked, out=str(tmp_path), steps=0)
     with pytest.raises(DataError, match=r"size_condition is \(1.0, 0.0, 1.0\), all three"):
         run(sample, tiny_files.masked, out=str(tmp_path), size_condition=(1.0, 0.0, 1.0))
+
+
+def test_what_training_never_left_open_is_given(tiny_files: TinyFiles, tmp_path: Path) -> None:
+    model, always = spread_model(), ConditionDropout(0.0, 0.0)
+    path = tmp_path / "prior.ckpt"
+    prior = save_prior(autoregressive(model), model, tiny_files.stage1, path, dropout=always)
+    out = str(tmp_path / "out")
+    with pytest.raises(DataError, match=r"with the class always given .* name classes instead of"):
+        run(sample, prior, out=out, size=SIDE, views=1, classes=("any",))
+    with pytest.raises(DataError, match=r"guidance is 2.0, and .* was never trained without cond"):
+        run(sample, prior, out=out, size=SIDE, views=1, classes=("mug",), guidance=2.0)
+    run(sample, prior, out=out, size=SIDE, views=1, classes=("mug",), seeds=(0,))
+
+
+def test_a_prior_without_classes_takes_no_names_of_them(
+    tiny_files: TinyFiles, tmp_path: Path
+) -> None:
+    model = spread_model()
+    path = tmp_path / "prior.ckpt"
+    prior = save_prior(autoregressive(model, classes=0), model, tiny_files.stage1, path)
+    with pytest.raises(DataError, match="no class 'mug': the model was trained without any"):
+        run(sample, prior, out=str(tmp_path / "out"), size=SIDE, views=1, classes=("mug",))

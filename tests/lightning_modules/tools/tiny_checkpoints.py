@@ -14,7 +14,7 @@ from lightning_modules.flat_options import call_flat
 from lightning_modules.loading import weights_hash
 from models.blocks.vit import ViTSize
 from models.priors.autoregressive import AutoregressivePrior
-from models.priors.conditions import ConditionKinds
+from models.priors.conditions import ConditionDropout, ConditionKinds
 from models.priors.masked import MaskedPrior
 from models.priors.sampling import TokenSampling
 from models.priors.token_prior import TokenPrior
@@ -59,14 +59,15 @@ def save_prior(
     stage1: str,
     path: Path,
     sampling: TokenSampling | None = None,
+    dropout: ConditionDropout = ConditionDropout(),
 ) -> str:
     """Without `sampling` as before it was stored."""
-    classes = list(CLASSES[: prior.kinds.classes])
     content = {
         "state_dict": {f"ema.{name}": value for name, value in prior.state_dict().items()},
         "model": prior.recipe(),
         "stage1": {"path": stage1, "hash": weights_hash(model)},
-        "classes": classes,
+        "classes": list(CLASSES),  # of the data, whether the prior knows classes or not
+        "dropout": asdict(dropout),
         "images_seen": 7,
     }
     if sampling is not None:
