@@ -39,7 +39,7 @@ def test_the_nearest_pair_of_view_and_latent_is_found() -> None:
 
 
 def test_a_latent_may_speak_for_another_view_than_the_mean_does() -> None:
-    model, settings = tiny_gan(), InversionSettings(candidates=20, views=VIEWS_KEPT)
+    model, settings = tiny_gan(), InversionSettings(candidates=8, views=VIEWS_KEPT)
     mapped, views = candidate_latents(model, 2, settings), candidate_views(model.views, settings)
     right = []
     for index in range(1, len(mapped)):
