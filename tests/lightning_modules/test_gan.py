@@ -12,6 +12,7 @@ from tiny_gan_run import MAX_IMAGES, GANRuns, last
 from torchvision.io import read_image
 
 from datamodules.errors import DataError
+from lightning_modules.cli import main
 from lightning_modules.drawing import GAP
 from lightning_modules.evaluation.settings import MetricSettings
 from lightning_modules.loading import averaged_model
@@ -213,6 +214,10 @@ def test_objects_are_judged_and_scored_on_one_background(
     out, metrics = tmp_path / "figures.json", MetricSettings(("nfs",))
     evaluate(best, str(runs.root), classifier, samples=4, out=str(out), settings=metrics)
     assert json.loads(out.read_text())["protocol"]["background"] == 1.0
+    drawn = ["--root", str(runs.root), "--features", classifier, "--samples", "4"]
+    photo = [*drawn, "--background", "photo", "--metrics", "nfs", "--out", str(out)]
+    assert main(["evaluate", "--checkpoint", best, *photo]) == 0
+    assert json.loads(out.read_text())["protocol"]["background"] is None
     with pytest.raises(DataError, match=r"background is 0.5, but .* was trained on .* on 1.0: lea"):
         evaluate(best, str(runs.root), classifier, samples=4, background=0.5, settings=metrics)
     assert runs.fit(tmp_path / "grey", *options, "--data.background", "0.5") == 2
