@@ -19,7 +19,7 @@ OPTIONS   := $(if $(RUN),--run runs/$(RUN)) $(if $(DATA),--data.root $(DATA)) \
              $(if $(DEVICES),--trainer.devices $(DEVICES)) $(if $(NODES),--trainer.num_nodes $(NODES))
 
 .DEFAULT_GOAL := help
-.PHONY: help install data tokens train-stage1 train-stage2 train-gan ablation classifier features test lint bench
+.PHONY: help install data tokens train-stage1 train-stage2 train-gan ablation classifier features test test-slow lint bench
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -67,8 +67,11 @@ classifier: CONFIG = configs/classifier/shapeworld.yaml
 classifier: data ## Train a classifier to measure generators with [CONFIG= DATA= RUN= DEVICES= NODES= ARGS=]
 	$(BIN)/wild3d fit --config $(CONFIG) $(OPTIONS) $(ARGS)
 
-test: $(INSTALLED) ## Run the tests
-	$(BIN)/pytest -n 2
+test: $(INSTALLED) ## Run the tests but for those that start trainings as processes
+	$(BIN)/pytest -n 2 -m "not slow"
+
+test-slow: $(INSTALLED) ## Run those
+	$(BIN)/pytest -n 2 -m slow
 
 lint: $(INSTALLED) ## Check style and types
 	$(BIN)/ruff check .

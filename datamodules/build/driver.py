@@ -13,7 +13,6 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from datamodules.build.lock import building_alone
 from datamodules.build.workers import Job, MakeSamples, write_shards
 from datamodules.build.writer import (
     PROGRESS_FOLDER,
@@ -24,6 +23,7 @@ from datamodules.build.writer import (
 )
 from datamodules.errors import DataError
 from datamodules.files import remove_partials, write_atomically
+from datamodules.lock import building_alone
 from datamodules.manifest import MANIFEST_NAME, Manifest, Parameter
 from datamodules.modalities import MODALITIES
 

@@ -23,8 +23,8 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from datamodules.errors import DataError
 from datamodules.files import remove_partials, replacing
+from datamodules.lock import FolderLock
 from lightning_modules.counted import CountedModule
-from lightning_modules.run_lock import RunLock
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 BATCHES_BETWEEN_AGREEMENTS = 16
@@ -56,7 +56,7 @@ class LastCheckpoint(Checkpoint):
 
     def __init__(self, minutes: float = 10.0) -> None:
         self.minutes = minutes
-        self.lock = RunLock()
+        self.lock: FolderLock | None = None
         self.saved_at = 0.0
         self.asked_to_stop = False
 
@@ -68,7 +68,7 @@ class LastCheckpoint(Checkpoint):
         """
         if stage != "fit":
             return
-        alone = not trainer.is_global_zero or self.lock.take(Path(trainer.default_root_dir))
+        alone = not trainer.is_global_zero or self._take(Path(trainer.default_root_dir))
         if not trainer.strategy.broadcast(alone):
             raise DataError(
                 f"Another process is training in {trainer.default_root_dir}: wait for it, or "
@@ -77,15 +77,29 @@ class LastCheckpoint(Checkpoint):
         if trainer.is_global_zero:
             remove_partials(checkpoint_folder(trainer))
 
+    def _take(self, folder: Path) -> bool:
+        """Lock a run's folder; False if another process trains in it. Disks without file locks
+        give it to everyone."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.lock = FolderLock(folder)
+        try:
+            return self.lock.take()
+        except DataError:
+            return True
+
+    def _release(self) -> None:
+        if self.lock is not None:
+            self.lock.release()
+
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leave the folder to others."""
-        self.lock.release()
+        self._release()
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
         """Leave the folder to others."""
-        self.lock.release()
+        self._release()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock, and listen for SIGTERM (Lightning puts the old handler back)."""

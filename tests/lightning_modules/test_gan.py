@@ -1,6 +1,8 @@
 """Training runs of the GAN by the command that a user types."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,6 @@ from lightning_modules.cli import main
 from lightning_modules.drawing import GAP
 from lightning_modules.evaluation.settings import MetricSettings
 from lightning_modules.loading import averaged_model
-from lightning_modules.run_lock import RunLock
 from lightning_modules.tools.evaluate import evaluate
 from models.wildgan import WildGAN
 
@@ -109,11 +110,13 @@ def test_a_run_begun_with_the_checkpoint_of_another_is_continued_with_its_own(
 def test_a_run_is_trained_by_one_process_at_a_time(
     gan_runs: GANRuns, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lock = RunLock()
-    assert lock.take(tmp_path)
-    assert gan_runs.fit(tmp_path) == 2
+    hold = "import sys; from pathlib import Path; from datamodules.lock import FolderLock\n"
+    hold += "lock = FolderLock(Path(sys.argv[1])); print(lock.take(), flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", hold, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"True\n"
+        assert gan_runs.fit(tmp_path) == 2
     assert f"Another process is training in {tmp_path}: wait" in capsys.readouterr().err
-    lock.release()
     assert gan_runs.fit(tmp_path, "--model.max_images", "4") == 0
     assert not (tmp_path / ".lock").exists()
 

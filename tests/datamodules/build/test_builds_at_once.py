@@ -10,8 +10,8 @@ import pytest
 from tiny_samples import PLAN, planned_samples, wait_for
 
 from datamodules.build.driver import build_shards
-from datamodules.build.lock import building_alone
 from datamodules.errors import DataError
+from datamodules.lock import building_alone
 
 TESTS = Path(__file__).parents[1]
 BUILD = """
@@ -87,7 +87,7 @@ def test_a_disk_without_locks_is_named(tmp_path, monkeypatch):
     def refuse(descriptor, operation):
         raise OSError(38, "Function not implemented")
 
-    monkeypatch.setattr("datamodules.build.lock.fcntl.flock", refuse)
+    monkeypatch.setattr("datamodules.lock.fcntl.lockf", refuse)
     with (
         pytest.raises(DataError, match=r"cannot be locked .* \(Function not implemented\): write"),
         building_alone(tmp_path),
