@@ -27,7 +27,7 @@ from benchmarks.harness import (
 from models.blocks.discriminators import Discriminator
 from models.blocks.mapping import MappingNetwork
 from models.blocks.synthesis import Synthesis, SynthesisSize
-from renderers.precision import bf16_is_fast
+from renderers.cpu.precision import bf16_is_fast
 
 PRODUCTS = torch.bfloat16 if bf16_is_fast() else torch.float32
 PRODUCTS_NAME = str(PRODUCTS).removeprefix("torch.")

@@ -28,10 +28,10 @@ from benchmarks.harness import (
     result,
 )
 from benchmarks.plain_paths import plain_paths
-from lightning_modules.adversary import DiscriminatorSettings
-from lightning_modules.collapse import CollapseWatch
+from lightning_modules.adversarial.adversary import DiscriminatorSettings
+from lightning_modules.adversarial.collapse import CollapseWatch
+from lightning_modules.adversarial.gan_views import Judged, render_judged
 from lightning_modules.gan import GAN
-from lightning_modules.gan_views import Judged, render_judged
 from lightning_modules.losses.adversarial import generator_loss
 from models.blocks.plane_decoder import PlaneSize
 from models.scenes import resized

@@ -7,10 +7,10 @@ from unittest.mock import patch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.blocks import convolution
+from models.blocks.cpu import convolution
 from models.blocks.equalized import EqualizedConv
 from models.blocks.modulated import ModulatedConv, ModulatedProjection
-from renderers import kernels
+from renderers import dispatch
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def plain_paths() -> Iterator[None]:
     """
     with ExitStack() as patches:
         for owner, name, plain in (
-            (kernels, "available", lambda: False),
+            (dispatch, "available", lambda: False),
             (convolution, "_wide", lambda _: False),
             (EqualizedConv, "forward", _dense(EqualizedConv.forward)),
             (ModulatedConv, "forward", _dense(ModulatedConv.forward)),

@@ -21,7 +21,7 @@ from models.priors.conditions import ConditionKinds, Conditions
 from models.priors.masked import MaskedDecoding, MaskedPrior
 from models.priors.sampling import SampleNoise, TokenSampling
 from models.priors.token_prior import TokenPrior
-from renderers.precision import bf16_is_fast
+from renderers.cpu.precision import bf16_is_fast
 
 SIZE = ViTSize(512, 12, 8)
 CODES, CLASSES = 1024, 12

@@ -32,7 +32,7 @@ from benchmarks.harness import (
 )
 from renderers.bounds import Bounds, box_bounds
 from renderers.cameras import orbit_camera
-from renderers.precision import bf16_is_fast
+from renderers.cpu.precision import bf16_is_fast
 from renderers.ray_sampling import RaySampling
 from renderers.rays import Rays, camera_rays
 from renderers.renderer import render_rays

@@ -17,7 +17,7 @@ from torchvision.io import ImageReadMode, decode_jpeg, decode_png, decode_webp
 from datamodules.augment import Augmentation, Draw, cut_camera, cut_image, cut_map
 from datamodules.join import RawSample
 from datamodules.modalities import DEPTH, DISPARITY_UNKNOWN, MASK, MASK_OBJECT, RAYS
-from datamodules.record import read_label, read_semantics, read_size, read_time_of_day
+from datamodules.sample_record import read_label, read_semantics, read_size, read_time_of_day
 from datamodules.schema import Sample
 
 _IMAGE_DECODERS: Mapping[str, Callable[..., Tensor]] = {

@@ -14,7 +14,7 @@ from datamodules.order import Order
 from datamodules.plan import Plan
 from datamodules.reader import ShardReader, Source
 from datamodules.schema import BatchT
-from datamodules.transport import PackedBatch, pack
+from datamodules.shared_memory import PackedBatch, pack
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from datamodules.errors import DataError
 from datamodules.join import RawSample
 from datamodules.manifest import Manifest, Parameter
 from datamodules.modalities import TOKENS, TOKENS_EXTENSION
-from datamodules.record import read_label, read_semantics, read_size, read_time_of_day
+from datamodules.sample_record import read_label, read_semantics, read_size, read_time_of_day
 from datamodules.schema import TokenSample
 
 

@@ -9,15 +9,15 @@ from torch.optim import Optimizer
 
 from datamodules.errors import DataError
 from datamodules.schema import Batch, TokenBatch
-from lightning_modules.classes import class_name, file_part
-from lightning_modules.counted import CountedModule, check_warmup
-from lightning_modules.drawing import Pictures, sheet
-from lightning_modules.ema import averaged_copy
-from lightning_modules.image_jitter import Jitter
-from lightning_modules.labels import labelled
+from lightning_modules.inference.classes import class_name, file_part
 from lightning_modules.metrics.classification import ClassifierMetrics
-from lightning_modules.noise import Purpose
-from lightning_modules.optimization import OptimizerSettings
+from lightning_modules.pictures.captions import labelled
+from lightning_modules.pictures.drawing import Pictures, sheet
+from lightning_modules.training.base import CountedModule, check_warmup
+from lightning_modules.training.ema import averaged_copy
+from lightning_modules.training.image_jitter import Jitter
+from lightning_modules.training.optimization import OptimizerSettings
+from lightning_modules.training.rng import Purpose
 from models.classifier import SmallClassifier
 
 

@@ -9,24 +9,24 @@ from torch.optim import Optimizer
 
 from datamodules.schema import Batch, TokenBatch
 from datamodules.shard_datamodule import ShardDataModule
-from lightning_modules.adversary import DiscriminatorSettings
-from lightning_modules.collapse import CollapseIndicator, CollapseWatch
-from lightning_modules.counted import CountedModule, check_warmup
-from lightning_modules.critic import Critic, CriticInput, Verdict
-from lightning_modules.drawing import Pictures
-from lightning_modules.ema import averaged_copy
-from lightning_modules.gan_checks import check_data, check_labels, check_training
-from lightning_modules.gan_pictures import gan_pictures
-from lightning_modules.gan_score import GANScore, ScoreSettings
-from lightning_modules.gan_views import Judged, photographs, render_judged
-from lightning_modules.gan_watch import diversities
+from lightning_modules.adversarial.adversary import DiscriminatorSettings
+from lightning_modules.adversarial.collapse import CollapseIndicator, CollapseWatch
+from lightning_modules.adversarial.critic import Critic, CriticInput, Verdict
+from lightning_modules.adversarial.gan_checks import check_data, check_labels, check_training
+from lightning_modules.adversarial.gan_views import Judged, photographs, render_judged
+from lightning_modules.adversarial.gan_watch import diversities
+from lightning_modules.adversarial.multi_view import MultiView
+from lightning_modules.evaluation.gan_score import GANScore, ScoreSettings
 from lightning_modules.losses.adversarial import generator_loss
 from lightning_modules.losses.density import DensitySmoothness, density_smoothness
 from lightning_modules.losses.view_prior import ViewPriorWeights, advantages, view_prior_loss
-from lightning_modules.multi_view import MultiView
-from lightning_modules.noise import Purpose
-from lightning_modules.optimization import OptimizerSettings
-from lightning_modules.schedules import Schedule, scheduled_value
+from lightning_modules.pictures.drawing import Pictures
+from lightning_modules.pictures.gan_pictures import gan_pictures
+from lightning_modules.training.base import CountedModule, check_warmup
+from lightning_modules.training.ema import averaged_copy
+from lightning_modules.training.optimization import OptimizerSettings
+from lightning_modules.training.rng import Purpose
+from lightning_modules.training.schedules import Schedule, scheduled_value
 from models.scenes import Scenes
 from models.wildgan import WildGAN
 

@@ -5,20 +5,24 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from datamodules.schema import Batch, TokenBatch
-from lightning_modules.counted import CountedModule, check_warmup
-from lightning_modules.drawing import Pictures
-from lightning_modules.ema import averaged_copy
+from lightning_modules.adversarial.stage1_adversaries import (
+    LateDiscriminator,
+    Stage1Adversaries,
+    patch_sides,
+)
 from lightning_modules.losses.depth import pointwise_depth_loss
 from lightning_modules.losses.perceptual import PerceptualLoss
 from lightning_modules.losses.pixel import l2_loss, logit_laplace_loss
 from lightning_modules.losses.weights import Stage1Weights, weighted_sum
 from lightning_modules.metrics.reconstruction import ReconstructionMetrics
-from lightning_modules.noise import Purpose
-from lightning_modules.optimization import OptimizerSettings
-from lightning_modules.schedules import Schedule, check_schedule, scheduled_value
-from lightning_modules.stage1_adversaries import LateDiscriminator, Stage1Adversaries, patch_sides
-from lightning_modules.stage1_pictures import reconstruction_pictures
-from lightning_modules.views import Pixels, RayPlan, Renderings, draw_pixels, render_views
+from lightning_modules.pictures.drawing import Pictures
+from lightning_modules.pictures.stage1_pictures import reconstruction_pictures
+from lightning_modules.stage1_rays import Pixels, RayPlan, Renderings, draw_pixels, render_views
+from lightning_modules.training.base import CountedModule, check_warmup
+from lightning_modules.training.ema import averaged_copy
+from lightning_modules.training.optimization import OptimizerSettings
+from lightning_modules.training.rng import Purpose
+from lightning_modules.training.schedules import Schedule, check_schedule, scheduled_value
 from models.blocks.quantizer import Quantized, perplexity
 from models.vq3d import VQ3D, NovelViews
 from renderers.cameras import Camera

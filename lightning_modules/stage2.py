@@ -12,27 +12,27 @@ from datamodules.errors import DataError
 from datamodules.schema import Batch, TokenBatch
 from datamodules.stream_datamodule import StreamDataModule
 from datamodules.token_datamodule import TokenDataModule
-from lightning_modules.counted import CountedModule, check_warmup
-from lightning_modules.drawing import Pictures
-from lightning_modules.ema import averaged_copy
-from lightning_modules.loading import load_stage1, weights_hash
+from lightning_modules.inference.loading import load_stage1, weights_hash
+from lightning_modules.inference.tokenise import tokenise
 from lightning_modules.metrics.prior import PriorMetrics
-from lightning_modules.noise import Purpose, seed_dropout, step_noise
-from lightning_modules.optimization import OptimizerSettings
-from lightning_modules.sharding import (
+from lightning_modules.pictures.drawing import Pictures
+from lightning_modules.pictures.stage2_pictures import sample_pictures
+from lightning_modules.training.base import CountedModule, check_warmup
+from lightning_modules.training.ema import averaged_copy
+from lightning_modules.training.optimization import OptimizerSettings
+from lightning_modules.training.rng import Purpose, seed_dropout, step_noise
+from lightning_modules.training.sharding import (
     data_mesh,
     gathered,
     numbered_by_module,
     shard_blocks,
 )
-from lightning_modules.stage2_checks import (
+from lightning_modules.training.stage2_checks import (
     check_guidance,
     check_kinds,
     check_labels,
     check_prior,
 )
-from lightning_modules.stage2_pictures import sample_pictures
-from lightning_modules.tokenise import tokenise
 from models.autoencoder import TokenAutoencoder
 from models.generator import TokenGenerator
 from models.priors.conditions import ConditionDropout, ConditionKinds, Conditions

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from renderers.kernels import compositing_kernel, fast_path
+from renderers.dispatch import compositing_kernel, fast_path
 
 
 def composite_plain(weights: Tensor, features: Tensor) -> Tensor:

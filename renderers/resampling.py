@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from renderers.bounds import Bounds
-from renderers.kernels import fast_path, ray_kernel
+from renderers.dispatch import fast_path, ray_kernel
 from renderers.ray_sampling import (
     RaySampling,
     invert_histogram,

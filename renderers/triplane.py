@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from renderers.kernels import fast_path, triplane_kernel
+from renderers.dispatch import fast_path, triplane_kernel
 
 
 def check_triplane(planes: Tensor, points: Tensor) -> None:

@@ -16,15 +16,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear, softplus
 
-from renderers.kernels import (
+from renderers.cpu.precision import product_type
+from renderers.cpu.triplane_mlp_layers import Activation, prepare_layers
+from renderers.dispatch import (
     fast_path,
     triplane_kernel,
     triplane_mlp_chunks,
     triplane_mlp_fused_kernel,
 )
-from renderers.precision import product_type
 from renderers.triplane import check_triplane, sample_triplane
-from renderers.triplane_mlp_layers import Activation, prepare_layers
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from renderers.bounds import Bounds
 from renderers.compositing import composite
-from renderers.kernels import fast_path, integration_kernel
+from renderers.dispatch import fast_path, integration_kernel
 from renderers.ray_sampling import merge_by_rank, merge_ranks
 from renderers.rendering import Rendering
 

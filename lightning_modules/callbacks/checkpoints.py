@@ -24,7 +24,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from datamodules.errors import DataError
 from datamodules.files import remove_partials, replacing
 from datamodules.lock import FolderLock
-from lightning_modules.counted import CountedModule
+from lightning_modules.training.base import CountedModule
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 BATCHES_BETWEEN_AGREEMENTS = 16

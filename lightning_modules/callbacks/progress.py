@@ -8,7 +8,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from lightning_modules.counted import CountedModule
+from lightning_modules.training.base import CountedModule
 
 
 class ImagesProgressBar(ProgressBar):

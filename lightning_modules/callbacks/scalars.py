@@ -10,7 +10,7 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from datamodules.stream_datamodule import StreamDataModule
-from lightning_modules.counted import CountedModule
+from lightning_modules.training.base import CountedModule
 
 
 class Throughput:

@@ -9,8 +9,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from datamodules.schema import Batch, TokenBatch
-from lightning_modules.counted import CountedModule
-from lightning_modules.drawing import Pictures, gif_bytes, write_png
+from lightning_modules.pictures.drawing import Pictures, gif_bytes, write_png
+from lightning_modules.training.base import CountedModule
 
 
 class Sheets(Callback):

@@ -4,7 +4,7 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
-from lightning_modules.counted import CountedModule
+from lightning_modules.training.base import CountedModule
 
 
 class StopAfterImages(Callback):

@@ -12,7 +12,7 @@ from torch_fidelity.utils import create_feature_extractor
 
 from datamodules.errors import DataError
 from lightning_modules.evaluation.feature_network import FeatureNetwork, weights_digest
-from lightning_modules.loading import averaged_model, read_checkpoint
+from lightning_modules.inference.loading import averaged_model, read_checkpoint
 from models.classifier import SmallClassifier
 
 LAYERS = ("features", "logits")

@@ -9,7 +9,7 @@ from torch_fidelity.utils import create_feature_extractor
 
 from datamodules.errors import DataError
 from lightning_modules.evaluation.feature_network import FeatureNetwork, weights_digest
-from lightning_modules.local_weights import cached_weights
+from lightning_modules.inference.local_weights import cached_weights
 
 INCEPTION = "inception-v3-compat"
 """Its name in torch-fidelity: the weights and the resizing of TensorFlow's original FID."""

@@ -3,7 +3,7 @@
 from lightning_modules.evaluation.classifier_network import open_classifier
 from lightning_modules.evaluation.feature_network import FeatureNetwork
 from lightning_modules.evaluation.inception import open_inception
-from lightning_modules.tools.sampling_options import check_unused
+from lightning_modules.inference.sampling_options import check_unused
 
 WITH_INCEPTION = "inception"
 

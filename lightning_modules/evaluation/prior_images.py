@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datamodules.augment import Framing
 from lightning_modules.evaluation.image_source import DrawnImages
 from lightning_modules.evaluation.scene_geometry import scene_geometry
-from lightning_modules.tools.scene_makers import PriorScenes
+from lightning_modules.inference.scene_makers import PriorScenes
 
 
 @dataclass(frozen=True)

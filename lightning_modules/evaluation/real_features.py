@@ -12,11 +12,11 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.files import replacing
+from datamodules.numpy_files import load_arrays
 from datamodules.remote import is_local
 from lightning_modules.evaluation.feature_network import FeatureNetwork
 from lightning_modules.evaluation.features import Features
 from lightning_modules.evaluation.real_images import RealImages
-from lightning_modules.tools.numpy_files import load_arrays
 
 FOLDER = "features"
 BATCH = 64

@@ -3,9 +3,9 @@
 from lightning_modules.evaluation.gan_images import GANImages
 from lightning_modules.evaluation.image_source import ImageSource
 from lightning_modules.evaluation.prior_images import PriorImages
-from lightning_modules.tools.gan_scenes import GANScenes
-from lightning_modules.tools.sampling_options import SamplingOptions
-from lightning_modules.tools.scene_makers import open_drawer
+from lightning_modules.inference.gan_scenes import GANScenes
+from lightning_modules.inference.sampling_options import SamplingOptions
+from lightning_modules.inference.scene_makers import open_drawer
 
 
 def open_source(

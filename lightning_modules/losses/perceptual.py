@@ -6,7 +6,7 @@ from pickle import UnpicklingError
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.local_weights import cached_weights
+from lightning_modules.inference.local_weights import cached_weights
 
 VGG16_FILE = "vgg16-397923af.pth"
 

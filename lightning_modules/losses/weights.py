@@ -5,7 +5,12 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from lightning_modules.schedules import Schedule, always_zero, check_schedule, scheduled_value
+from lightning_modules.training.schedules import (
+    Schedule,
+    always_zero,
+    check_schedule,
+    scheduled_value,
+)
 
 
 @dataclass(frozen=True)

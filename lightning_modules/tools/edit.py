@@ -6,22 +6,22 @@ from typing import Literal
 import torch
 
 from datamodules.errors import DataError
-from lightning_modules.classes import class_label
-from lightning_modules.drawing import write_png
-from lightning_modules.labels import labelled
-from lightning_modules.tools.camera_paths import check_size
-from lightning_modules.tools.provenance import made_now
-from lightning_modules.tools.regions import Corners
-from lightning_modules.tools.sampling_options import SamplingOptions, check_unused
-from lightning_modules.tools.scene_choice import distinct_seeds
-from lightning_modules.tools.scene_makers import PriorScenes, autoencoder_of, open_maker
-from lightning_modules.tools.token_edits import (
+from lightning_modules.inference.camera_paths import check_size
+from lightning_modules.inference.classes import class_label
+from lightning_modules.inference.provenance import made_now
+from lightning_modules.inference.regions import Corners
+from lightning_modules.inference.sampling_options import SamplingOptions, check_unused
+from lightning_modules.inference.scene_choice import distinct_seeds
+from lightning_modules.inference.scene_makers import PriorScenes, autoencoder_of, open_maker
+from lightning_modules.inference.token_edits import (
     edit_sheet,
     inserted_tokens,
     open_photo,
     redrawn_tokens,
 )
-from lightning_modules.tools.token_files import TokenScenes, write_tokens
+from lightning_modules.inference.token_files import TokenScenes, write_tokens
+from lightning_modules.pictures.captions import labelled
+from lightning_modules.pictures.drawing import write_png
 
 Action = Literal["resample", "keep", "insert"]
 

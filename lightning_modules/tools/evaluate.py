@@ -10,7 +10,7 @@ from typing import Any, Literal
 from datamodules.augment import Framing
 from datamodules.errors import DataError
 from datamodules.modalities import TRAIN
-from lightning_modules.classes import class_name
+from lightning_modules.cli.run_record import write_json
 from lightning_modules.evaluation.distances import inception_score
 from lightning_modules.evaluation.fake_measures import measure_fakes
 from lightning_modules.evaluation.fakes import FakeImages
@@ -24,9 +24,9 @@ from lightning_modules.evaluation.real_features import real_features
 from lightning_modules.evaluation.real_images import RESIZE, RealImages
 from lightning_modules.evaluation.settings import MetricSettings
 from lightning_modules.evaluation.sources import open_source
-from lightning_modules.run_record import write_json
-from lightning_modules.tools.provenance import made_now
-from lightning_modules.tools.sampling_options import SamplingOptions
+from lightning_modules.inference.classes import class_name
+from lightning_modules.inference.provenance import made_now
+from lightning_modules.inference.sampling_options import SamplingOptions
 
 
 def evaluate(

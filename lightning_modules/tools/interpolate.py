@@ -9,16 +9,16 @@ from rich.progress import track
 from torch import Tensor
 
 from datamodules.errors import DataError
-from lightning_modules.classes import ALL, class_labels, scene_name
-from lightning_modules.drawing import colored_disparity, sheet, write_png
-from lightning_modules.labels import labelled
-from lightning_modules.tools.camera_paths import VideoFormat, check_video, write_video
-from lightning_modules.tools.gan_scenes import GANScenes
-from lightning_modules.tools.photographs import find_images, load_square
-from lightning_modules.tools.provenance import made_now
-from lightning_modules.tools.sampling_options import SamplingOptions, check_unused
-from lightning_modules.tools.scene_choice import distinct_seeds
-from lightning_modules.tools.scene_makers import autoencoder_of, open_maker
+from lightning_modules.inference.camera_paths import VideoFormat, check_video, write_video
+from lightning_modules.inference.classes import ALL, class_labels, scene_name
+from lightning_modules.inference.gan_scenes import GANScenes
+from lightning_modules.inference.photographs import find_images, load_square
+from lightning_modules.inference.provenance import made_now
+from lightning_modules.inference.sampling_options import SamplingOptions, check_unused
+from lightning_modules.inference.scene_choice import distinct_seeds
+from lightning_modules.inference.scene_makers import autoencoder_of, open_maker
+from lightning_modules.pictures.captions import labelled
+from lightning_modules.pictures.drawing import colored_disparity, sheet, write_png
 from models.autoencoder import TokenAutoencoder
 from models.scenes import Scenes, View
 

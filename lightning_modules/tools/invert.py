@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.errors import DataError
-from lightning_modules.classes import class_label, class_name
-from lightning_modules.inversion.class_guess import open_guess
-from lightning_modules.inversion.distance import open_distance
-from lightning_modules.inversion.files import write_inversion
-from lightning_modules.inversion.pivotal import Inversion, invert_photo
-from lightning_modules.inversion.settings import InversionSettings
-from lightning_modules.loading import LoadedGAN, load_gan
-from lightning_modules.run_record import write_json
-from lightning_modules.tools.camera_paths import Trajectory
+from lightning_modules.cli.run_record import write_json
+from lightning_modules.inference.camera_paths import Trajectory
+from lightning_modules.inference.classes import class_label, class_name
+from lightning_modules.inference.inversion.class_guess import open_guess
+from lightning_modules.inference.inversion.distance import open_distance
+from lightning_modules.inference.inversion.files import write_inversion
+from lightning_modules.inference.inversion.pivotal import Inversion, invert_photo
+from lightning_modules.inference.inversion.settings import InversionSettings
+from lightning_modules.inference.loading import LoadedGAN, load_gan
+from lightning_modules.inference.meshing import MeshFormat, Surface
+from lightning_modules.inference.photographs import find_images, load_square
+from lightning_modules.inference.provenance import made_now
+from lightning_modules.inference.sampling_options import check_unused
+from lightning_modules.inference.scene_files import SceneFiles
 from lightning_modules.tools.loss_bars import loss_bars
-from lightning_modules.tools.meshing import MeshFormat, Surface
-from lightning_modules.tools.photographs import find_images, load_square
-from lightning_modules.tools.provenance import made_now
-from lightning_modules.tools.sampling_options import check_unused
-from lightning_modules.tools.scene_files import SceneFiles
 
 NOVEL_VIEWS = 4
 """Of a sheet."""

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lightning_modules.inversion.search import Report
+from lightning_modules.inference.inversion.search import Report
 
 
 @contextmanager

@@ -5,11 +5,11 @@ from pathlib import Path
 from rich.progress import track
 
 from datamodules.errors import DataError
-from lightning_modules.tools.meshing import MeshFormat, Surface, write_mesh
-from lightning_modules.tools.provenance import made_now
-from lightning_modules.tools.sampling_options import SamplingOptions
-from lightning_modules.tools.scene_choice import SceneChoice, make_scene, wanted_scenes
-from lightning_modules.tools.scene_makers import open_maker
+from lightning_modules.inference.meshing import MeshFormat, Surface, write_mesh
+from lightning_modules.inference.provenance import made_now
+from lightning_modules.inference.sampling_options import SamplingOptions
+from lightning_modules.inference.scene_choice import SceneChoice, make_scene, wanted_scenes
+from lightning_modules.inference.scene_makers import open_maker
 
 
 def mesh(

@@ -1,6 +1,6 @@
 """`wild3d origin`: what made a file."""
 
-from lightning_modules.tools.provenance import read_provenance
+from lightning_modules.inference.provenance import read_provenance
 
 
 def origin(files: list[str]) -> None:

@@ -6,12 +6,12 @@ import torch
 from rich.progress import track
 
 from datamodules.errors import DataError
-from lightning_modules.tools.camera_paths import Trajectory, trajectory_cameras
-from lightning_modules.tools.meshing import MeshFormat, Surface
-from lightning_modules.tools.photographs import find_images, load_square
-from lightning_modules.tools.provenance import made_now
-from lightning_modules.tools.scene_files import SceneFiles
-from lightning_modules.tools.scene_makers import open_stage1
+from lightning_modules.inference.camera_paths import Trajectory, trajectory_cameras
+from lightning_modules.inference.meshing import MeshFormat, Surface
+from lightning_modules.inference.photographs import find_images, load_square
+from lightning_modules.inference.provenance import made_now
+from lightning_modules.inference.scene_files import SceneFiles
+from lightning_modules.inference.scene_makers import open_stage1
 
 
 def reconstruct(

@@ -4,24 +4,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from datamodules.errors import DataError
-from lightning_modules.classes import ALL, class_labels, class_name
-from lightning_modules.drawing import write_png
-from lightning_modules.labels import labelled
-from lightning_modules.stage2_pictures import spread_labels
-from lightning_modules.tools.camera_paths import check_size
-from lightning_modules.tools.gan_scenes import GANScenes
-from lightning_modules.tools.provenance import made_now
-from lightning_modules.tools.sample_grid import (
+from lightning_modules.inference.camera_paths import check_size
+from lightning_modules.inference.classes import ALL, class_labels, class_name
+from lightning_modules.inference.gan_scenes import GANScenes
+from lightning_modules.inference.provenance import made_now
+from lightning_modules.inference.sample_grid import (
     Grid,
     SceneAt,
     canonical_sheets,
     draw_grid,
     views_sheet,
 )
-from lightning_modules.tools.sampling_options import SamplingOptions, check_unused
-from lightning_modules.tools.scene_choice import distinct_seeds
-from lightning_modules.tools.scene_makers import PriorScenes, open_drawer
-from lightning_modules.tools.token_files import TokenScenes, write_tokens
+from lightning_modules.inference.sampling_options import SamplingOptions, check_unused
+from lightning_modules.inference.scene_choice import distinct_seeds
+from lightning_modules.inference.scene_makers import PriorScenes, open_drawer
+from lightning_modules.inference.token_files import TokenScenes, write_tokens
+from lightning_modules.pictures.captions import labelled
+from lightning_modules.pictures.drawing import write_png
+from lightning_modules.pictures.stage2_pictures import spread_labels
 from models.scenes import Scenes
 
 MANY = 20

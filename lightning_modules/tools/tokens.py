@@ -29,8 +29,8 @@ from datamodules.schema import Batch
 from datamodules.shard_datamodule import check_holds_images
 from datamodules.stream import ShardStream
 from datamodules.tokens import TokenSettings
-from lightning_modules.loading import load_stage1, weights_hash
-from lightning_modules.tokenise import tokenise
+from lightning_modules.inference.loading import load_stage1, weights_hash
+from lightning_modules.inference.tokenise import tokenise
 from models.autoencoder import TokenAutoencoder
 
 VIEWS = 2

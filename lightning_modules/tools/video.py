@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lightning_modules.tools.camera_paths import (
+from lightning_modules.inference.camera_paths import (
     Trajectory,
     VideoFormat,
     check_video,
@@ -10,10 +10,10 @@ from lightning_modules.tools.camera_paths import (
     trajectory_cameras,
     write_video,
 )
-from lightning_modules.tools.provenance import made_now
-from lightning_modules.tools.sampling_options import SamplingOptions
-from lightning_modules.tools.scene_choice import SceneChoice, make_scene, wanted_scenes
-from lightning_modules.tools.scene_makers import open_maker
+from lightning_modules.inference.provenance import made_now
+from lightning_modules.inference.sampling_options import SamplingOptions
+from lightning_modules.inference.scene_choice import SceneChoice, make_scene, wanted_scenes
+from lightning_modules.inference.scene_makers import open_maker
 
 
 def video(

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.blocks.convolution import convolve
+from models.blocks.cpu.convolution import convolve
 
 SLOPE = 0.2
 """Slope of the leaky ReLU below zero."""

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from models.blocks.convolution import convolve
+from models.blocks.cpu.convolution import convolve
 from models.blocks.equalized import ACTIVATION_GAIN, SLOPE, EqualizedLinear
 from models.blocks.pointwise import affine_leaky
 from models.blocks.upconvolution import KERNEL, upconvolve

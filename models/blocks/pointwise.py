@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from renderers.kernels import fast_path
-from renderers.openmp import launch
+from renderers.cpu.openmp import launch
+from renderers.dispatch import fast_path
 
 LARGEST_BLOCK = 32
 """Channels that a kernel holds at once."""
@@ -97,4 +97,4 @@ def _sizes(pixels: Tensor) -> tuple[int, int, int]:
 @cache
 def _kernels() -> Any:
     """The module of kernels, imported where numba is known to work."""
-    return import_module("models.blocks.pointwise_kernel")
+    return import_module("models.blocks.cpu.pointwise_kernel")

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.blocks.separable import Taps, filter_separably
-from renderers.kernels import fast_path
+from models.blocks.cpu.separable import Taps, filter_separably
+from renderers.dispatch import fast_path
 
 BINOMIAL = (1.0, 3.0, 3.0, 1.0)
 """The separable filter [1, 3, 3, 1] of StyleGAN2 (arXiv 1912.04958)."""

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from renderers.kernels import fast_path
-from renderers.openmp import launch
+from renderers.cpu.openmp import launch
+from renderers.dispatch import fast_path
 
 
 class SmallLinear:
@@ -105,4 +105,4 @@ def attend_cached(query: Tensor, keys: Tensor, values: Tensor, filled: int) -> T
 @cache
 def _kernels() -> Any:
     """The module of kernels, imported where numba is known to work."""
-    return import_module("models.blocks.small_products_kernel")
+    return import_module("models.blocks.cpu.small_products_kernel")

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.blocks.cpu.separable import Taps, filter_separably
 from models.blocks.resample import BINOMIAL, binomial_kernel
-from models.blocks.separable import Taps, filter_separably
-from renderers.kernels import fast_path
+from renderers.dispatch import fast_path
 
 KERNEL = 3
 PIXELS = 4096

@@ -28,7 +28,7 @@ from models.priors.token_prior import (
     token_nll,
 )
 from models.recipe import Recipe
-from renderers.precision import bf16_is_fast
+from renderers.cpu.precision import bf16_is_fast
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from benchmarks.gan_step import PENALISED, PRODUCTS, Setting, Training, check_same, measure
-from lightning_modules.adversary import DiscriminatorSettings
+from lightning_modules.adversarial.adversary import DiscriminatorSettings
 from models.blocks.plane_decoder import PlaneSize
 from models.wildgan import BackboneSize
 

@@ -9,8 +9,8 @@ import yaml
 from jsonargparse import ArgumentParser
 from lightning import LightningModule
 
-from lightning_modules.cli import main
-from lightning_modules.counted import CountedModule
+from lightning_modules.cli.main import main
+from lightning_modules.training.base import CountedModule
 from models.recipe import build_model
 
 ROOT = Path(__file__).parents[2]

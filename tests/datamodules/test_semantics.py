@@ -9,7 +9,7 @@ from tiny_samples import SIDE, tiny_sample
 
 from datamodules.build.driver import build_shards
 from datamodules.errors import DataError
-from datamodules.record import read_semantics
+from datamodules.sample_record import read_semantics
 from datamodules.shard_datamodule import ShardDataModule
 
 WIDTH = 2

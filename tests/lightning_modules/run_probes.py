@@ -11,12 +11,12 @@ from torch import Tensor
 from torch.optim import SGD, Optimizer
 
 from datamodules.schema import Batch
+from lightning_modules.adversarial.gan_views import Judged, render_judged
 from lightning_modules.gan import GAN
-from lightning_modules.gan_views import Judged, render_judged
-from lightning_modules.noise import Purpose
 from lightning_modules.stage1 import Stage1
+from lightning_modules.stage1_rays import Pixels
 from lightning_modules.stage2 import Stage2
-from lightning_modules.views import Pixels
+from lightning_modules.training.rng import Purpose
 from models.scenes import Scenes
 from renderers.cameras import Camera
 

@@ -8,7 +8,7 @@ import torch
 from tiny_classes import CLASSES, SIDE, write_classes
 from tiny_run import write_shards
 
-from lightning_modules.cli import main
+from lightning_modules.cli.main import main
 from lightning_modules.evaluation.classifier_network import load_classifier
 
 CONFIG = f"""

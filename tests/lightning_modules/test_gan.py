@@ -14,10 +14,10 @@ from tiny_gan_run import MAX_IMAGES, GANRuns, last
 from torchvision.io import read_image
 
 from datamodules.errors import DataError
-from lightning_modules.cli import main
-from lightning_modules.drawing import GAP
+from lightning_modules.cli.main import main
 from lightning_modules.evaluation.settings import MetricSettings
-from lightning_modules.loading import averaged_model
+from lightning_modules.inference.loading import averaged_model
+from lightning_modules.pictures.drawing import GAP
 from lightning_modules.tools.evaluate import evaluate
 from models.wildgan import WildGAN
 

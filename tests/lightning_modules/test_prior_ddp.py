@@ -12,7 +12,7 @@ import pytest
 import torch
 from tiny_prior_run import MAX_IMAGES, PriorRuns, last, result
 
-from lightning_modules.loading import load_prior
+from lightning_modules.inference.loading import load_prior
 
 SAME_ANYWHERE = ["--model.class_path", "run_probes.SteadyStage2"]
 SAME_ANYWHERE += ["--model.prior.dropout", "0", "--model.dropout.everything", "0"]
@@ -21,7 +21,7 @@ TWO = ["--trainer.devices", "2", "--data.batch_size", "4"]
 FIGURES = ("bits_per_token", "accuracy", "unigram_bits_per_token")
 
 
-def sharded(strategy: str = "lightning_modules.sharding.ShardedStrategy") -> list[str]:
+def sharded(strategy: str = "lightning_modules.training.sharding.ShardedStrategy") -> list[str]:
     return ["--trainer.strategy", json.dumps({"class_path": strategy})]
 
 

@@ -7,12 +7,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from datamodules.schema import Batch
+from lightning_modules.adversarial.stage1_adversaries import LateDiscriminator
 from lightning_modules.losses.weights import Stage1Weights
-from lightning_modules.noise import Purpose
-from lightning_modules.optimization import OptimizerSettings
 from lightning_modules.stage1 import Stage1
-from lightning_modules.stage1_adversaries import LateDiscriminator
-from lightning_modules.views import RayPlan
+from lightning_modules.stage1_rays import RayPlan
+from lightning_modules.training.optimization import OptimizerSettings
+from lightning_modules.training.rng import Purpose
 from models.blocks.plane_decoder import PlaneSize
 from models.blocks.quantizer import CodebookSize
 from models.blocks.vit import ViTSize

@@ -18,10 +18,10 @@ from torch.utils.data import DataLoader
 
 from datamodules.errors import DataError
 from datamodules.schema import Attributes, TokenBatch
-from lightning_modules.noise import Purpose, step_noise
-from lightning_modules.optimization import OptimizerSettings
 from lightning_modules.stage2 import Stage2, conditions_of, known_shares
-from lightning_modules.stage2_checks import check_guidance, check_kinds, check_labels
+from lightning_modules.training.optimization import OptimizerSettings
+from lightning_modules.training.rng import Purpose, step_noise
+from lightning_modules.training.stage2_checks import check_guidance, check_kinds, check_labels
 from models.priors.autoregressive import AutoregressivePrior
 from models.priors.conditions import ConditionDropout, ConditionKinds
 from models.priors.masked import MaskedPrior

@@ -11,11 +11,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tiny_model import SIDE
 from tiny_prior_run import MAX_IMAGES, PriorRuns, last, result
 
-from lightning_modules.cli import main
-from lightning_modules.drawing import GAP
-from lightning_modules.loading import load_prior
+from lightning_modules.cli.main import main
+from lightning_modules.inference.loading import load_prior
+from lightning_modules.pictures.drawing import GAP
+from lightning_modules.pictures.stage2_pictures import SEEDS
 from lightning_modules.stage2 import Stage2
-from lightning_modules.stage2_pictures import SEEDS
 from models.priors.sampling import TokenSampling
 
 

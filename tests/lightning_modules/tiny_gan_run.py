@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from lightning_modules.cli import main
+from lightning_modules.cli.main import main
 
 MAX_IMAGES = 48
 CONFIG = """
@@ -73,7 +73,12 @@ class GANRuns:
         here = str(Path(__file__).parent)
         path = os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-        command = [sys.executable, "-m", "lightning_modules.cli", *self.arguments(run, *options)]
+        command = [
+            sys.executable,
+            "-m",
+            "lightning_modules.cli.main",
+            *self.arguments(run, *options),
+        ]
         done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
         return done.stdout
 

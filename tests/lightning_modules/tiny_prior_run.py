@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from tiny_model import SIDE, tiny_model
 
-from lightning_modules.cli import main
+from lightning_modules.cli.main import main
 from lightning_modules.tools.tokens import tokens
 from models.blocks.token_layout import TokenLayout
 from models.blocks.vit import ViTSize
@@ -109,7 +109,7 @@ class PriorRuns:
 
     def command(self, kind: Kind, run: Path, options: Sequence[str] = ()) -> list[str]:
         """To train in processes of their own, with `ENVIRONMENT`."""
-        program = [sys.executable, "-m", "lightning_modules.cli", "fit"]
+        program = [sys.executable, "-m", "lightning_modules.cli.main", "fit"]
         return [*program, *self.arguments(kind, run), *options]
 
     def launch(self, kind: Kind, run: Path, *options: str) -> str:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from reference import sample_planes
 
-from renderers import kernels
+from renderers import dispatch
 from renderers.triplane import sample_triplane
 
 
@@ -75,7 +75,7 @@ def test_planes_interleaved_by_a_convolution_are_read_in_place():
     fast = _values_and_gradient(sample_triplane, planes, points)
     plain = _values_and_gradient(sample_planes, planes, points)
     torch.testing.assert_close(fast, plain, atol=2e-5, rtol=1e-5)
-    assert kernels.triplane_kernel().as_rows(planes).data_ptr() == whole.data_ptr()
+    assert dispatch.triplane_kernel().as_rows(planes).data_ptr() == whole.data_ptr()
 
 
 def test_the_gradient_does_not_depend_on_how_threads_share_it():
@@ -153,14 +153,14 @@ def test_without_numba_a_warning_comes_once_and_the_result_stays(monkeypatch):
 
     planes, points = _planes(1, 4, 8, 8, torch.float32), _points(1, 30)
     expected = sample_triplane(planes, points)
-    kernels.available.cache_clear()
-    monkeypatch.setattr(kernels, "import_module", refuse)
+    dispatch.available.cache_clear()
+    monkeypatch.setattr(dispatch, "import_module", refuse)
     try:
         with pytest.warns(RuntimeWarning, match="no numba here") as caught:
             results = [sample_triplane(planes, points) for _ in range(2)]
         assert len(caught) == 1
     finally:
-        kernels.available.cache_clear()
+        dispatch.available.cache_clear()
     torch.testing.assert_close(results, [expected, expected])
 
 

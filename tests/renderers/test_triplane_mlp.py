@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch.nn.functional import softplus
 
-from renderers import precision
-from renderers.openmp import run_on_threads
+from renderers.cpu import precision
+from renderers.cpu.openmp import run_on_threads
 from renderers.triplane_mlp import MLPWeights, triplane_mlp, triplane_mlp_plain
 
 HALF, SINGLE = torch.bfloat16, torch.float32

@@ -15,7 +15,7 @@ from datamodules.build.shards import shards, split_images
 from datamodules.build.sources import ClassList, SourceImage, find_images, make_key
 from datamodules.errors import DataError
 from datamodules.shard_datamodule import ShardDataModule
-from lightning_modules.verbs import run_verb
+from lightning_modules.cli.verbs import run_verb
 
 CLASSES = ("cat", "dog")
 PER_CLASS = 5

@@ -9,8 +9,8 @@ from tiny_model import tiny_model
 
 from lightning_modules.callbacks.progress import ImagesProgressBar
 from lightning_modules.losses.weights import Stage1Weights
-from lightning_modules.optimization import OptimizerSettings
 from lightning_modules.stage1 import Stage1
+from lightning_modules.training.optimization import OptimizerSettings
 
 CONTROL_CODES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 

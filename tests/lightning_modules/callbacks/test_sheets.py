@@ -9,11 +9,11 @@ from tiny_model import SIDE, tiny_model
 
 from datamodules.schema import Batch
 from lightning_modules.callbacks.sheets import Sheets
-from lightning_modules.drawing import GAP
 from lightning_modules.losses.weights import Stage1Weights
-from lightning_modules.optimization import OptimizerSettings
+from lightning_modules.pictures.drawing import GAP
+from lightning_modules.pictures.stage1_pictures import SHEET_YAWS
 from lightning_modules.stage1 import Stage1
-from lightning_modules.stage1_pictures import SHEET_YAWS
+from lightning_modules.training.optimization import OptimizerSettings
 
 
 def validation_batch(with_depth: bool = True) -> Batch:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from lightning_modules.cli import main
+from lightning_modules.cli.main import main
 from lightning_modules.tools.compare import compare
 
 

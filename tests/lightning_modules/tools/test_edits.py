@@ -10,19 +10,19 @@ from tiny_checkpoints import TinyFiles
 from tiny_model import SIDE
 
 from datamodules.errors import DataError
-from lightning_modules.drawing import GAP, to_uint8
-from lightning_modules.loading import load_prior
-from lightning_modules.tools.edit import edit
-from lightning_modules.tools.interpolate import interpolate
-from lightning_modules.tools.regions import OUTLINE, TokenBox, token_box
-from lightning_modules.tools.sampling_options import SamplingOptions
-from lightning_modules.tools.scene_makers import PriorScenes, open_maker
-from lightning_modules.tools.token_edits import (
+from lightning_modules.inference.loading import load_prior
+from lightning_modules.inference.regions import OUTLINE, TokenBox, token_box
+from lightning_modules.inference.sampling_options import SamplingOptions
+from lightning_modules.inference.scene_makers import PriorScenes, open_maker
+from lightning_modules.inference.token_edits import (
     Photo,
     inserted_tokens,
     open_photo,
     redrawn_tokens,
 )
+from lightning_modules.pictures.drawing import GAP, to_uint8
+from lightning_modules.tools.edit import edit
+from lightning_modules.tools.interpolate import interpolate
 from models.blocks.token_layout import TokenLayout
 
 QUARTER = (0.5, 0.0, 1.0, 0.5)

@@ -11,12 +11,12 @@ from tiny_classes import CLASSES, SIDE, save_classifier, write_classes
 from tiny_run import write_shards
 
 from datamodules.errors import DataError
-from lightning_modules.cli import main
+from lightning_modules.cli.main import main
 from lightning_modules.evaluation.networks import open_network
 from lightning_modules.evaluation.prior_images import PriorImages
 from lightning_modules.evaluation.sources import open_source
+from lightning_modules.inference.sampling_options import SamplingOptions
 from lightning_modules.tools.evaluate import evaluate
-from lightning_modules.tools.sampling_options import SamplingOptions
 
 
 @pytest.fixture(scope="module")

@@ -11,18 +11,18 @@ from tiny_checkpoints import TinyFiles, run
 from tiny_gan import CLASSES, SIDE, save_gan, tiny_gan
 
 from datamodules.errors import DataError
-from lightning_modules.cli import main
-from lightning_modules.drawing import GAP, to_uint8
+from lightning_modules.cli.main import main
 from lightning_modules.evaluation.gan_images import GANImages
 from lightning_modules.evaluation.sources import open_source
-from lightning_modules.loading import LoadedGAN, load_gan, load_generator, load_prior
+from lightning_modules.inference.loading import LoadedGAN, load_gan, load_generator, load_prior
+from lightning_modules.inference.meshing import box_level
+from lightning_modules.inference.sampling_options import SamplingOptions
+from lightning_modules.pictures.drawing import GAP, to_uint8
 from lightning_modules.tools.edit import edit
 from lightning_modules.tools.interpolate import interpolate
 from lightning_modules.tools.mesh import mesh
-from lightning_modules.tools.meshing import box_level
 from lightning_modules.tools.reconstruct import reconstruct
 from lightning_modules.tools.sample import sample
-from lightning_modules.tools.sampling_options import SamplingOptions
 from lightning_modules.tools.video import video
 from models.spaces import BoxSpace
 from models.wildgan import WildGAN

@@ -13,13 +13,13 @@ from tiny_classes import save_classifier, tiny_classifier
 from tiny_gan import CLASSES, SIDE, save_gan, tiny_gan
 
 from datamodules.errors import DataError
-from lightning_modules.cli import main
-from lightning_modules.drawing import GAP, write_png
-from lightning_modules.inversion.inverted import InvertedPhoto
-from lightning_modules.loading import load_generator
+from lightning_modules.cli.main import main
+from lightning_modules.inference.inversion.inverted import InvertedPhoto
+from lightning_modules.inference.loading import load_generator
+from lightning_modules.inference.provenance import read_provenance
+from lightning_modules.pictures.drawing import GAP, write_png
 from lightning_modules.tools.invert import invert
 from lightning_modules.tools.mesh import mesh
-from lightning_modules.tools.provenance import read_provenance
 from lightning_modules.tools.sample import sample
 from lightning_modules.tools.video import video
 

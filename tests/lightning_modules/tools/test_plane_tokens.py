@@ -7,15 +7,15 @@ import torch
 from plane_model import GRID, PlaneModel
 from tiny_checkpoints import save_photo
 
-from lightning_modules.loading import LoadedPrior
+from lightning_modules.inference.loading import LoadedPrior
+from lightning_modules.inference.prior_settings import SharedConditions
+from lightning_modules.inference.sample_grid import Grid, canonical_sheets, draw_grid
+from lightning_modules.inference.scene_makers import PriorScenes
+from lightning_modules.inference.token_edits import edit_sheet, open_photo, redrawn_tokens
+from lightning_modules.inference.token_files import TokenScenes, read_tokens, write_tokens
+from lightning_modules.inference.tokenise import tokenise
+from lightning_modules.pictures.stage2_pictures import sample_pictures
 from lightning_modules.stage2 import check_prior
-from lightning_modules.stage2_pictures import sample_pictures
-from lightning_modules.tokenise import tokenise
-from lightning_modules.tools.prior_settings import SharedConditions
-from lightning_modules.tools.sample_grid import Grid, canonical_sheets, draw_grid
-from lightning_modules.tools.scene_makers import PriorScenes
-from lightning_modules.tools.token_edits import edit_sheet, open_photo, redrawn_tokens
-from lightning_modules.tools.token_files import TokenScenes, read_tokens, write_tokens
 from models.blocks.vit import ViTSize
 from models.generator import TokenGenerator
 from models.priors.autoregressive import AutoregressivePrior

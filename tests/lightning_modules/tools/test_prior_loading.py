@@ -14,7 +14,7 @@ from tiny_checkpoints import (
 )
 
 from datamodules.errors import DataError
-from lightning_modules.loading import load_prior, load_stage1, weights_hash
+from lightning_modules.inference.loading import load_prior, load_stage1, weights_hash
 
 
 @pytest.mark.parametrize("kind", ["autoregressive", "masked"])

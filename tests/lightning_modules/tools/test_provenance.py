@@ -9,9 +9,9 @@ import torch
 from tiny_checkpoints import TinyFiles
 
 from datamodules.errors import DataError
-from lightning_modules import drawing
-from lightning_modules.cli import main
-from lightning_modules.tools.provenance import read_provenance
+from lightning_modules.cli.main import main
+from lightning_modules.inference.provenance import read_provenance
+from lightning_modules.pictures import drawing
 
 SMALL = ["--size", "16", "--device", "cpu"]
 

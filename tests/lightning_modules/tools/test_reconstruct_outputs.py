@@ -9,7 +9,7 @@ import trimesh
 from tiny_checkpoints import save_stage1
 from tiny_model import SIDE, tiny_model
 
-from lightning_modules.drawing import GAP
+from lightning_modules.pictures.drawing import GAP
 from lightning_modules.tools.reconstruct import reconstruct
 
 SIZE, FRAMES = 2 * SIDE, 5

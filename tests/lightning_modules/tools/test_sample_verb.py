@@ -10,13 +10,13 @@ from tiny_checkpoints import CLASSES, TinyFiles, autoregressive, run, save_prior
 from tiny_model import SIDE
 
 from datamodules.errors import DataError
-from lightning_modules.drawing import GAP
-from lightning_modules.loading import load_prior
-from lightning_modules.tools.provenance import read_provenance
+from lightning_modules.inference.loading import load_prior
+from lightning_modules.inference.provenance import read_provenance
+from lightning_modules.inference.sampling_options import SamplingOptions
+from lightning_modules.inference.scene_choice import SceneChoice, make_scene, wanted_scenes
+from lightning_modules.inference.scene_makers import open_maker
+from lightning_modules.pictures.drawing import GAP
 from lightning_modules.tools.sample import sample
-from lightning_modules.tools.sampling_options import SamplingOptions
-from lightning_modules.tools.scene_choice import SceneChoice, make_scene, wanted_scenes
-from lightning_modules.tools.scene_makers import open_maker
 from models.priors.conditions import ConditionDropout
 
 TILE = SIDE + GAP

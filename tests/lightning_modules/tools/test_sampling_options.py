@@ -10,13 +10,13 @@ import torch
 from tiny_checkpoints import TinyFiles, autoregressive, run, save_prior, spread_model
 
 from datamodules.errors import DataError
-from lightning_modules.cli import main
-from lightning_modules.loading import load_prior
+from lightning_modules.cli.main import main
+from lightning_modules.inference.loading import load_prior
+from lightning_modules.inference.sampling_options import SamplingOptions
+from lightning_modules.inference.scene_makers import PriorScenes, open_maker
 from lightning_modules.tools.edit import edit
 from lightning_modules.tools.mesh import mesh
 from lightning_modules.tools.sample import MANY, SPREAD, sample
-from lightning_modules.tools.sampling_options import SamplingOptions
-from lightning_modules.tools.scene_makers import PriorScenes, open_maker
 from lightning_modules.tools.video import video
 from models.priors.sampling import TokenSampling
 

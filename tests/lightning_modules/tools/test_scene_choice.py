@@ -5,10 +5,10 @@ import torch
 from tiny_checkpoints import TinyFiles, autoregressive, save_prior, spread_model
 
 from datamodules.errors import DataError
-from lightning_modules.classes import class_labels, class_name, file_name
-from lightning_modules.tools.sampling_options import SamplingOptions
-from lightning_modules.tools.scene_choice import SceneChoice, make_scene, wanted_scenes
-from lightning_modules.tools.scene_makers import open_maker
+from lightning_modules.inference.classes import class_labels, class_name, file_name
+from lightning_modules.inference.sampling_options import SamplingOptions
+from lightning_modules.inference.scene_choice import SceneChoice, make_scene, wanted_scenes
+from lightning_modules.inference.scene_makers import open_maker
 
 NAMES = ("chair", "mug", "oak tree", "7")
 

@@ -8,7 +8,7 @@ import torch
 from tiny_checkpoints import TinyFiles, attentive, run, save_prior, spread_model
 
 from datamodules.errors import DataError
-from lightning_modules.tools.prior_settings import read_vector
+from lightning_modules.inference.prior_settings import read_vector
 from lightning_modules.tools.sample import sample
 from models.blocks.vit import ViTSize
 from models.priors.autoregressive import AutoregressivePrior

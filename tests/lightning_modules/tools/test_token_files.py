@@ -10,21 +10,21 @@ from tiny_checkpoints import TinyFiles, run, save_stage1, spread_model
 from tiny_model import SIDE
 
 from datamodules.errors import DataError
-from lightning_modules.cli import main
-from lightning_modules.loading import load_prior, load_stage1, weights_hash
-from lightning_modules.tools.edit import edit
-from lightning_modules.tools.mesh import mesh
-from lightning_modules.tools.provenance import read_provenance
-from lightning_modules.tools.sample import sample
-from lightning_modules.tools.sampling_options import SamplingOptions
-from lightning_modules.tools.scene_choice import SceneChoice, make_scene, wanted_scenes
-from lightning_modules.tools.scene_makers import open_maker
-from lightning_modules.tools.token_files import (
+from lightning_modules.cli.main import main
+from lightning_modules.inference.loading import load_prior, load_stage1, weights_hash
+from lightning_modules.inference.provenance import read_provenance
+from lightning_modules.inference.sampling_options import SamplingOptions
+from lightning_modules.inference.scene_choice import SceneChoice, make_scene, wanted_scenes
+from lightning_modules.inference.scene_makers import open_maker
+from lightning_modules.inference.token_files import (
     TokenScenes,
     distinct_names,
     read_tokens,
     write_tokens,
 )
+from lightning_modules.tools.edit import edit
+from lightning_modules.tools.mesh import mesh
+from lightning_modules.tools.sample import sample
 from lightning_modules.tools.video import video
 
 RIGHT = (0.5, 0.0, 1.0, 1.0)

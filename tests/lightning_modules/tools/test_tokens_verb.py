@@ -21,9 +21,9 @@ from datamodules.remote import read_manifest
 from datamodules.schema import AnyBatch
 from datamodules.shard_datamodule import ShardDataModule
 from datamodules.token_datamodule import TokenDataModule
-from lightning_modules.cli import main
-from lightning_modules.loading import weights_hash
-from lightning_modules.tokenise import tokenise
+from lightning_modules.cli.main import main
+from lightning_modules.inference.loading import weights_hash
+from lightning_modules.inference.tokenise import tokenise
 from lightning_modules.tools import tokens as verb
 from lightning_modules.tools.tokens import tokens
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from tiny_model import SIDE, tiny_model
 
-from lightning_modules.flat_options import call_flat
-from lightning_modules.loading import weights_hash
+from lightning_modules.cli.flat_options import call_flat
+from lightning_modules.inference.loading import weights_hash
 from models.blocks.vit import ViTSize
 from models.priors.autoregressive import AutoregressivePrior
 from models.priors.conditions import ConditionDropout, ConditionKinds

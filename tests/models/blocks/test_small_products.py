@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.blocks.small_products import SmallLinear, attend_cached
-from renderers.kernels import available
+from renderers.dispatch import available
 
 FAST_PATH = "models.blocks.small_products.fast_path"
 TYPES = [torch.float32, torch.bfloat16]

@@ -1,0 +1,256 @@
+"""The `wild3d` command: `fit` and `validate` by LightningCLI, and the verbs in `verbs.py`."""
+
+import logging
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+from rich.table import Table
+
+from datamodules.errors import DataError
+from lightning_modules.callbacks.checkpoints import (
+    BEST,
+    LAST,
+    AtomicCheckpointIO,
+    BestCheckpoint,
+    LastCheckpoint,
+)
+from lightning_modules.callbacks.clock import RunClock
+from lightning_modules.callbacks.progress import ImagesProgressBar
+from lightning_modules.callbacks.scalars import ScalarLog
+from lightning_modules.callbacks.sheets import Sheets
+from lightning_modules.callbacks.stop import StopAfterImages
+from lightning_modules.cli.hardware import suited_strategy
+from lightning_modules.cli.nulls import nulls_as_overlays
+from lightning_modules.cli.parser import NearestNameParser
+from lightning_modules.cli.run_precision import suited_precision
+from lightning_modules.cli.run_record import versions, write_json
+from lightning_modules.cli.verbs import VERBS, overview, run_verb
+from lightning_modules.training.base import CountedModule
+
+TRAINER_DEFAULTS = {
+    "max_epochs": -1,
+    "precision": "bf16-mixed",
+    "use_distributed_sampler": False,
+    "num_sanity_val_steps": 0,
+    "enable_model_summary": False,
+    "check_val_every_n_epoch": None,
+}
+
+
+class RunCLI(LightningCLI):
+    """LightningCLI whose run directory holds everything and is continued when it exists."""
+
+    def __init__(self, args: Sequence[str]) -> None:
+        super().__init__(
+            LightningModule,
+            LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=SaveRunConfig,
+            save_config_kwargs={"save_to_log_dir": False},
+            trainer_defaults=TRAINER_DEFAULTS,
+            seed_everything_default=0,
+            parser_class=NearestNameParser,
+            args=nulls_as_overlays(args),
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Lightning's verbs that make sense here."""
+        return {name: LightningCLI.subcommands()[name] for name in ("fit", "validate")}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add `--run` and the callbacks that every run has."""
+        parser.add_argument("--run", type=str, default="runs/run", help="Directory of the run.")
+        parser.link_arguments("run", "trainer.default_root_dir")
+        parser.add_lightning_class_args(StopAfterImages, "stop")
+        parser.add_lightning_class_args(LastCheckpoint, "last_checkpoint")
+        parser.add_lightning_class_args(BestCheckpoint, "best_checkpoint")
+        parser.add_lightning_class_args(ScalarLog, "scalars")
+        parser.add_lightning_class_args(Sheets, "sheets")
+        parser.add_lightning_class_args(ImagesProgressBar, "progress")
+        parser.add_lightning_class_args(RunClock, "clock")
+
+    def instantiate_classes(self) -> None:
+        """Build everything; settings that do not fit together end in one sentence."""
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            raise DataError(str(first_cause(error))) from error
+
+    @property
+    def run_folder(self) -> Path:
+        """The run directory."""
+        return Path(self.config[self.subcommand].run)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Save atomically, and log to the run's TensorBoard folder unless told otherwise."""
+        settings = self.config_init[self.subcommand].trainer
+        if settings.logger is None:
+            kwargs["logger"] = TensorBoardLogger(
+                str(self.run_folder), name="tensorboard", version="", purge_step=self._resumed_at()
+            )
+        kwargs["plugins"] = [AtomicCheckpointIO(), *(settings.plugins or [])]
+        kwargs["precision"] = self._suit_precision()
+        kwargs["strategy"] = suited_strategy(
+            settings.strategy,
+            self.config_init[self.subcommand].model.leaves_parameters_unused,
+            settings.devices,
+            settings.num_nodes,
+        )
+        return super().instantiate_trainer(**kwargs)
+
+    def _suit_precision(self) -> str:
+        """The precision this hardware can do, said and stored with the run where it is another."""
+        trainer = self.config[self.subcommand].trainer
+        precision, why = suited_precision(str(trainer.precision), str(trainer.accelerator))
+        if why is not None:
+            print(why)
+            trainer.precision = precision
+        return precision
+
+    def _resumed_at(self) -> int | None:
+        """Where curves are cut back to: right after the checkpoint that a fit continues from."""
+        continued = self._continued() if self.subcommand == "fit" else None
+        if continued is None:
+            return None
+        return int(torch.load(continued, mmap=True, weights_only=True)["images_seen"]) + 1
+
+    def _continued(self) -> Path | None:
+        """The checkpoint a fit continues from: the last of the run, unless another of its own is
+        named; that of another run only begins one, since the same command must continue it."""
+        last = self.run_folder / "checkpoints" / LAST
+        if (named := self.config_init.fit.ckpt_path) is None:
+            return last if last.exists() else None
+        own = Path(named).resolve().parent == last.parent.resolve()
+        return Path(named) if own or not last.exists() else last
+
+    def before_fit(self) -> None:
+        """Continue from a checkpoint where there is one."""
+        if (continued := self._continued()) is not None:
+            named = self.config_init.fit.ckpt_path
+            unused = named is not None and Path(named) != continued
+            why = f"; {named} was to begin it, which is done" if unused else ""
+            print(f"Continuing {self.run_folder} from {continued}{why}")
+            self.config_init.fit.ckpt_path = str(continued)
+        self.config_init.fit.weights_only = True
+
+    def after_fit(self) -> None:
+        """Measure the final model on the whole validation split and write the result."""
+        self.trainer.limit_val_batches = 1.0
+        self.trainer.validate(self.model, self.datamodule, verbose=False)
+        assert isinstance(self.model, CountedModule)
+        figures = self._figures() | {
+            "images_seen": self.model.images_seen,
+            "seconds": round(self.config_init.fit.clock.seconds, 1),
+        }
+        if self.trainer.is_global_zero:
+            words = self.model.facts() | {"protocol": self.model.protocol}
+            write_json(self.run_folder / "result.json", figures | words)
+            print_figures(f"Result of {self.run_folder}", figures)
+            print_places(self.run_folder)
+
+    def before_validate(self) -> None:
+        """Measure the best checkpoint of the run, unless another was named, on the whole split."""
+        self.trainer.limit_val_batches = 1.0
+        if self.config_init.validate.ckpt_path is None:
+            self.config_init.validate.ckpt_path = str(self.run_folder / "checkpoints" / BEST)
+        self.config_init.validate.verbose = False
+        self.config_init.validate.weights_only = True
+
+    def after_validate(self) -> None:
+        """Print the figures."""
+        if self.trainer.is_global_zero:
+            print_figures(str(self.config_init.validate.ckpt_path), self._figures())
+
+    def _figures(self) -> dict[str, float]:
+        return {
+            name.removeprefix("val/"): round(float(value), 4)
+            for name, value in self.trainer.callback_metrics.items()
+            if name.startswith("val/")
+        }
+
+
+class SaveRunConfig(SaveConfigCallback):
+    """Stores the resolved configuration and the versions behind each launch of a run.
+
+    Once training begins: a launch that is refused must not replace what belongs to the run.
+    """
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Nothing yet."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Store them (rank 0)."""
+        if trainer.is_global_zero:
+            self.save_config(trainer, pl_module, "fit")
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write `config.yaml` and `versions.json` into the run directory."""
+        folder = Path(trainer.default_root_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        config = self.config.clone()
+        config.ckpt_path = None  # the run is continued with its own, and validated with its best
+        path = folder / self.config_filename
+        self.parser.save(config, path, skip_unset=False, overwrite=True)
+        write_json(folder / "versions.json", versions())
+
+
+def first_cause(error: ValueError) -> ValueError:
+    """What a constructor raised, before jsonargparse put it into an account of a type.
+
+    What a constructor itself gives as its reason, e.g. a KeyError, is no sentence for users.
+    """
+    while isinstance(error.__cause__, ValueError):
+        error = error.__cause__
+    return error
+
+
+def print_figures(title: str, figures: Mapping[str, float]) -> None:
+    """Print named figures as a table."""
+    table = Table(title=title)
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    for name, value in figures.items():
+        table.add_row(name, f"{value:,}")
+    Console().print(table)
+
+
+def print_places(run: Path) -> None:
+    """Say where the results of a run are."""
+    print(f"Figures:               {run / 'result.json'}")
+    print(f"Sheets of pictures:    {run / 'sheets'}")
+    print(f"Curves:                tensorboard --logdir {run / 'tensorboard'}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code. Bad input ends in one sentence and code 2."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for module in (r"lightning\.", r"torch\.", r"torchmetrics"):
+        warnings.filterwarnings("ignore", module=module)
+    if not args or args[0] in ("-h", "--help"):
+        print(overview())
+        return 0
+    try:
+        if args[0] in VERBS:
+            run_verb(args[0], args[1:])
+        else:
+            RunCLI(args)
+    except (DataError, FileNotFoundError) as error:
+        print(f"wild3d {args[0]}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

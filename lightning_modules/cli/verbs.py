@@ -1,0 +1,100 @@
+"""The verbs of `wild3d` beside `fit` and `validate`: each is one annotated function."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from jsonargparse import ActionConfigFile
+
+from lightning_modules.cli.arguments import gather_lists
+from lightning_modules.cli.flat_options import call_flat, option_groups
+from lightning_modules.cli.parser import NearestNameParser
+
+CONFIG = "config"
+
+
+@dataclass(frozen=True)
+class Verb:
+    """Where a verb's function is, imported only when called, and what it does in a line."""
+
+    module: str
+    function: str
+    summary: str
+
+    def load(self) -> Callable[..., Any]:
+        """The function; its annotations and docstring make the command line."""
+        function: Callable[..., Any] = getattr(import_module(self.module), self.function)
+        return function
+
+
+VERBS = {
+    "shards": Verb("datamodules.build.shards", "shards", "Write shards from photographs."),
+    "shapeworld": Verb(
+        "datamodules.build.shapeworld.verb", "shapeworld", "Write the embedded data set."
+    ),
+    "tokens": Verb(
+        "lightning_modules.tools.tokens", "tokens", "Write token shards with a stage-1 checkpoint."
+    ),
+    "reconstruct": Verb(
+        "lightning_modules.tools.reconstruct", "reconstruct", "Photo in; sheet, video and mesh out."
+    ),
+    "invert": Verb(
+        "lightning_modules.tools.invert", "invert", "Fit a GAN to photos; sheet, video and mesh."
+    ),
+    "sample": Verb(
+        "lightning_modules.tools.sample", "sample", "Sheets of scenes drawn from a prior or a GAN."
+    ),
+    "video": Verb("lightning_modules.tools.video", "video", "Fly a camera around scenes."),
+    "mesh": Verb("lightning_modules.tools.mesh", "mesh", "Coloured meshes of scenes."),
+    "interpolate": Verb(
+        "lightning_modules.tools.interpolate",
+        "interpolate",
+        "Go from one photo or GAN scene to another.",
+    ),
+    "edit": Verb("lightning_modules.tools.edit", "edit", "Redraw or replace a part of a photo."),
+    "evaluate": Verb(
+        "lightning_modules.tools.evaluate", "evaluate", "FID, KID, IS and flatness of a generator."
+    ),
+    "compare": Verb(
+        "lightning_modules.tools.compare", "compare", "Results of several runs as one table."
+    ),
+    "origin": Verb(
+        "lightning_modules.tools.origin", "origin", "Say which command made a picture or mesh."
+    ),
+}
+
+TRAINER_VERBS = {
+    "fit": "Train, or continue the run in --run from its last checkpoint.",
+    "validate": "Measure a checkpoint on the validation split.",
+}
+
+
+def run_verb(verb: str, args: Sequence[str]) -> None:
+    """Parse the arguments of a verb and call it."""
+    function = VERBS[verb].load()
+    parser = verb_parser(verb, function)
+    values = parser.parse_args(gather_lists(function, args))
+    options = {name: value for name, value in vars(values).items() if name != CONFIG}
+    call_flat(function, options)
+
+
+def verb_parser(verb: str, function: Callable[..., Any]) -> NearestNameParser:
+    """The parser of a verb's command line."""
+    about = (inspect.getdoc(function) or "").split("\nArgs:")[0]
+    parser = NearestNameParser(prog=f"wild3d {verb}", description=about)
+    parser.add_argument(f"--{CONFIG}", action=ActionConfigFile, help="YAML file with options.")
+    groups = option_groups(function)
+    parser.add_function_arguments(function, as_group=False, as_positional=False, skip=set(groups))
+    for group in groups.values():
+        parser.add_class_arguments(group)
+    return parser
+
+
+def overview() -> str:
+    """What `wild3d --help` prints: the verbs, a line each."""
+    summaries = TRAINER_VERBS | {name: verb.summary for name, verb in VERBS.items()}
+    lines = [f"  {name:12} {summary}" for name, summary in summaries.items()]
+    head = "usage: wild3d VERB [options]\n\nverbs, each with its own --help:\n"
+    return head + "\n".join(lines)

@@ -1,0 +1,79 @@
+"""What is written of a photograph's scene: a sheet, a video and a mesh."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from lightning_modules.inference.camera_paths import (
+    Trajectory,
+    check_frames,
+    check_video,
+    render_path,
+    trajectory_cameras,
+    write_video,
+)
+from lightning_modules.inference.meshing import MeshFormat, Surface, write_mesh
+from lightning_modules.inference.photographs import enlarged
+from lightning_modules.pictures.drawing import colored_disparity, sheet, write_png
+from models.autoencoder import CanonicalView
+from models.scenes import Scenes
+from renderers.cameras import Camera
+
+FPS = 24
+"""Frames per second of the videos."""
+
+
+@dataclass(frozen=True)
+class SceneFiles:
+    """Where and how scenes of photographs are written.
+
+    folder: of all files; size: side of the pictures in pixels, even; frames: of the video.
+
+    Raises DataError for a size that can't be encoded, or less than one frame.
+    """
+
+    folder: Path
+    size: int
+    trajectory: Trajectory
+    frames: int
+    mesh_format: MeshFormat
+    surface: Surface
+
+    def __post_init__(self) -> None:
+        """Check the size and the number of frames."""
+        check_video(self.size, ("mp4",), FPS)
+        check_frames(self.frames)
+
+    def write(
+        self,
+        name: str,
+        photo: Tensor,
+        scenes: Scenes,
+        view: CanonicalView,
+        novel: Camera,
+        note: str,
+    ) -> str | None:
+        """Write NAME-sheet.png, NAME-TRAJECTORY.mp4 and NAME.glb of a scene (1).
+
+        photo: (1, 3, H, W) in [0, 1]; view: where the camera's path begins; novel: cameras (V,) of
+        the sheet's last columns. Returns why there is no mesh, None if there is one.
+        """
+        picture = photo_sheet(scenes, photo, novel, self.size)
+        write_png(self.folder / f"{name}-sheet.png", picture, note)
+        camera = trajectory_cameras(view, self.trajectory, self.frames)
+        stem = self.folder / f"{name}-{self.trajectory}"
+        write_video(list(render_path(scenes, camera, self.size)), stem, ("mp4",), FPS, note)
+        try:
+            write_mesh(scenes, self.folder / f"{name}.{self.mesh_format}", self.surface, note)
+        except ValueError as error:
+            return f"No mesh for {name}: {error} (--mesh_level)."
+        return None
+
+
+def photo_sheet(scenes: Scenes, photo: Tensor, novel: Camera, size: int) -> Tensor:
+    """Photograph, its scene, disparity and novel views in a row, each `size` pixels wide."""
+    canonical = scenes.view(scenes.canonical, size, size)
+    columns = [enlarged(photo, size), canonical.rgb, colored_disparity(canonical)]
+    others = render_path(scenes, novel, size)
+    return sheet([column.cpu() for column in columns] + [frame[None] for frame in others])

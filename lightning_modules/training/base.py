@@ -1,0 +1,223 @@
+"""What the training of every system shares: progress in images, steps, averaged weights."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol, cast
+
+import torch
+import torch.distributed as dist
+from lightning import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+
+from datamodules.errors import DataError
+from datamodules.schema import Batch, TokenBatch
+from datamodules.stream_datamodule import StreamDataModule
+from lightning_modules.pictures.drawing import Pictures
+from lightning_modules.training.ema import ema_decay, update_average
+from lightning_modules.training.optimization import OptimizerSettings
+from lightning_modules.training.rng import Purpose, step_noise
+from lightning_modules.training.sharding import whole
+from models.recipe import Recipe
+
+EMA_RAMP_UP = 0.05
+"""Share of the images seen to which the half-life of the average is held early on."""
+
+
+class RecipeModel(Protocol):
+    """A model that tells how to build it again."""
+
+    def recipe(self) -> Recipe:
+        """See `models.recipe`."""
+
+
+class CountedModule(LightningModule):
+    """A LightningModule under manual optimisation whose one measure of progress is images seen.
+
+    Args:
+        max_images: images to train on; learning rates end there and `StopAfterImages` stops.
+        ema_half_life: of the averaged weights, in images.
+        seed: of everything random in a step.
+
+    headline: the validation figure to show while training, and how to print it.
+    protocol: what the figures of `result.json` mean.
+    """
+
+    headline: ClassVar[tuple[str, str]]
+    protocol: ClassVar[str]
+
+    def __init__(self, max_images: int, ema_half_life: float, seed: int) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.max_images, self.images_seen = max_images, 0
+        self.ema_half_life, self.seed = ema_half_life, seed
+
+    @property
+    def leaves_parameters_unused(self) -> bool:
+        """Whether a step leaves parameters without a gradient."""
+        return False
+
+    def whole_average(self) -> nn.Module:
+        """The averaged model with all its weights; every process must call."""
+        raise NotImplementedError
+
+    def pictures(self, average: nn.Module, probe: Batch | TokenBatch, count: int) -> list[Pictures]:
+        """What to draw of `whole_average`: the first validation samples, or `count` rows of
+        generated ones."""
+        raise NotImplementedError
+
+    def figures(self) -> tuple[str, ...]:
+        """Names of the validation figures that it may have."""
+        raise NotImplementedError
+
+    def facts(self) -> dict[str, str]:
+        """What `result.json` is to say beside the figures, by name."""
+        return {}
+
+    def trained(self) -> RecipeModel:
+        """The model that is trained."""
+        raise NotImplementedError
+
+    def configure_model(self) -> None:
+        """Refuse FSDP2 where a system does not say how it is divided.
+
+        Raises:
+            DataError: one sentence with the knob.
+        """
+        if self.device_mesh is not None:
+            raise DataError(
+                f"{type(self).__name__} is whole in every process: leave `trainer.strategy` to "
+                "auto."
+            )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Store progress, the place in the data, and the model's recipe for loading without this
+        module."""
+        checkpoint["images_seen"] = self.images_seen
+        checkpoint["model"] = self.trained().recipe()
+        if (datamodule := self._datamodule()) is not None:
+            checkpoint["data"] = datamodule.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up progress where the checkpoint left it.
+
+        Raises:
+            DataError: it holds another model, or was trained on other data.
+        """
+        recipe = self.trained().recipe()
+        check_same_model(checkpoint, recipe, self.state_dict())
+        if self.global_rank == 0 and self.trainer.training:
+            for change in changed_settings(checkpoint["model"]["init_args"], recipe["init_args"]):
+                print(f"From now on the model has {change}")
+        self.images_seen = int(checkpoint["images_seen"])
+        datamodule = self._datamodule()
+        if datamodule is not None and "data" in checkpoint:
+            # Lightning hands it over to a datamodule of the same class only.
+            datamodule.load_state_dict(checkpoint["data"])
+
+    def _datamodule(self) -> StreamDataModule[Any] | None:
+        datamodule = getattr(self.trainer, "datamodule", None)
+        return datamodule if isinstance(datamodule, StreamDataModule) else None
+
+    def descend(
+        self,
+        optimizer: LightningOptimizer,
+        settings: OptimizerSettings,
+        loss: Tensor,
+        name: str = "total",
+    ) -> Tensor:
+        """Differentiate `loss` and step at the scheduled rate; returns the gradient norm.
+
+        name: of the loss, for the error.
+
+        Raises:
+            FloatingPointError: the norm is not finite; the weights are as they were.
+        """
+        settings.apply(optimizer, settings.lr_at(self.images_seen, self.max_images))
+        optimizer.zero_grad(set_to_none=True)
+        self.manual_backward(loss)
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        norm = torch.nn.utils.clip_grad_norm_(parameters, settings.grad_clip or float("inf"))
+        norm = whole(norm)
+        if not norm.isfinite():
+            raise FloatingPointError(
+                f"The gradient norm of the {name} loss is {float(norm)} in the step after "
+                f"{self.images_seen} images, at a loss of {float(loss.detach())}: lower the "
+                "learning rate. The last checkpoint is from before."
+            )
+        optimizer.step()
+        return norm
+
+    def count_images(self, batch: int, model: nn.Module, average: nn.Module) -> None:
+        """Move progress on by a batch of this process, and `average` towards `model`."""
+        self.images_seen += self.global_batch(batch)
+        decay = ema_decay(
+            self.global_batch(batch), self.images_seen, self.ema_half_life, EMA_RAMP_UP
+        )
+        update_average(average, model, decay)
+        if (datamodule := self._datamodule()) is not None:
+            datamodule.images_seen = self.images_seen
+
+    def step_optimizers(self) -> list[LightningOptimizer]:
+        """The optimisers as a list, however many there are."""
+        optimizers = self.optimizers()
+        return cast(
+            list[LightningOptimizer], optimizers if isinstance(optimizers, list) else [optimizers]
+        )
+
+    def step_noise(self, purpose: Purpose, rank: int) -> torch.Generator:
+        """Random numbers of this step, the same ones in a resumed run."""
+        return step_noise(self.seed, self.images_seen, purpose, rank=rank, device=self.device)
+
+    def global_batch(self, batch: int) -> int:
+        """Images of a step over all processes."""
+        return batch * (dist.get_world_size() if dist.is_initialized() else 1)
+
+
+def check_same_model(checkpoint: dict[str, Any], recipe: Recipe, state: dict[str, Tensor]) -> None:
+    """Refuse to continue a run with another model.
+
+    Raises:
+        DataError: class or shapes differ; one sentence with the first difference, and the knob.
+    """
+    saved, own = checkpoint["model"]["class_path"], recipe["class_path"]
+    if saved != own:
+        raise DataError(
+            f"The run holds a {saved.rpartition('.')[2]}, this configuration trains a "
+            f"{own.rpartition('.')[2]}: start another run (`--run`)."
+        )
+    stored = checkpoint.get("state_dict", state)  # FSDP2 has loaded it already
+    for name in stored | state:
+        run, ours = (list(side[name].shape) if name in side else "none" for side in (stored, state))
+        if run != ours:
+            raise DataError(
+                f"The run's model has {name} of shape {run}, this configuration's "
+                f"{ours}: give the run's own sizes (config.yaml), or start another run "
+                "(`--run`)."
+            )
+
+
+def changed_settings(saved: Mapping[str, Any], own: Mapping[str, Any], path: str = "") -> list[str]:
+    """Settings that leave the shapes alone and differ from those a run was trained with so far,
+    e.g. ``"views.radius 1.6 (until now 2.5)"``."""
+    changes = []
+    for name in saved.keys() & own.keys():
+        before, now, knob = saved[name], own[name], f"{path}{name}"
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            changes += changed_settings(before, now, f"{knob}.")
+        elif json.dumps(before) != json.dumps(now):  # tuples and lists are alike
+            changes.append(f"{knob} {now} (until now {before})")
+    return sorted(changes)
+
+
+def check_warmup(optimizer: OptimizerSettings, max_images: int, knob: str = "optimizer") -> None:
+    """Refuse a learning rate that would never reach its peak; knob: the setting's name.
+
+    Raises:
+        ValueError: one sentence with the value, the limit and the knob.
+    """
+    if optimizer.warmup >= max_images:
+        raise ValueError(
+            f"The learning rate would warm up for {optimizer.warmup} images of {max_images}: "
+            f"lower `{knob}.warmup`."
+        )

@@ -1,0 +1,189 @@
+"""What the two discriminators of stage 1 are shown, when they learn, and whom they teach."""
+
+import pytest
+import torch
+from tiny_model import SIDE, tiny_model
+from torch import Tensor, nn
+
+from lightning_modules.adversarial.stage1_adversaries import LateDiscriminator, Stage1Adversaries
+from lightning_modules.losses.weights import Stage1Weights
+from lightning_modules.stage1_rays import Pixels, RayPlan, Renderings, draw_pixels, render_views
+from models.spaces import ContractedSpace
+from models.vq3d import VQ3D, NovelViews
+from renderers.rays import patch_pixels, strided_pixels
+from renderers.rendering import Rendering
+
+PLAN = RayPlan(grid_stride=2, patch=8, patch_images=2, novel_images=2)
+GRID = SIDE // PLAN.grid_stride
+SPACE = ContractedSpace(near=1.0, far=5.0)  # disparities from 0.2 to 1
+BOTH = Stage1Weights(adversarial=0.1, novel_view=0.1)
+AT_ONCE = BOTH.at(0)
+
+
+def adversaries(weights: Stage1Weights = BOTH, **settings: float) -> Stage1Adversaries:
+    torch.manual_seed(0)
+    return Stage1Adversaries(
+        SIDE,
+        SPACE,
+        PLAN,
+        weights,
+        LateDiscriminator(channel_base=64, channel_max=8, **settings),
+    )
+
+
+def images() -> Tensor:
+    return torch.rand(4, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+
+
+def rendering(seed: int, batch: int) -> Rendering:
+    noise = torch.Generator().manual_seed(seed)
+    disparity = 0.2 + 0.8 * torch.rand(batch, GRID**2, generator=noise)
+    samples = torch.zeros(batch, GRID**2, 1)
+    rgb = torch.rand(batch, GRID**2, 3, generator=noise)
+    return Rendering(rgb, 1 / disparity, disparity, torch.ones_like(disparity), samples, samples)
+
+
+def given_views() -> tuple[Pixels, Renderings]:
+    """Four canonical views of numbers; patches at known corners and novel views of two of them."""
+    grid = strided_pixels(SIDE, SIDE, 2, torch.zeros(4, 2, dtype=torch.long))
+    pixels = Pixels(grid, patch_pixels(SIDE, SIDE, 8, torch.tensor([[3, 5], [0, 8]])))
+    return pixels, Renderings(
+        rendering(1, 4), torch.ones(4, GRID**2), rendering(2, 2), rendering(3, 2)
+    )
+
+
+def rendered_views(model: VQ3D) -> tuple[Pixels, Renderings]:
+    """What a training step renders of `images()`."""
+    noise = torch.Generator().manual_seed(0)
+    pixels = draw_pixels(PLAN, 4, SIDE, True, noise)
+    novel = NovelViews().draw(model.view, 2, 1.0, noise)
+    return pixels, render_views(model(images())[1], pixels, novel, noise)
+
+
+def as_seen(view: Rendering) -> Tensor:
+    """A view of SPACE as a discriminator reads it (B, 4, 8, 8): RGB and disparity in [-1, 1]."""
+    disparity = (view.disparity[..., None] - 0.2) / 0.8
+    values = torch.cat([view.rgb, disparity], -1).reshape(-1, GRID, GRID, 4)
+    return 2 * values.permute(0, 3, 1, 2) - 1
+
+
+class Witness(nn.Module):
+    """A discriminator that scores by the mean and remembers what it saw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def forward(self, pictures: Tensor, labels: None = None) -> Tensor:
+        self.seen.append(pictures.detach())
+        return pictures.mean((1, 2, 3))
+
+
+def test_the_novel_view_judge_takes_canonical_renders_for_real_and_novel_ones_for_fake() -> None:
+    made, (pixels, views) = adversaries(), given_views()
+    made.novel.discriminator = witness = Witness()
+    made.learn(images(), pixels, views, 0, step=1)
+    fake, real = witness.seen
+    torch.testing.assert_close(real, as_seen(views.grid)[:2])
+    torch.testing.assert_close(fake, as_seen(views.novel))
+
+
+def test_the_main_judge_takes_the_photograph_for_real_and_its_render_for_fake() -> None:
+    made, (pixels, views) = adversaries(), given_views()
+    made.main.discriminator = witness = Witness()
+    made.learn(images(), pixels, views, 0, step=1)
+    fake, real = witness.seen
+    photographs = images()
+    patches = torch.stack([photographs[0, :, 3:11, 5:13], photographs[1, :, 0:8, 8:16]])
+    torch.testing.assert_close(real, 2 * patches - 1)
+    torch.testing.assert_close(fake, as_seen(views.patch)[:, :3])
+
+
+def test_the_autoencoder_is_judged_by_its_fakes() -> None:
+    made, (_, views) = adversaries(), given_views()
+    made.main.discriminator, made.novel.discriminator = main, novel = Witness(), Witness()
+    made.judge(views, AT_ONCE)
+    (patch,), (view,) = main.seen, novel.seen
+    torch.testing.assert_close(patch, as_seen(views.patch)[:, :3])
+    torch.testing.assert_close(view, as_seen(views.novel))
+
+
+def test_judging_moves_colour_and_disparity_of_the_fakes_and_no_canonical_render() -> None:
+    made, (_, views) = adversaries(), given_views()
+    for view in (views.grid, views.patch, views.novel):
+        view.rgb.requires_grad_()
+        view.disparity.requires_grad_()
+    torch.stack(list(made.judge(views, AT_ONCE).values())).sum().backward()
+    for moved in (views.patch.rgb, views.novel.rgb, views.novel.disparity):
+        assert (moved.grad != 0).any(-1).all()
+    assert views.grid.rgb.grad is None
+    assert views.grid.disparity.grad is None
+
+
+@pytest.mark.parametrize("term", ["adversarial", "novel_view"])
+def test_judging_teaches_the_autoencoder_and_no_judge(term: str) -> None:
+    model, made = tiny_model(), adversaries()
+    _, views = rendered_views(model)
+    made.judge(views, AT_ONCE)[term].backward()
+    for part in (model.embed, model.decoder, model.to_planes, model.field):
+        assert any((p.grad != 0).any() for p in part.parameters() if p.grad is not None)
+    assert all(parameter.grad is None for parameter in made.parameters())
+
+
+def test_learning_teaches_both_judges_and_not_the_autoencoder() -> None:
+    model, made = tiny_model(), adversaries()
+    loss, _ = made.learn(images(), *rendered_views(model), 0, step=0)
+    loss.backward()
+    for judge in (made.main, made.novel):
+        assert all((parameter.grad != 0).any() for parameter in judge.parameters())
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_nothing_is_learned_before_its_time() -> None:
+    made, (pixels, views) = adversaries(train_from=100), given_views()
+    assert made.learn(images(), pixels, views, 99, step=0) == (None, {})
+    loss, logs = made.learn(images(), pixels, views, 100, step=1)
+    assert loss > 0
+    assert {"discriminator_main/loss", "discriminator_novel/loss"} <= set(logs)
+
+
+def test_judges_learn_while_their_weight_is_still_zero() -> None:
+    later = Stage1Weights(adversarial=[(50, 0.0), (90, 0.1)], novel_view=[(50, 0.0), (90, 0.1)])
+    made, (pixels, views) = adversaries(later), given_views()
+    assert made.judge(views, later.at(50)) == {}
+    assert made.needs_novel_views(50, later.at(50))
+    assert made.learn(images(), pixels, views, 50, step=1)[0] is not None
+    assert set(made.judge(views, later.at(60))) == {"adversarial", "novel_view"}
+
+
+def test_both_judges_pay_r1_at_its_interval_only() -> None:
+    made, (pixels, views) = adversaries(r1_interval=3), given_views()
+    paid = {"main": [], "novel": []}
+    for step in range(7):
+        _, logs = made.learn(images(), pixels, views, 0, step)
+        for judge, steps in paid.items():
+            if f"discriminator_{judge}/r1" in logs:
+                steps.append(step)
+    assert paid == {"main": [0, 3, 6], "novel": [0, 3, 6]}
+
+
+@pytest.mark.parametrize(
+    ("weights", "built"),
+    [
+        (Stage1Weights(adversarial=0.0, novel_view=0.0), (False, False)),
+        (Stage1Weights(adversarial=0.1, novel_view=[(0, 0.0), (9, 0.0)]), (True, False)),
+        (Stage1Weights(adversarial=0.0, novel_view=[(0, 0.0), (9, 0.1)]), (False, True)),
+    ],
+)
+def test_a_judge_without_weight_is_not_built(
+    weights: Stage1Weights, built: tuple[bool, bool]
+) -> None:
+    made, (pixels, views) = adversaries(weights), given_views()
+    assert (made.main is not None, made.novel is not None) == built
+    loss, logs = made.learn(images(), pixels, views, 0, step=1)
+    assert (loss is not None) is any(built)
+    names = {name.split("/")[0] for name in logs}
+    judges = ("discriminator_main", "discriminator_novel")
+    assert names == {name for name, there in zip(judges, built, strict=True) if there}
+    assert made.needs_novel_views(9, weights.at(9)) is built[1]
+    assert any(True for _ in made.parameters()) is any(built)
