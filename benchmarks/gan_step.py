@@ -103,16 +103,18 @@ class Training:
         """Take a step of both networks, convolutions in `dtype`; return their losses and gradient
         norms (4,)."""
         model, critic, labels = self.gan.model, self.gan.critic, self.labels
-        noise = torch.Generator().manual_seed(0)
+        rng = torch.Generator().manual_seed(0)
         with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-            scenes = model(torch.randn(len(labels), model.backbone.latent, generator=noise), labels)
-            cameras = model.views.cameras(model.views.directions(len(labels), views, noise))
-            fake = render_judged(scenes, cameras, model.resolution, model.raw_resolution, noise)
-            verdict = critic.judge(fake, labels, 0, noise)
+            scenes = model(torch.randn(len(labels), model.backbone.latent, generator=rng), labels)
+            cameras = model.views.cameras(model.views.directions(len(labels), views, rng))
+            fake = render_judged(scenes, cameras, model.resolution, model.raw_resolution, rng)
+            verdict = critic.judge(fake, labels, 0, rng)
             loss = verdict.for_scenes(generator_loss(verdict.logits))
-            norm = descend(self.optimizers[0], loss)
-            judged, _ = critic.learn(self.real, labels, verdict, 0, step, noise)
-            return torch.stack([loss, judged, norm, descend(self.optimizers[1], judged)]).detach()
+            norm = step_optimizer(self.optimizers[0], loss)
+            judged, _ = critic.learn(self.real, labels, verdict, 0, step, rng)
+            return torch.stack(
+                [loss, judged, norm, step_optimizer(self.optimizers[1], judged)]
+            ).detach()
 
     def iterate_plainly(self) -> Tensor:
         """`iterate` by plain operations, in float32."""
@@ -120,8 +122,8 @@ class Training:
             return self.iterate(torch.float32)
 
 
-def descend(optimizer: Optimizer, loss: Tensor) -> Tensor:
-    """Differentiate and step as `CountedModule.descend` does; return the gradient norm."""
+def step_optimizer(optimizer: Optimizer, loss: Tensor) -> Tensor:
+    """Differentiate and step as `TrainingModule.step_optimizer` does; return the gradient norm."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     parameters = [p for group in optimizer.param_groups for p in group["params"]]

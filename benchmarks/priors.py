@@ -47,10 +47,10 @@ class Problem:
     @staticmethod
     def of(prior: TokenPrior, batch: int) -> Problem:
         """Random tokens and labels for a prior."""
-        generator = torch.Generator().manual_seed(0)
+        rng = torch.Generator().manual_seed(0)
         shape = (batch, prior.layout.tokens)
-        tokens = torch.randint(CODES, shape, generator=generator)
-        label = torch.randint(CLASSES, shape[:1], generator=generator)
+        tokens = torch.randint(CODES, shape, generator=rng)
+        label = torch.randint(CLASSES, shape[:1], generator=rng)
         return Problem(prior.eval(), tokens, Conditions.of(label))
 
     def generate(self) -> None:
@@ -62,8 +62,8 @@ class Problem:
         """Forward and backward pass of a training step."""
         self.prior.zero_grad(set_to_none=True)
         with torch.autocast("cpu", PRODUCTS, enabled=torch.float32 != PRODUCTS):
-            noise = torch.Generator().manual_seed(0)
-            loss = self.prior.training_loss(self.tokens, self.conditions, noise).loss
+            rng = torch.Generator().manual_seed(0)
+            loss = self.prior.training_loss(self.tokens, self.conditions, rng).loss
         loss.backward()
 
     def uncached_step(self, length: int, dtype: torch.dtype) -> None:

@@ -93,10 +93,10 @@ def load_reference() -> ModuleType:
 
 def make_scene(setting: Setting) -> Scene:
     """Return smooth random planes, seen from the front by cameras on an arc."""
-    generator = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
 
     def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator)
+        return torch.randn(*shape, generator=rng)
 
     batch, size = setting.batch, setting.plane
     coarse = normal(batch * 3, setting.channels, size // 8, size // 8)
@@ -132,9 +132,9 @@ def ours(setting: Setting, backward: bool) -> Side:
         return softplus(logits - 1.0), features
 
     def run() -> list[Tensor]:
-        generator = torch.Generator().manual_seed(NOISE_SEED)
+        rng = torch.Generator().manual_seed(NOISE_SEED)
         with torch.set_grad_enabled(backward):
-            rendering = render_rays(field, scene.rays, sampling, scene.bounds, generator=generator)
+            rendering = render_rays(field, scene.rays, sampling, scene.bounds, rng=rng)
             return _step(rendering.rgb, leaves, scene.grad, backward)
 
     return run
@@ -148,8 +148,8 @@ def theirs(setting: Setting, backward: bool) -> Side:
     origins = scene.rays.origins.contiguous()
 
     def run() -> list[Tensor]:
-        generator = torch.Generator().manual_seed(NOISE_SEED)
-        noise = [torch.rand(shape, generator=generator) for _ in range(2)]
+        rng = torch.Generator().manual_seed(NOISE_SEED)
+        noise = [torch.rand(shape, generator=rng) for _ in range(2)]
         near, far = scene.bounds.near, scene.bounds.far
         problem = reference.Problem(origins, scene.rays.directions, near, far, *noise, HALF_EXTENT)
         with torch.set_grad_enabled(backward):

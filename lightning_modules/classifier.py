@@ -13,7 +13,7 @@ from lightning_modules.inference.classes import class_name, file_part
 from lightning_modules.metrics.classification import ClassifierMetrics
 from lightning_modules.pictures.captions import labelled
 from lightning_modules.pictures.drawing import Pictures, sheet
-from lightning_modules.training.base import CountedModule, check_warmup
+from lightning_modules.training.base import TrainingModule, check_warmup
 from lightning_modules.training.ema import averaged_copy
 from lightning_modules.training.image_jitter import Jitter
 from lightning_modules.training.optimization import OptimizerSettings
@@ -21,7 +21,7 @@ from lightning_modules.training.rng import Purpose
 from models.classifier import SmallClassifier
 
 
-class ClassifierTraining(CountedModule):
+class ClassifierTraining(TrainingModule):
     """Trains a classifier of the data set's classes.
 
     Args:
@@ -72,13 +72,13 @@ class ClassifierTraining(CountedModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One batch: jitter, logits, loss, step."""
-        noise = self.step_noise(Purpose.VIEWS, self.global_rank)
-        logits = self.model(self.jitter.apply(batch.float_image(), noise))
+        rng = self.step_rng(Purpose.VIEWS, self.global_rank)
+        logits = self.model(self.jitter.apply(batch.float_image(), rng))
         known = batch.label >= 0
         # Of the images with a label alone: a batch may have none.
         total = F.cross_entropy(logits[known], batch.label[known], reduction="sum")
         count = known.sum().clamp(min=1)
-        norm = self.descend(self.step_optimizers()[0], self.optimizer, total / count)
+        norm = self.step_optimizer(self.optimizer_list()[0], self.optimizer, total / count)
         right = (logits.argmax(1) == batch.label).sum() / count
         self.count_images(len(batch), self.model, self.ema)
         return {

@@ -22,7 +22,7 @@ from lightning_modules.losses.density import DensitySmoothness, density_smoothne
 from lightning_modules.losses.view_prior import ViewPriorWeights, advantages, view_prior_loss
 from lightning_modules.pictures.drawing import Pictures
 from lightning_modules.pictures.gan_pictures import gan_pictures
-from lightning_modules.training.base import CountedModule, check_warmup
+from lightning_modules.training.base import TrainingModule, check_warmup
 from lightning_modules.training.ema import averaged_copy
 from lightning_modules.training.optimization import OptimizerSettings
 from lightning_modules.training.rng import Purpose
@@ -42,7 +42,7 @@ class GeneratorStep:
     cells: Tensor | None
 
 
-class GAN(CountedModule):
+class GAN(TrainingModule):
     """Trains a generator against a discriminator; progress is counted in photographs seen.
 
     Args:
@@ -132,43 +132,43 @@ class GAN(CountedModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One batch: scenes, views of them, the generator's step, the critic's step."""
-        noise = self.step_noise(Purpose.VIEWS, self.global_rank)
+        rng = self.step_rng(Purpose.VIEWS, self.global_rank)
         step = self.images_seen // self.global_batch(len(batch))
-        scenes = self.model(self._latents(len(batch), noise), batch.label)
-        directions, cells = self._look(batch.label, noise)
-        fake = self._views(scenes, directions, noise)
-        verdict = self.critic.judge(fake, batch.label, self.images_seen, noise)
+        scenes = self.model(self._latents(len(batch), rng), batch.label)
+        directions, cells = self._look(batch.label, rng)
+        fake = self._views(scenes, directions, rng)
+        verdict = self.critic.judge(fake, batch.label, self.images_seen, rng)
         made = GeneratorStep(scenes, batch.label, verdict, cells)
-        logs = self._step_generator(made, step, noise)
-        logs |= self._step_critic(batch, verdict, step, noise)
+        logs = self._step_generator(made, step, rng)
+        logs |= self._step_critic(batch, verdict, step, rng)
         logs |= self._watch() | self._counts(directions.shape[1])
         self.count_images(len(batch), self.model, self.ema)
         return logs
 
-    def _latents(self, count: int, noise: torch.Generator) -> Tensor:
-        return torch.randn(count, self.model.backbone.latent, generator=noise, device=noise.device)
+    def _latents(self, count: int, rng: torch.Generator) -> Tensor:
+        return torch.randn(count, self.model.backbone.latent, generator=rng, device=rng.device)
 
     @property
     def _side(self) -> int:
         """Side of what is rendered now."""
         return round(scheduled_value(self.raw_side, self.images_seen))
 
-    def _look(self, labels: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor | None]:
+    def _look(self, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """Directions (B, V, 3) of this step's views, and the cells (B, V) of a learned prior."""
         views = self.multi_view.views_at(self.images_seen, self.collapsed_at)
         if self.model.view_prior is None:
-            return self.model.views.directions(len(labels), views, noise), None
-        cells, directions = self.model.view_prior.draw(labels, views, noise)
+            return self.model.views.directions(len(labels), views, rng), None
+        cells, directions = self.model.view_prior.draw(labels, views, rng)
         return directions, cells
 
-    def _views(self, scenes: Scenes, directions: Tensor, noise: torch.Generator) -> Judged:
+    def _views(self, scenes: Scenes, directions: Tensor, rng: torch.Generator) -> Judged:
         """This step's views of all scenes."""
         cameras, disparity = self.model.views.cameras(directions), self.critic.view.disparity
         side, resolution = self._side, self.model.resolution
-        return render_judged(scenes, cameras, resolution, side, noise, with_disparity=disparity)
+        return render_judged(scenes, cameras, resolution, side, rng, with_disparity=disparity)
 
     def _step_generator(
-        self, made: GeneratorStep, step: int, noise: torch.Generator
+        self, made: GeneratorStep, step: int, rng: torch.Generator
     ) -> dict[str, Tensor]:
         """Regularise, differentiate and step; returns what to log."""
         logits = made.verdict.logits
@@ -176,7 +176,7 @@ class GAN(CountedModule):
         logs = {"generator/loss": loss.detach()}
         loss = made.verdict.for_scenes(loss)
         if self.density.due(step):
-            rough = density_smoothness(made.scenes.planes, self.model.field, self.density, noise)
+            rough = density_smoothness(made.scenes.planes, self.model.field, self.density, rng)
             loss = loss + self.density.weight * self.density.interval * rough
             logs["generator/density_difference"] = rough.detach()
         if self.model.view_prior is not None and made.cells is not None:
@@ -184,11 +184,11 @@ class GAN(CountedModule):
             ahead = advantages(logits, self._everyone(logits))
             poses, entropy = view_prior_loss(odds, made.cells, ahead, self.view_prior)
             loss, logs["generator/view_entropy"] = loss + poses, entropy
-        norm = self.descend(self.step_optimizers()[0], self.optimizer, loss, "generator")
+        norm = self.step_optimizer(self.optimizer_list()[0], self.optimizer, loss, "generator")
         return logs | {"generator/grad_norm": norm}
 
     def _step_critic(
-        self, batch: Batch, verdict: Verdict, step: int, noise: torch.Generator
+        self, batch: Batch, verdict: Verdict, step: int, rng: torch.Generator
     ) -> dict[str, Tensor]:
         """Train the critic on photographs and on this step's views; returns what to log."""
         real = photographs(
@@ -197,9 +197,9 @@ class GAN(CountedModule):
             with_raw=self.model.refiner is not None,
             with_disparity=self.critic.view.disparity,
         )
-        loss, logs = self.critic.learn(real, batch.label, verdict, self.images_seen, step, noise)
-        norm = self.descend(
-            self.step_optimizers()[1], self.discriminator_optimizer, loss, "discriminator"
+        loss, logs = self.critic.learn(real, batch.label, verdict, self.images_seen, step, rng)
+        norm = self.step_optimizer(
+            self.optimizer_list()[1], self.discriminator_optimizer, loss, "discriminator"
         )
         logs["grad_norm"] = norm
         if (changed := self.critic.changed).regulated:
@@ -218,8 +218,8 @@ class GAN(CountedModule):
         """Look at the diversity of fixed latents when it is time; returns what to log."""
         if not self.indicator.due(self.images_seen, self.collapse):
             return {}
-        noise = self.step_noise(Purpose.VIEWS, rank=0)
-        values = diversities(self.model, self.critic, self.collapse.scenes, noise)
+        rng = self.step_rng(Purpose.VIEWS, rank=0)
+        values = diversities(self.model, self.critic, self.collapse.scenes, rng)
         values = self.trainer.strategy.broadcast(values)  # so that all processes decide alike
         shares = self.indicator.update(values, self.images_seen, self.collapse)
         if self.collapsed_at is None and self.indicator.collapsing(self.collapse):

@@ -18,7 +18,7 @@ from lightning_modules.metrics.reconstruction import ReconstructionMetrics
 from lightning_modules.pictures.drawing import Pictures
 from lightning_modules.pictures.stage1_pictures import reconstruction_pictures
 from lightning_modules.stage1_rays import Pixels, RayPlan, Renderings, draw_pixels, render_views
-from lightning_modules.training.base import CountedModule, check_warmup
+from lightning_modules.training.base import TrainingModule, check_warmup
 from lightning_modules.training.ema import averaged_copy
 from lightning_modules.training.optimization import OptimizerSettings
 from lightning_modules.training.rng import Purpose
@@ -29,7 +29,7 @@ from renderers.cameras import Camera
 from renderers.rays import gather_image
 
 
-class Stage1(CountedModule):
+class Stage1(TrainingModule):
     """Trains a VQ3D autoencoder; progress is counted in images, never in optimiser steps.
 
     Args:
@@ -97,13 +97,13 @@ class Stage1(CountedModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One batch: encode, render, weigh, step; see the methods in the order they are called."""
-        noise = self.step_noise(Purpose.VIEWS, self.global_rank)
+        rng = self.step_rng(Purpose.VIEWS, self.global_rank)
         images = batch.float_image()
         if self.images_seen == 0:
             self._calibrate(images)
-        pixels, novel = self._draw_views(len(batch), noise)
+        pixels, novel = self._draw_views(len(batch), rng)
         quantized, scenes = self.model(images)
-        views = render_views(scenes, pixels, novel, noise)
+        views = render_views(scenes, pixels, novel, rng)
         terms = self._reconstruction_terms(images, batch, quantized, pixels, views)
         terms |= self.adversaries.judge(views, self.weights.at(self.images_seen))
         logs = self._step_autoencoder(terms)
@@ -115,18 +115,18 @@ class Stage1(CountedModule):
     @torch.no_grad()
     def _calibrate(self, images: Tensor) -> None:
         """Fit the untrained quantiser to the first batch; the average starts from the same."""
-        self.model.calibrate(images, self.step_noise(Purpose.CODEBOOK, rank=0))
+        self.model.calibrate(images, self.step_rng(Purpose.CODEBOOK, rank=0))
         self.ema.load_state_dict(self.model.state_dict())
 
-    def _draw_views(self, batch: int, noise: torch.Generator) -> tuple[Pixels, Camera | None]:
+    def _draw_views(self, batch: int, rng: torch.Generator) -> tuple[Pixels, Camera | None]:
         """This step's pixels and, when anything looks at novel views, their cameras."""
-        pixels = draw_pixels(self.rays, batch, self.model.resolution, self.uses_patch, noise)
+        pixels = draw_pixels(self.rays, batch, self.model.resolution, self.uses_patch, rng)
         weights = self.weights.at(self.images_seen)
         if not self.adversaries.needs_novel_views(self.images_seen, weights):
             return pixels, None
         scale = scheduled_value(self.novel_views_scale, self.images_seen)
         count = min(batch, self.rays.novel_images)
-        return pixels, self.novel_views.draw(self.model.view, count, scale, noise)
+        return pixels, self.novel_views.draw(self.model.view, count, scale, rng)
 
     def _reconstruction_terms(
         self,
@@ -156,7 +156,7 @@ class Stage1(CountedModule):
     def _step_autoencoder(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
         """Weigh, differentiate, clip and step; returns what to log."""
         total = weighted_sum(terms, self.weights.at(self.images_seen))
-        norm = self.descend(self.step_optimizers()[0], self.optimizer, total)
+        norm = self.step_optimizer(self.optimizer_list()[0], self.optimizer, total)
         logs = {f"loss/{name}": term.detach() for name, term in terms.items()}
         return logs | {"loss/total": total.detach(), "train/grad_norm": norm}
 
@@ -167,7 +167,7 @@ class Stage1(CountedModule):
         step = self.images_seen // self.global_batch(len(images))
         loss, logs = self.adversaries.learn(images, pixels, views, self.images_seen, step)
         if loss is not None:
-            self.descend(self.step_optimizers()[1], self.discriminator_optimizer, loss)
+            self.step_optimizer(self.optimizer_list()[1], self.discriminator_optimizer, loss)
         return logs
 
     @torch.no_grad()
@@ -175,7 +175,7 @@ class Stage1(CountedModule):
         """Count the codes of this step and revive dead ones, the same way on every rank."""
         quantizer = self.model.quantizer
         quantizer.observe(quantized)
-        revived = quantizer.revive(quantized.latents, self.step_noise(Purpose.CODEBOOK, rank=0))
+        revived = quantizer.revive(quantized.latents, self.step_rng(Purpose.CODEBOOK, rank=0))
         # A mean of a code's old and new place would be neither.
         self.ema.quantizer.codebook[revived] = quantizer.codebook[revived]
         alive = (quantizer.usage >= quantizer.size.dead_share).float().mean()

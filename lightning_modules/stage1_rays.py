@@ -61,30 +61,30 @@ class Renderings:
 
 
 def draw_pixels(
-    plan: RayPlan, batch: int, resolution: int, with_patch: bool, noise: torch.Generator
+    plan: RayPlan, batch: int, resolution: int, with_patch: bool, rng: torch.Generator
 ) -> Pixels:
     """Place each image's grid and patch at random."""
-    offset = random_offsets(batch, plan.grid_stride, noise)
+    offset = random_offsets(batch, plan.grid_stride, rng)
     grid = strided_pixels(resolution, resolution, plan.grid_stride, offset)
     if not with_patch:
         return Pixels(grid, None)
     count = min(batch, plan.patch_images)
-    corner = random_corners(count, resolution, resolution, plan.patch, noise)
+    corner = random_corners(count, resolution, resolution, plan.patch, rng)
     return Pixels(grid, patch_pixels(resolution, resolution, plan.patch, corner))
 
 
 def render_views(
-    scenes: Scenes, pixels: Pixels, novel: Camera | None, noise: torch.Generator
+    scenes: Scenes, pixels: Pixels, novel: Camera | None, rng: torch.Generator
 ) -> Renderings:
     """Render the grid of every scene, and patch and novel view of the first few."""
     canonical = expand_camera(scenes.canonical, len(scenes))
     rays = rays_at(canonical, pixels.grid)
-    grid, cosine = scenes.render(rays, noise), axis_cosine(rays, canonical)
+    grid, cosine = scenes.render(rays, rng), axis_cosine(rays, canonical)
     patch = novel_view = None
     if pixels.patch is not None:
         count = len(pixels.patch)
-        patch = scenes[:count].render(rays_at(canonical[:count], pixels.patch), noise)
+        patch = scenes[:count].render(rays_at(canonical[:count], pixels.patch), rng)
     if novel is not None:
         count = len(novel.cam2world)
-        novel_view = scenes[:count].render(rays_at(novel, pixels.grid[:count]), noise)
+        novel_view = scenes[:count].render(rays_at(novel, pixels.grid[:count]), rng)
     return Renderings(grid, cosine, patch, novel_view)

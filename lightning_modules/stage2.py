@@ -17,10 +17,10 @@ from lightning_modules.inference.tokenise import tokenise
 from lightning_modules.metrics.prior import PriorMetrics
 from lightning_modules.pictures.drawing import Pictures
 from lightning_modules.pictures.stage2_pictures import sample_pictures
-from lightning_modules.training.base import CountedModule, check_warmup
+from lightning_modules.training.base import TrainingModule, check_warmup
 from lightning_modules.training.ema import averaged_copy
 from lightning_modules.training.optimization import OptimizerSettings
-from lightning_modules.training.rng import Purpose, seed_dropout, step_noise
+from lightning_modules.training.rng import Purpose, seed_dropout, step_rng
 from lightning_modules.training.sharding import (
     data_mesh,
     gathered,
@@ -41,7 +41,7 @@ from models.priors.token_prior import PriorLoss, TokenPrior
 from models.recipe import build_model
 
 
-class Stage2(CountedModule):
+class Stage2(TrainingModule):
     """Trains a prior; batches are tokens, or images that the stage-1 model turns into tokens.
 
     Args:
@@ -124,10 +124,10 @@ class Stage2(CountedModule):
 
     def training_step(self, batch: Batch | TokenBatch, batch_idx: int) -> dict[str, Tensor]:
         """One batch: tokens, conditions, prediction, step."""
-        noise = self.step_noise(Purpose.TOKENS, self.global_rank)
+        rng = self.step_rng(Purpose.TOKENS, self.global_rank)
         seed_dropout(self.seed, self.images_seen, self.global_rank)
         tokens, conditions = self._tokens(batch), conditions_of(batch)
-        result = self.prior.training_loss(tokens, self.dropout.apply(conditions, noise), noise)
+        result = self.prior.training_loss(tokens, self.dropout.apply(conditions, rng), rng)
         logs = self._step_prior(result)
         self.count_images(len(batch), self.prior, self.ema)
         return logs | known_shares(conditions, self.prior.kinds)
@@ -147,7 +147,7 @@ class Stage2(CountedModule):
 
     def _step_prior(self, result: PriorLoss) -> dict[str, Tensor]:
         """Differentiate, clip and step; returns what to log."""
-        norm = self.descend(self.step_optimizers()[0], self.optimizer, result.loss)
+        norm = self.step_optimizer(self.optimizer_list()[0], self.optimizer, result.loss)
         return {
             "loss/total": result.loss.detach(),
             "train/bits_per_token": result.nll / math.log(2),
@@ -157,11 +157,11 @@ class Stage2(CountedModule):
 
     def validation_step(self, batch: Batch | TokenBatch, batch_idx: int) -> None:
         """Score held-out tokens with the averaged weights, under the same masks every time."""
-        noise = step_noise(
+        rng = step_rng(
             self.seed, batch_idx, Purpose.VALIDATION, rank=self.global_rank, device=self.device
         )
         tokens = self._tokens(batch)
-        self.metrics.update(self.ema.scores(tokens, conditions_of(batch), noise), tokens)
+        self.metrics.update(self.ema.scores(tokens, conditions_of(batch), rng), tokens)
 
     def on_validation_epoch_end(self) -> None:
         """Log the figures, equal on all ranks."""

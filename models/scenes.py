@@ -92,14 +92,14 @@ class Scenes:
         """Density (B, N) float32 at world points (B, N, 3); for meshes and geometry metrics."""
         return self.at(points)[0]
 
-    def render(self, rays: Rays, noise: torch.Generator | None = None) -> Rendering:
-        """Render rays (B, R), with gradients; without `noise` sampling is deterministic."""
+    def render(self, rays: Rays, rng: torch.Generator | None = None) -> Rendering:
+        """Render rays (B, R), with gradients; without `rng` sampling is deterministic."""
         return render_rays(
             self.at,
             rays,
             self.sampling,
             self.space.bounds(rays),
-            generator=noise,
+            rng=rng,
             background=self._background(),
             far_is_opaque=self.space.background is None,
         )

@@ -62,14 +62,14 @@ class ViewDistribution:
         """Whether every direction occurs."""
         return self.yaw_degrees == (-180.0, 180.0) and self.pitch_degrees == (-90.0, 90.0)
 
-    def directions(self, scenes: int, views: int, noise: torch.Generator) -> Tensor:
+    def directions(self, scenes: int, views: int, rng: torch.Generator) -> Tensor:
         """V directions a scene (B, V, 3), far apart by construction; see `view_sampling`."""
         if self.whole_sphere:
-            found = sphere_directions(scenes, views, noise)
+            found = sphere_directions(scenes, views, rng)
         else:
             yaw, pitch = _radians(self.yaw_degrees), _radians(self.pitch_degrees)
-            found = band_directions(scenes, views, yaw, pitch, noise)
-        return perturbed(found, math.radians(self.perturbation_degrees), noise)
+            found = band_directions(scenes, views, yaw, pitch, rng)
+        return perturbed(found, math.radians(self.perturbation_degrees), rng)
 
     def cameras(self, directions: Tensor) -> Camera:
         """Cameras (...) that look at the origin from directions (..., 3)."""

@@ -55,18 +55,18 @@ class ViewPrior(nn.Module):
         rows = self.odds[labels] if len(self.odds) > 1 else self.odds.expand(len(labels), -1)
         return torch.log_softmax(self.cells.lr_multiplier * rows.float(), dim=1)
 
-    def draw(self, labels: Tensor, views: int, noise: torch.Generator) -> tuple[Tensor, Tensor]:
+    def draw(self, labels: Tensor, views: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw V independent views of each label: cells (B, V) int64, directions (B, V, 3).
 
         Several views are as far apart as the odds have it, not by construction.
         """
         probabilities = self.log_probabilities(labels).detach().exp()
-        cell = torch.multinomial(probabilities, views, replacement=True, generator=noise)
-        place = torch.rand(*cell.shape, 2, generator=noise, device=noise.device)
+        cell = torch.multinomial(probabilities, views, replacement=True, generator=rng)
+        place = torch.rand(*cell.shape, 2, generator=rng, device=rng.device)
         yaw = (cell % self.cells.yaws + place[..., 0]) / self.cells.yaws
         height = (cell // self.cells.yaws + place[..., 1]) / self.cells.heights
         spread = math.radians(self.views.perturbation_degrees)
-        return cell, perturbed(self._direction(yaw, height), spread, noise)
+        return cell, perturbed(self._direction(yaw, height), spread, rng)
 
     def _direction(self, yaw: Tensor, height: Tensor) -> Tensor:
         """Shares (...) of the band's width and height, in area, as directions (..., 3)."""

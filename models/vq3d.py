@@ -31,9 +31,9 @@ class NovelViews:
     yaw: float = math.pi / 8
     pitch: float = math.pi / 18
 
-    def draw(self, view: CanonicalView, count: int, scale: float, noise: torch.Generator) -> Camera:
+    def draw(self, view: CanonicalView, count: int, scale: float, rng: torch.Generator) -> Camera:
         """Draw `count` cameras uniformly from the cap, its extents multiplied by `scale`."""
-        uniform = uniform_pairs(count, noise)
+        uniform = uniform_pairs(count, rng)
         return view.offset(*cap_angles(uniform, scale * self.yaw, scale * self.pitch))
 
 
@@ -117,9 +117,9 @@ class VQ3D(TokenAutoencoder):
         """Images (B, 3, H, W) in [0, 1] to tokens and the vectors they stand for."""
         return self.quantizer(self.encoder(self.embed(images)))
 
-    def calibrate(self, images: Tensor, noise: torch.Generator) -> None:
+    def calibrate(self, images: Tensor, rng: torch.Generator) -> None:
         """Prepare the untrained quantiser with images (B, 3, H, W), once, before training."""
-        self.quantizer.calibrate(self.encoder(self.embed(images)), noise)
+        self.quantizer.calibrate(self.encoder(self.embed(images)), rng)
 
     def decode(self, vectors: Tensor) -> Scenes:
         """Token vectors (B, T, D) to scenes."""

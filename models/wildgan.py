@@ -183,11 +183,11 @@ class WildGAN(nn.Module):
         ]
         return torch.stack(drawn).to(self.field.out.weight.device)
 
-    def directions(self, labels: Tensor, views: int, noise: torch.Generator) -> Tensor:
+    def directions(self, labels: Tensor, views: int, rng: torch.Generator) -> Tensor:
         """V directions (B, V, 3) to see scenes of labels (B,) from, as photographs show them."""
         if self.view_prior is not None:
-            return self.view_prior.draw(labels, views, noise)[1]
-        return self.views.directions(len(labels), views, noise)
+            return self.view_prior.draw(labels, views, rng)[1]
+        return self.views.directions(len(labels), views, rng)
 
     def scenes(self, mapped: Tensor) -> Scenes:
         """Mapped latents (B, W) to scenes."""
@@ -210,8 +210,8 @@ class WildGAN(nn.Module):
         if truncation == 1:
             return mapped
         known, index = labels.unique(return_inverse=True)
-        generator = torch.Generator().manual_seed(0)
-        means = class_means(self.mapping, known, MEAN_SAMPLES, generator)
+        rng = torch.Generator().manual_seed(0)
+        means = class_means(self.mapping, known, MEAN_SAMPLES, rng)
         return truncate(mapped, means[index], truncation)
 
 

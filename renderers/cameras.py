@@ -221,6 +221,6 @@ def cap_angles(
     return centred[..., 0] * yaw_extent, centred[..., 1] * pitch_extent
 
 
-def uniform_pairs(count: int, generator: torch.Generator) -> Tensor:
+def uniform_pairs(count: int, rng: torch.Generator) -> Tensor:
     """Draw (count, 2) uniform numbers in [0, 1) for `sphere_angles` and `cap_angles`."""
-    return torch.rand(count, 2, generator=generator, device=generator.device)
+    return torch.rand(count, 2, generator=rng, device=rng.device)

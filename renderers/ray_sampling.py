@@ -51,13 +51,13 @@ def stratified_positions(
     rays: int,
     count: int,
     device: torch.device,
-    generator: torch.Generator | None = None,
+    rng: torch.Generator | None = None,
 ) -> Tensor:
     """Return one position in each of `count` bins of [0, 1], ascending (batch, rays, count)."""
     bins = torch.arange(count, dtype=torch.float32, device=device)
-    if generator is None:
+    if rng is None:
         return ((bins + 0.5) / count).expand(batch, rays, count)
-    noise = torch.rand(batch, rays, count, generator=generator, device=generator.device)
+    noise = torch.rand(batch, rays, count, generator=rng, device=rng.device)
     return noise.to(device).add_(bins).div_(count)
 
 

@@ -77,9 +77,9 @@ def strided_pixels(height: int, width: int, stride: int, offset: Tensor) -> Tens
     return _to_pixels(rows, columns, height, width)
 
 
-def random_offsets(batch: int, stride: int, generator: torch.Generator) -> Tensor:
+def random_offsets(batch: int, stride: int, rng: torch.Generator) -> Tensor:
     """Draw one offset per image for `strided_pixels`, (batch, 2) int64."""
-    return torch.randint(stride, (batch, 2), generator=generator, device=generator.device)
+    return torch.randint(stride, (batch, 2), generator=rng, device=rng.device)
 
 
 def patch_pixels(height: int, width: int, size: int, corner: Tensor) -> Tensor:
@@ -94,14 +94,10 @@ def patch_pixels(height: int, width: int, size: int, corner: Tensor) -> Tensor:
     return _to_pixels(corner[:, :1] + steps, corner[:, 1:] + steps, height, width)
 
 
-def random_corners(
-    batch: int, height: int, width: int, size: int, generator: torch.Generator
-) -> Tensor:
+def random_corners(batch: int, height: int, width: int, size: int, rng: torch.Generator) -> Tensor:
     """Draw a corner per image for `patch_pixels`, (batch, 2) int64, all equally likely."""
-    rows = torch.randint(height - size + 1, (batch,), generator=generator, device=generator.device)
-    columns = torch.randint(
-        width - size + 1, (batch,), generator=generator, device=generator.device
-    )
+    rows = torch.randint(height - size + 1, (batch,), generator=rng, device=rng.device)
+    columns = torch.randint(width - size + 1, (batch,), generator=rng, device=rng.device)
     return torch.stack([rows, columns], dim=1)
 
 

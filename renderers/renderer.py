@@ -32,7 +32,7 @@ def render_rays(
     sampling: RaySampling,
     bounds: Bounds,
     *,
-    generator: torch.Generator | None = None,
+    rng: torch.Generator | None = None,
     background: Tensor | None = None,
     far_is_opaque: bool = False,
 ) -> Rendering:
@@ -44,12 +44,12 @@ def render_rays(
     """
     batch, count = rays.directions.shape[:2]
     device = rays.directions.device
-    positions = stratified_positions(batch, count, sampling.coarse, device, generator)
+    positions = stratified_positions(batch, count, sampling.coarse, device, rng)
     coarse = evaluate_field(field, rays, positions_to_distance(positions, bounds, sampling.spacing))
     fine = None
     if sampling.fine > 0:
         t = importance_distances(
-            coarse.density, positions, bounds, sampling, generator, far_is_opaque=far_is_opaque
+            coarse.density, positions, bounds, sampling, rng, far_is_opaque=far_is_opaque
         )
         fine = evaluate_field(field, rays, t)
     return integrate(coarse, fine, bounds, background=background, far_is_opaque=far_is_opaque)

@@ -27,7 +27,7 @@ def importance_distances(
     positions: Tensor,
     bounds: Bounds,
     sampling: RaySampling,
-    generator: torch.Generator | None = None,
+    rng: torch.Generator | None = None,
     far_is_opaque: bool = False,
 ) -> Tensor:
     """Return ascending distances (B, R, sampling.fine), drawn from the smoothed weights of the
@@ -36,7 +36,7 @@ def importance_distances(
     density: (B, R, S) at ascending `positions` (B, R, S) in [0, 1]. No gradient flows.
     """
     batch, rays, _ = positions.shape
-    levels = stratified_positions(batch, rays, sampling.fine, positions.device, generator)
+    levels = stratified_positions(batch, rays, sampling.fine, positions.device, rng)
     t = positions_to_distance(positions, bounds, sampling.spacing)
     if fast_path(t):
         operands = (density.float(), t, positions, bounds.near, bounds.far, levels)

@@ -35,12 +35,12 @@ def constellation(views: int) -> Tensor:
     return torch.stack([ring * angle.sin(), height, ring * angle.cos()], dim=-1)
 
 
-def random_rotations(count: int, generator: torch.Generator) -> Tensor:
+def random_rotations(count: int, rng: torch.Generator) -> Tensor:
     """Return rotation matrices (count, 3, 3), uniform over all rotations.
 
     A normalised Gaussian in four dimensions is a uniform unit quaternion.
     """
-    w, x, y, z = normalize(_normal((count, 4), generator), dim=-1).unbind(-1)
+    w, x, y, z = normalize(_normal((count, 4), rng), dim=-1).unbind(-1)
     rows = [
         1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
         2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
@@ -49,10 +49,10 @@ def random_rotations(count: int, generator: torch.Generator) -> Tensor:
     return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
 
 
-def sphere_directions(scenes: int, views: int, generator: torch.Generator) -> Tensor:
+def sphere_directions(scenes: int, views: int, rng: torch.Generator) -> Tensor:
     """Return V directions a scene (B, V, 3), each uniform on the sphere, together far apart."""
-    fixed = constellation(views).to(generator.device)
-    turned = random_rotations(scenes, generator)
+    fixed = constellation(views).to(rng.device)
+    turned = random_rotations(scenes, rng)
     return (turned.unsqueeze(1) * fixed.unsqueeze(1).unsqueeze(0)).sum(dim=-1)
 
 
@@ -61,7 +61,7 @@ def band_directions(
     views: int,
     yaw: tuple[float, float],
     pitch: tuple[float, float],
-    generator: torch.Generator,
+    rng: torch.Generator,
 ) -> Tensor:
     """Return V directions a scene (B, V, 3), each uniform on the band of the sphere between two
     yaws and two pitches, in radians.
@@ -69,19 +69,19 @@ def band_directions(
     The V yaws of a scene lie one V-th of the band's width apart, at a random place in it and
     wrapping round; pitches are independent.
     """
-    uniform = torch.rand(scenes, 1, generator=generator, device=generator.device)
-    steps = torch.arange(views, device=generator.device) / views
+    uniform = torch.rand(scenes, 1, generator=rng, device=rng.device)
+    steps = torch.arange(views, device=rng.device) / views
     yaws = yaw[0] + (uniform + steps).remainder(1.0) * (yaw[1] - yaw[0])
     low, high = math.sin(pitch[0]), math.sin(pitch[1])
-    heights = torch.rand(scenes, views, generator=generator, device=generator.device)
+    heights = torch.rand(scenes, views, generator=rng, device=rng.device)
     height = low + heights * (high - low)
     ring = (1.0 - height.square()).clamp_min(0.0).sqrt()
     return torch.stack([ring * yaws.sin(), height, ring * yaws.cos()], dim=-1)
 
 
-def perturbed(directions: Tensor, spread: float, generator: torch.Generator) -> Tensor:
+def perturbed(directions: Tensor, spread: float, rng: torch.Generator) -> Tensor:
     """Return directions (..., 3), turned at random with a spread in radians along either axis."""
-    noise = _normal(tuple(directions.shape), generator)
+    noise = _normal(tuple(directions.shape), rng)
     return normalize(directions + spread * noise, dim=-1)
 
 
@@ -91,5 +91,5 @@ def direction_angles(directions: Tensor) -> tuple[Tensor, Tensor]:
     return torch.atan2(x, z), torch.asin(y.clamp(-1.0, 1.0))
 
 
-def _normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    return torch.randn(shape, generator=generator, device=generator.device)
+def _normal(shape: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    return torch.randn(shape, generator=rng, device=rng.device)

@@ -83,11 +83,11 @@ class Critic(nn.Module):
         )
 
     def judge(
-        self, fake: Judged, labels: Tensor, images_seen: int, noise: torch.Generator
+        self, fake: Judged, labels: Tensor, images_seen: int, rng: torch.Generator
     ) -> Verdict:
         """Score V views each of scenes of labels (B,), compared in groups as large as those of B
         photographs, so that their size does not tell which are which."""
-        shown = self._stacked(fake, images_seen, noise)
+        shown = self._stacked(fake, images_seen, rng)
         seen = shown.detach().requires_grad_()
         classes = labels.repeat_interleave(len(shown) // len(labels))
         logits = self.adversary.discriminator(seen, classes, group_size(len(labels)))
@@ -100,11 +100,11 @@ class Critic(nn.Module):
         verdict: Verdict,
         images_seen: int,
         step: int,
-        noise: torch.Generator,
+        rng: torch.Generator,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The critic's loss () and what to log, from photographs of labels (B,) and what it said
         of generated images; step: counts optimiser steps and says when R1 is due."""
-        shown = self._stacked(real, images_seen, noise)
+        shown = self._stacked(real, images_seen, rng)
         return self.adversary.learn_from(shown, verdict.logits, step, labels)
 
     @torch.no_grad()
@@ -112,10 +112,10 @@ class Critic(nn.Module):
         """What it sees in images (N, F), unchanged ones."""
         return self.adversary.discriminator.features(self._joined(judged))
 
-    def _stacked(self, judged: Judged, images_seen: int, noise: torch.Generator) -> Tensor:
+    def _stacked(self, judged: Judged, images_seen: int, rng: torch.Generator) -> Tensor:
         blurred = gaussian_blur(self._joined(judged), scheduled_value(self.view.blur, images_seen))
         changes, probability = self.view.augment.changes, self.changed.probability
-        return augment(blurred, changes, noise, self.colors, probability)
+        return augment(blurred, changes, rng, self.colors, probability)
 
     def _joined(self, judged: Judged) -> Tensor:
         """All that is seen of images as channels in [-1, 1]: image, raw rendering, disparity."""

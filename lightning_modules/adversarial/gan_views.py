@@ -33,7 +33,7 @@ def render_judged(
     cameras: Camera,
     resolution: int,
     side: int,
-    noise: torch.Generator | None,
+    rng: torch.Generator | None,
     *,
     with_disparity: bool = False,
 ) -> Judged:
@@ -44,12 +44,12 @@ def render_judged(
         cameras: (B, V).
         resolution: side of the images.
         side: of what is rendered; what the refiner takes is resized from it.
-        noise: of the samples along the rays, None for even ones.
+        rng: of the samples along the rays, None for even ones.
         with_disparity: whether disparity is judged.
     """
     flat, views = flattened(cameras), cameras.cam2world.shape[1]
     rays = camera_rays(flat, side, side)  # (B V, h w)
-    rendering = scenes.render(_by_scene(rays, views), noise)
+    rendering = scenes.render(_by_scene(rays, views), rng)
     shown = rays_to_image(rendering.rgb.unflatten(1, (views, -1)).flatten(0, 1), side, side)
     disparity = None
     if with_disparity:

@@ -16,16 +16,16 @@ SCENES_AT_ONCE = 16
 
 @torch.no_grad()
 def diversities(
-    model: WildGAN, critic: Critic, scenes: int, noise: torch.Generator
+    model: WildGAN, critic: Critic, scenes: int, rng: torch.Generator
 ) -> dict[str, float]:
     """Diversity within classes of `scenes` scenes, always the same latents and the same view: of
     their colours, and of what the critic sees in them, whatever its scale has become.
 
-    noise: of the samples along the rays.
+    rng: of the samples along the rays.
     """
-    labels = torch.arange(scenes, device=noise.device) % max(1, model.classes)
+    labels = torch.arange(scenes, device=rng.device) % max(1, model.classes)
     looks = [
-        _look(model, critic, labels[start : start + SCENES_AT_ONCE], start, noise)
+        _look(model, critic, labels[start : start + SCENES_AT_ONCE], start, rng)
         for start in range(0, scenes, SCENES_AT_ONCE)
     ]
     colors, features = (torch.cat(parts) for parts in zip(*looks, strict=True))
@@ -36,18 +36,18 @@ def diversities(
 
 
 def _look(
-    model: WildGAN, critic: Critic, labels: Tensor, first_seed: int, noise: torch.Generator
+    model: WildGAN, critic: Critic, labels: Tensor, first_seed: int, rng: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Colours and features (B, F) of one scene of each label (B,), seen from the middle of the
     views of training."""
     made = model.scenes(model.mapped(labels, range(first_seed, first_seed + len(labels))))
-    camera = expand_camera(model.views.canonical().camera(noise.device), len(labels))
+    camera = expand_camera(model.views.canonical().camera(rng.device), len(labels))
     view = render_judged(
         made,
         Camera(camera.cam2world[:, None], camera.intrinsics[:, None]),
         model.resolution,
         model.raw_resolution,
-        noise,
+        rng,
         with_disparity=critic.view.disparity,
     )
     return view.image.flatten(1).float(), critic.features(view).float()

@@ -24,7 +24,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from datamodules.errors import DataError
 from datamodules.files import remove_partials, replacing
 from datamodules.lock import FolderLock
-from lightning_modules.training.base import CountedModule
+from lightning_modules.training.base import TrainingModule
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 BATCHES_BETWEEN_AGREEMENTS = 16
@@ -151,7 +151,7 @@ def _stop(trainer: Trainer, module: LightningModule) -> None:
     if not trainer.is_global_zero:
         # A launcher kills rank 0, perhaps before it has closed its logs, when others end in error.
         raise SIGTERMException(0)
-    assert isinstance(module, CountedModule)
+    assert isinstance(module, TrainingModule)
     print(f"Stopped by SIGTERM after {module.images_seen:,} images; the same command continues.")
     raise SIGTERMException(128 + signal.SIGTERM)
 
@@ -170,7 +170,7 @@ class BestCheckpoint(Checkpoint):
         Raises:
             DataError: names those that it has.
         """
-        assert isinstance(pl_module, CountedModule)
+        assert isinstance(pl_module, TrainingModule)
         names = [f"val/{name}" for name in pl_module.figures()]
         if self.monitor not in names:
             raise DataError(
@@ -179,7 +179,7 @@ class BestCheckpoint(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget a best value of another run or of another figure: nothing might ever beat it."""
-        assert isinstance(pl_module, CountedModule)
+        assert isinstance(pl_module, TrainingModule)
         figure = pl_module.facts() | {"monitor": self.monitor, "mode": self.mode}
         continued = Path(trainer.ckpt_path or "").resolve().parent
         if self.figure not in (None, figure) or continued != checkpoint_folder(trainer).resolve():

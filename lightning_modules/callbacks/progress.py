@@ -8,7 +8,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from lightning_modules.training.base import CountedModule
+from lightning_modules.training.base import TrainingModule
 
 
 class ImagesProgressBar(ProgressBar):
@@ -34,7 +34,7 @@ class ImagesProgressBar(ProgressBar):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the bar where there is a terminal."""
-        assert isinstance(pl_module, CountedModule)
+        assert isinstance(pl_module, TrainingModule)
         self.begun = self.printed = time.monotonic()
         self.images_before = pl_module.images_seen
         if not self.enabled or not self.console.is_terminal:
@@ -66,7 +66,7 @@ class ImagesProgressBar(ProgressBar):
         batch_idx: int,
     ) -> None:
         """Advance the bar, or print a line now and then."""
-        assert isinstance(pl_module, CountedModule)
+        assert isinstance(pl_module, TrainingModule)
         now, seen = time.monotonic(), pl_module.images_seen
         rate = (seen - self.images_before) / max(now - self.begun, 1e-9)
         if self.progress is not None:
@@ -98,7 +98,7 @@ class ImagesProgressBar(ProgressBar):
             self.progress = None
 
 
-def _figures(trainer: Trainer, module: CountedModule, outputs: Any) -> str:
+def _figures(trainer: Trainer, module: TrainingModule, outputs: Any) -> str:
     shown = {"loss/total": "loss", "generator/loss": "G", "discriminator/loss": "D"}
     parts = [f"{name} {float(outputs[key]):.4f}" for key, name in shown.items() if key in outputs]
     name, form = module.headline

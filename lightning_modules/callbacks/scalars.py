@@ -10,7 +10,7 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from datamodules.stream_datamodule import StreamDataModule
-from lightning_modules.training.base import CountedModule
+from lightning_modules.training.base import TrainingModule
 
 
 class Throughput:
@@ -122,5 +122,5 @@ def _log(trainer: Trainer, figures: dict[str, float], images_seen: int) -> None:
 
 
 def _images_seen(module: LightningModule) -> int:
-    assert isinstance(module, CountedModule)
+    assert isinstance(module, TrainingModule)
     return module.images_seen

@@ -10,7 +10,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 
 from datamodules.schema import Batch, TokenBatch
 from lightning_modules.pictures.drawing import Pictures, gif_bytes, write_png
-from lightning_modules.training.base import CountedModule
+from lightning_modules.training.base import TrainingModule
 
 
 class Sheets(Callback):
@@ -28,7 +28,7 @@ class Sheets(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count from the last multiple of the interval, however often a run is interrupted."""
-        assert isinstance(pl_module, CountedModule)
+        assert isinstance(pl_module, TrainingModule)
         self.drawn_at = pl_module.images_seen // self.every_images * self.every_images
 
     def on_train_batch_end(
@@ -40,18 +40,18 @@ class Sheets(Callback):
         batch_idx: int,
     ) -> None:
         """Draw when enough images have passed."""
-        assert isinstance(pl_module, CountedModule)
+        assert isinstance(pl_module, TrainingModule)
         if pl_module.images_seen - self.drawn_at >= self.every_images:
             self._draw(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the final model, unless it was just drawn."""
-        assert isinstance(pl_module, CountedModule)
+        assert isinstance(pl_module, TrainingModule)
         if self.last_sheet != pl_module.images_seen:
             self._draw(trainer, pl_module)
 
     @torch.no_grad()
-    def _draw(self, trainer: Trainer, module: CountedModule) -> None:
+    def _draw(self, trainer: Trainer, module: TrainingModule) -> None:
         self.last_sheet = module.images_seen
         self.drawn_at = module.images_seen // self.every_images * self.every_images
         if not (probe := self._probe(trainer)):

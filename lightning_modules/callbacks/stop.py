@@ -4,7 +4,7 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
-from lightning_modules.training.base import CountedModule
+from lightning_modules.training.base import TrainingModule
 
 
 class StopAfterImages(Callback):
@@ -27,6 +27,6 @@ class StopAfterImages(Callback):
 
 
 def _stop_if_done(trainer: Trainer, module: LightningModule) -> None:
-    assert isinstance(module, CountedModule)
+    assert isinstance(module, TrainingModule)
     if module.images_seen >= module.max_images:
         trainer.should_stop = True

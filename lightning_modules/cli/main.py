@@ -33,7 +33,7 @@ from lightning_modules.cli.parser import NearestNameParser
 from lightning_modules.cli.run_precision import suited_precision
 from lightning_modules.cli.run_record import versions, write_json
 from lightning_modules.cli.verbs import VERBS, overview, run_verb
-from lightning_modules.training.base import CountedModule
+from lightning_modules.training.base import TrainingModule
 
 TRAINER_DEFAULTS = {
     "max_epochs": -1,
@@ -147,7 +147,7 @@ class RunCLI(LightningCLI):
         """Measure the final model on the whole validation split and write the result."""
         self.trainer.limit_val_batches = 1.0
         self.trainer.validate(self.model, self.datamodule, verbose=False)
-        assert isinstance(self.model, CountedModule)
+        assert isinstance(self.model, TrainingModule)
         figures = self._figures() | {
             "images_seen": self.model.images_seen,
             "seconds": round(self.config_init.fit.clock.seconds, 1),

@@ -63,7 +63,7 @@ class GANImages:
         """Directions (B, 3), a seed's the same in every batch."""
         generators = [torch.Generator(labels.device).manual_seed(CAMERA_SEED + s) for s in seeds]
         drawn = [
-            self.model.directions(label[None], 1, noise)[:, 0]
-            for label, noise in zip(labels, generators, strict=True)
+            self.model.directions(label[None], 1, rng)[:, 0]
+            for label, rng in zip(labels, generators, strict=True)
         ]
         return torch.cat(drawn)

@@ -34,7 +34,7 @@ class DensitySmoothness:
 
 
 def density_smoothness(
-    planes: Tensor, field: PlaneField, settings: DensitySmoothness, noise: torch.Generator
+    planes: Tensor, field: PlaneField, settings: DensitySmoothness, rng: torch.Generator
 ) -> Tensor:
     """Mean absolute difference () of the densities at random points of the cube and at points
     close to them (EG3D, arXiv 2112.07945, supplement).
@@ -42,8 +42,8 @@ def density_smoothness(
     planes: (B, 3, C, H, W).
     """
     shape = (len(planes), settings.points, 3)
-    points = 2 * torch.rand(shape, generator=noise, device=noise.device) - 1
-    step = torch.randn(shape, generator=noise, device=noise.device)
+    points = 2 * torch.rand(shape, generator=rng, device=rng.device) - 1
+    step = torch.randn(shape, generator=rng, device=rng.device)
     both = torch.cat([points, points + settings.distance * step], 1)
     density, _ = field(planes, both)
     here, there = density.chunk(2, 1)

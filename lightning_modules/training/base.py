@@ -16,7 +16,7 @@ from datamodules.stream_datamodule import StreamDataModule
 from lightning_modules.pictures.drawing import Pictures
 from lightning_modules.training.ema import ema_decay, update_average
 from lightning_modules.training.optimization import OptimizerSettings
-from lightning_modules.training.rng import Purpose, step_noise
+from lightning_modules.training.rng import Purpose, step_rng
 from lightning_modules.training.sharding import whole
 from models.recipe import Recipe
 
@@ -31,7 +31,7 @@ class RecipeModel(Protocol):
         """See `models.recipe`."""
 
 
-class CountedModule(LightningModule):
+class TrainingModule(LightningModule):
     """A LightningModule under manual optimisation whose one measure of progress is images seen.
 
     Args:
@@ -119,7 +119,7 @@ class CountedModule(LightningModule):
         datamodule = getattr(self.trainer, "datamodule", None)
         return datamodule if isinstance(datamodule, StreamDataModule) else None
 
-    def descend(
+    def step_optimizer(
         self,
         optimizer: LightningOptimizer,
         settings: OptimizerSettings,
@@ -158,16 +158,16 @@ class CountedModule(LightningModule):
         if (datamodule := self._datamodule()) is not None:
             datamodule.images_seen = self.images_seen
 
-    def step_optimizers(self) -> list[LightningOptimizer]:
+    def optimizer_list(self) -> list[LightningOptimizer]:
         """The optimisers as a list, however many there are."""
         optimizers = self.optimizers()
         return cast(
             list[LightningOptimizer], optimizers if isinstance(optimizers, list) else [optimizers]
         )
 
-    def step_noise(self, purpose: Purpose, rank: int) -> torch.Generator:
+    def step_rng(self, purpose: Purpose, rank: int) -> torch.Generator:
         """Random numbers of this step, the same ones in a resumed run."""
-        return step_noise(self.seed, self.images_seen, purpose, rank=rank, device=self.device)
+        return step_rng(self.seed, self.images_seen, purpose, rank=rank, device=self.device)
 
     def global_batch(self, batch: int) -> int:
         """Images of a step over all processes."""

@@ -32,14 +32,14 @@ class Jitter:
             if not 0 <= value < 1:
                 raise ValueError(f"jitter.{name} is {value}, it must be at least 0 and below 1.")
 
-    def apply(self, images: Tensor, noise: torch.Generator) -> Tensor:
+    def apply(self, images: Tensor, rng: torch.Generator) -> Tensor:
         """Change images (B, 3, H, W) in [0, 1], each in its own way; the result is clipped."""
-        return self._recoloured(self._moved(images, noise), noise).clamp(0, 1)
+        return self._recoloured(self._moved(images, rng), rng).clamp(0, 1)
 
-    def _moved(self, images: Tensor, noise: torch.Generator) -> Tensor:
+    def _moved(self, images: Tensor, rng: torch.Generator) -> Tensor:
         """Shifted by whole pixels, and mirrored."""
         batch, _, height, width = images.shape
-        uniform = torch.rand(batch, 3, 1, generator=noise, device=images.device)
+        uniform = torch.rand(batch, 3, 1, generator=rng, device=images.device)
         rows = _indices(height, self.shift, uniform[:, 0])  # (B, H)
         columns = _indices(width, self.shift, uniform[:, 1])  # (B, W)
         if self.mirror:
@@ -48,9 +48,9 @@ class Jitter:
         # Indices on both sides of a slice put the channels last.
         return images[image, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
-    def _recoloured(self, images: Tensor, noise: torch.Generator) -> Tensor:
+    def _recoloured(self, images: Tensor, rng: torch.Generator) -> Tensor:
         """With other brightness, contrast and saturation."""
-        drawn = torch.rand(3, len(images), 1, 1, 1, generator=noise, device=images.device)
+        drawn = torch.rand(3, len(images), 1, 1, 1, generator=rng, device=images.device)
         brightness, contrast, saturation = (2 * drawn - 1).unbind(0)  # (B, 1, 1, 1) in [-1, 1)
         mean = images.mean((1, 2, 3), keepdim=True)
         images = mean + (images - mean) * (1 + self.contrast * contrast)

@@ -16,7 +16,7 @@ class Purpose(IntEnum):
     DROPOUT = 4
 
 
-def step_noise(
+def step_rng(
     seed: int,
     images_seen: int,
     purpose: Purpose,

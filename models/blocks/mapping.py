@@ -63,13 +63,13 @@ class MappingNetwork(nn.Module):
 
 @torch.no_grad()
 def class_means(
-    mapping: MappingNetwork, labels: Tensor, samples: int, generator: torch.Generator
+    mapping: MappingNetwork, labels: Tensor, samples: int, rng: torch.Generator
 ) -> Tensor:
     """Return the mean w of each of `labels` (N,) over `samples` latents, the same for all, (N, W).
 
     The generator is on CPU; no gradient is recorded.
     """
-    z = torch.randn(samples, mapping.latent, generator=generator).to(labels.device)
+    z = torch.randn(samples, mapping.latent, generator=rng).to(labels.device)
     return torch.stack([mapping(z, label.expand(samples)).mean(0) for label in labels])
 
 

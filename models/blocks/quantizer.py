@@ -90,7 +90,7 @@ class VectorQuantizer(nn.Module):
         )
 
     @torch.no_grad()
-    def calibrate(self, x: Tensor, noise: torch.Generator) -> None:
+    def calibrate(self, x: Tensor, rng: torch.Generator) -> None:
         """Take the statistics of untrained encoder outputs (B, T, D) and seat the codes on them."""
         # Autocast would cache its cast of the weights, made under no_grad, for the training step.
         with torch.autocast(x.device.type, enabled=False):
@@ -99,7 +99,7 @@ class VectorQuantizer(nn.Module):
         self.mean.copy_(_broadcast(mean))
         self.spread.copy_(_broadcast(spread.clamp(min=SMALLEST_SPREAD)))
         self.usage.zero_()
-        self.revive(self._to_sphere(projected), noise)
+        self.revive(self._to_sphere(projected), rng)
 
     def _to_sphere(self, projected: Tensor) -> Tensor:
         return F.normalize((projected - self.mean) / self.spread, dim=-1)
@@ -140,17 +140,15 @@ class VectorQuantizer(nn.Module):
         self.usage.lerp_(counts / tokens_per_code, 1 - keep)
 
     @torch.no_grad()
-    def revive(self, latents: Tensor, noise: torch.Generator) -> Tensor:
+    def revive(self, latents: Tensor, rng: torch.Generator) -> Tensor:
         """Move dead codes onto randomly drawn latents (B, T, c); returns which, (K,) bool.
 
-        `noise` is in the same state on every rank and rank 0's latents are used everywhere, so the
+        `rng` is in the same state on every rank and rank 0's latents are used everywhere, so the
         codebook stays equal across ranks.
         """
         dead = self.usage < self.size.dead_share  # (K,)
         candidates = latents.detach().flatten(0, 1)
-        draw = torch.randint(
-            len(candidates), (self.size.codes,), generator=noise, device=noise.device
-        )
+        draw = torch.randint(len(candidates), (self.size.codes,), generator=rng, device=rng.device)
         replacement = candidates[draw.to(candidates.device)].to(self.codebook.dtype)
         replacement = _broadcast(replacement)
         self.codebook.copy_(torch.where(dead[:, None], replacement, self.codebook))

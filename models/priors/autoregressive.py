@@ -53,7 +53,7 @@ class AutoregressivePrior(TokenPrior):
         return self.head(self.transformer(x)[:, self.kinds.tokens - 1 :])
 
     def training_loss(
-        self, tokens: Tensor, conditions: Conditions, noise: torch.Generator
+        self, tokens: Tensor, conditions: Conditions, rng: torch.Generator
     ) -> PriorLoss:
         """Mean negative log-likelihood over all tokens."""
         logits = self(tokens, conditions)
@@ -61,8 +61,8 @@ class AutoregressivePrior(TokenPrior):
         loss = smoothed(nll, logits, self.label_smoothing).mean()
         return PriorLoss(loss, nll.detach().mean(), hits(logits, tokens).mean())
 
-    def scores(self, tokens: Tensor, conditions: Conditions, noise: torch.Generator) -> PriorScores:
-        """Exact negative log-likelihood; `noise` is not used."""
+    def scores(self, tokens: Tensor, conditions: Conditions, rng: torch.Generator) -> PriorScores:
+        """Exact negative log-likelihood; `rng` is not used."""
         logits = self(tokens, conditions)
         return PriorScores(token_nll(logits, tokens).mean(1), hits(logits, tokens).mean(1))
 

@@ -123,9 +123,9 @@ class ConditionDropout:
             if not 0 <= share <= 1:
                 raise ValueError(f"dropout.{name} is {share}, it must be 0 to 1.")
 
-    def apply(self, conditions: Conditions, noise: torch.Generator) -> Conditions:
+    def apply(self, conditions: Conditions, rng: torch.Generator) -> Conditions:
         """Leave conditions open at random."""
-        uniform = torch.rand(len(conditions), 5, generator=noise, device=noise.device)
+        uniform = torch.rand(len(conditions), 5, generator=rng, device=rng.device)
         which = (uniform[:, :4] < self.each) | (uniform[:, 4:] < self.everything)
         return conditions.opened(which.to(conditions.label.device))
 

@@ -24,15 +24,15 @@ def masked_share(progress: float, schedule: MaskSchedule) -> float:
             return math.acos(progress) * 2 / math.pi
 
 
-def random_mask(counts: Tensor, tokens: int, noise: torch.Generator) -> Tensor:
+def random_mask(counts: Tensor, tokens: int, rng: torch.Generator) -> Tensor:
     """Masks (B, T) bool with counts (B,) of the T tokens masked, all subsets alike."""
-    scores = torch.rand(len(counts), tokens, generator=noise, device=noise.device)
+    scores = torch.rand(len(counts), tokens, generator=rng, device=rng.device)
     ranks = scores.argsort(1).argsort(1)
     return ranks.to(counts.device) < counts[:, None]
 
 
 def training_counts(
-    batch: int, tokens: int, schedule: MaskSchedule, noise: torch.Generator
+    batch: int, tokens: int, schedule: MaskSchedule, rng: torch.Generator
 ) -> Tensor:
     """How many tokens (B,) to mask, at least 1: the schedule's share at uniform progress.
 
@@ -41,19 +41,19 @@ def training_counts(
     """
     counts = [
         math.ceil(tokens * masked_share(progress, schedule))
-        for progress in even_progress(batch, noise).tolist()
+        for progress in even_progress(batch, rng).tolist()
     ]
-    return torch.tensor(counts, device=noise.device).clamp(1, tokens)
+    return torch.tensor(counts, device=rng.device).clamp(1, tokens)
 
 
-def uniform_counts(batch: int, tokens: int, noise: torch.Generator) -> Tensor:
+def uniform_counts(batch: int, tokens: int, rng: torch.Generator) -> Tensor:
     """How many tokens (B,) to mask, each of 1 to T equally likely."""
-    return (even_progress(batch, noise) * tokens).long().clamp(max=tokens - 1) + 1
+    return (even_progress(batch, rng) * tokens).long().clamp(max=tokens - 1) + 1
 
 
-def even_progress(batch: int, noise: torch.Generator) -> Tensor:
+def even_progress(batch: int, rng: torch.Generator) -> Tensor:
     """Numbers (B,) uniform in [0, 1), one in each of B equal parts, in random order, so that means
     over a batch vary little."""
-    offsets = torch.rand(batch, generator=noise, device=noise.device)
-    parts = torch.randperm(batch, generator=noise, device=noise.device)
+    offsets = torch.rand(batch, generator=rng, device=rng.device)
+    parts = torch.randperm(batch, generator=rng, device=rng.device)
     return (parts + offsets) / batch

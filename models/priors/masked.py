@@ -99,13 +99,11 @@ class MaskedPrior(TokenPrior):
         return self.head(self.transformer(x)[:, self.kinds.tokens :])
 
     def training_loss(
-        self, tokens: Tensor, conditions: Conditions, noise: torch.Generator
+        self, tokens: Tensor, conditions: Conditions, rng: torch.Generator
     ) -> PriorLoss:
         """Mean negative log-likelihood over masked tokens, the only ones that count."""
-        counts = training_counts(len(tokens), tokens.shape[1], self.schedule, noise).to(
-            tokens.device
-        )
-        masked = random_mask(counts, tokens.shape[1], noise)
+        counts = training_counts(len(tokens), tokens.shape[1], self.schedule, rng).to(tokens.device)
+        masked = random_mask(counts, tokens.shape[1], rng)
         logits = self(tokens.masked_fill(masked, self.mask), conditions)
         share = masked / masked.sum()  # (B, T), sums to 1
         nll = token_nll(logits, tokens)
@@ -115,14 +113,14 @@ class MaskedPrior(TokenPrior):
             (hits(logits, tokens) * share).sum(),
         )
 
-    def scores(self, tokens: Tensor, conditions: Conditions, noise: torch.Generator) -> PriorScores:
+    def scores(self, tokens: Tensor, conditions: Conditions, rng: torch.Generator) -> PriorScores:
         """A bound on the negative log-likelihood, estimated with random masks.
 
         With each count of masked tokens equally likely, the mean over them bounds the likelihood
         of decoding one by one in random order from above (arXiv 2110.02037, equation 3).
         """
-        counts = uniform_counts(len(tokens), tokens.shape[1], noise).to(tokens.device)
-        masked = random_mask(counts, tokens.shape[1], noise)
+        counts = uniform_counts(len(tokens), tokens.shape[1], rng).to(tokens.device)
+        masked = random_mask(counts, tokens.shape[1], rng)
         logits = self(tokens.masked_fill(masked, self.mask), conditions)
         share = masked / masked.sum(1, keepdim=True)
         return PriorScores(

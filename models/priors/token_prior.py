@@ -89,12 +89,12 @@ class TokenPrior(nn.Module, ABC):
 
     @abstractmethod
     def training_loss(
-        self, tokens: Tensor, conditions: Conditions, noise: torch.Generator
+        self, tokens: Tensor, conditions: Conditions, rng: torch.Generator
     ) -> PriorLoss:
         """What a training step on tokens (B, T) minimises."""
 
     @abstractmethod
-    def scores(self, tokens: Tensor, conditions: Conditions, noise: torch.Generator) -> PriorScores:
+    def scores(self, tokens: Tensor, conditions: Conditions, rng: torch.Generator) -> PriorScores:
         """Negative log-likelihood and accuracy on tokens (B, T)."""
 
     @abstractmethod

@@ -10,7 +10,7 @@ from jsonargparse import ArgumentParser
 from lightning import LightningModule
 
 from lightning_modules.cli.main import main
-from lightning_modules.training.base import CountedModule
+from lightning_modules.training.base import TrainingModule
 from models.recipe import build_model
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +82,7 @@ def test_its_module_is_built_on_the_meta_device(path: Path) -> None:
     parser.add_subclass_arguments(LightningModule, "model")
     with torch.device("meta"):
         module = parser.instantiate(parser.parse_object({"model": settings})).model
-    assert isinstance(module, CountedModule)
+    assert isinstance(module, TrainingModule)
     assert all(parameter.is_meta for parameter in module.parameters())
 
 

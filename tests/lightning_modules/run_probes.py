@@ -68,15 +68,15 @@ class DealtStage1(Stage1):
     which divides gradients by themselves.
     """
 
-    def step_noise(self, purpose: Purpose, rank: int) -> torch.Generator | None:
-        return None if purpose is Purpose.VIEWS else super().step_noise(purpose, rank)
+    def step_rng(self, purpose: Purpose, rank: int) -> torch.Generator | None:
+        return None if purpose is Purpose.VIEWS else super().step_rng(purpose, rank)
 
     def _calibrate(self, images: Tensor) -> None:
         """Leave the quantiser as it was built."""
 
     def _draw_views(self, batch: int, noise: None) -> tuple[Pixels, Camera | None]:
         world = dist.get_world_size() if dist.is_initialized() else 1
-        shared = super().step_noise(Purpose.VIEWS, rank=0)
+        shared = super().step_rng(Purpose.VIEWS, rank=0)
         pixels, novel = super()._draw_views(batch * world, shared)
         own = slice(self.global_rank, None, world)
         assert pixels.patch is not None
@@ -123,17 +123,17 @@ class DealtGAN(GAN):
     """A GAN whose latents and views belong to the images, not to the ranks that hold them; see
     `DealtStage1`."""
 
-    def step_noise(self, purpose: Purpose, rank: int) -> torch.Generator:
-        return super().step_noise(purpose, rank=0)
+    def step_rng(self, purpose: Purpose, rank: int) -> torch.Generator:
+        return super().step_rng(purpose, rank=0)
 
-    def _latents(self, count: int, noise: torch.Generator) -> Tensor:
-        return super()._latents(count * self._world, noise)[self._own]
+    def _latents(self, count: int, rng: torch.Generator) -> Tensor:
+        return super()._latents(count * self._world, rng)[self._own]
 
-    def _look(self, labels: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor | None]:
-        directions, cells = super()._look(labels.repeat(self._world), noise)  # of one class
+    def _look(self, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        directions, cells = super()._look(labels.repeat(self._world), rng)  # of one class
         return directions[self._own], None if cells is None else cells[self._own]
 
-    def _views(self, scenes: Scenes, directions: Tensor, noise: torch.Generator) -> Judged:
+    def _views(self, scenes: Scenes, directions: Tensor, rng: torch.Generator) -> Judged:
         cameras = self.model.views.cameras(directions)
         return render_judged(scenes, cameras, self.model.resolution, 8, None)
 

@@ -132,5 +132,5 @@ def test_novel_views_are_drawn_only_while_something_looks_at_them(seen: int, dra
         tiny_model(), 1000, weights, RayPlan(2, 0, 0, 2), optimizer=settings, discriminator=judge
     )
     stage.images_seen = seen
-    _, cameras = stage._draw_views(4, stage.step_noise(Purpose.VIEWS, 0))
+    _, cameras = stage._draw_views(4, stage.step_rng(Purpose.VIEWS, 0))
     assert (cameras is not None) is drawn

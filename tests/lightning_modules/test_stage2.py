@@ -20,7 +20,7 @@ from datamodules.errors import DataError
 from datamodules.schema import Attributes, TokenBatch
 from lightning_modules.stage2 import Stage2, conditions_of, known_shares
 from lightning_modules.training.optimization import OptimizerSettings
-from lightning_modules.training.rng import Purpose, step_noise
+from lightning_modules.training.rng import Purpose, step_rng
 from lightning_modules.training.stage2_checks import check_guidance, check_kinds, check_labels
 from models.priors.autoregressive import AutoregressivePrior
 from models.priors.conditions import ConditionDropout, ConditionKinds
@@ -39,8 +39,8 @@ def stage(prior: TokenPrior, stage1: str) -> Stage2:
 
 
 def token_batch(count: int = 4, seed: int = 0) -> TokenBatch:
-    noise = torch.Generator().manual_seed(seed)
-    tokens = torch.randint(8, (count, 16), generator=noise).square() // 8  # some more than others
+    rng = torch.Generator().manual_seed(seed)
+    tokens = torch.randint(8, (count, 16), generator=rng).square() // 8  # some more than others
     labels = torch.arange(count) % 3
     known = Attributes(torch.full((count, 3), torch.nan), torch.full((count,), -1))
     return TokenBatch(tuple(map(str, range(count))), tokens, labels, known)
@@ -134,8 +134,8 @@ def test_validation_figures_against_their_definitions(
     found.validate(module, loader, verbose=False)
     nll, right = [], []
     for index, batch in enumerate(batches):
-        noise = step_noise(5, index, Purpose.VALIDATION)
-        scores = module.ema.scores(batch.tokens, conditions_of(batch), noise)
+        rng = step_rng(5, index, Purpose.VALIDATION)
+        scores = module.ema.scores(batch.tokens, conditions_of(batch), rng)
         nll, right = nll + scores.nll.tolist(), right + scores.accuracy.tolist()
     counts = Counter(token for batch in batches for token in batch.tokens.flatten().tolist())
     shares = [count / 96 for count in counts.values()]

@@ -66,8 +66,8 @@ Kind = Literal["autoregressive", "masked"]
 def stage1_model(seed: int = 0) -> VQ3D:
     """An untrained model of 16 tokens that uses several of its 8 codes."""
     model = tiny_model(seed, patch=4)
-    noise = torch.Generator().manual_seed(seed)
-    model.calibrate(torch.rand(32, 3, SIDE, SIDE, generator=noise), noise)
+    rng = torch.Generator().manual_seed(seed)
+    model.calibrate(torch.rand(32, 3, SIDE, SIDE, generator=rng), rng)
     return model.eval().requires_grad_(False)
 
 

@@ -84,8 +84,8 @@ def test_the_canonical_camera_is_on_plus_z_and_looks_along_minus_z() -> None:
 @pytest.mark.parametrize("scale", [1.0, 0.5])
 def test_novel_views_fill_the_cap_and_stay_inside(scale: float) -> None:
     view, novel = CanonicalView(), NovelViews(yaw=0.4, pitch=0.2)
-    noise = torch.Generator().manual_seed(0)
-    camera = novel.draw(view, 2000, scale, noise)
+    rng = torch.Generator().manual_seed(0)
+    camera = novel.draw(view, 2000, scale, rng)
     yaw, pitch = angles(camera.position)
     for angle, limit in ((yaw, 0.4 * scale), (pitch, 0.2 * scale)):
         assert -limit - 1e-5 <= angle.min() < -0.98 * limit

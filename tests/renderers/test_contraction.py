@@ -18,8 +18,8 @@ def test_a_point_at_distance_four_goes_to_seven_eighths():
 
 
 def test_uncontract_inverts_inside_and_outside():
-    generator = torch.Generator().manual_seed(0)
-    points = torch.randn(1000, 3, generator=generator) * 5
+    rng = torch.Generator().manual_seed(0)
+    points = torch.randn(1000, 3, generator=rng) * 5
     torch.testing.assert_close(uncontract(contract(points)), points, rtol=1e-4, atol=1e-5)
     assert uncontract(torch.ones(1, 3)).isfinite().all()
 

@@ -20,10 +20,10 @@ def products(request, monkeypatch):
 
 
 def _setup(middle, features=32, count=1500, hidden=32, channels=16):
-    generator = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
 
     def normal(*shape, scale=0.3):
-        return (torch.randn(*shape, generator=generator) * scale).requires_grad_()
+        return (torch.randn(*shape, generator=rng) * scale).requires_grad_()
 
     planes = normal(2, 3, channels, 12, 10, scale=1.0)
     weights = MLPWeights(
@@ -33,7 +33,7 @@ def _setup(middle, features=32, count=1500, hidden=32, channels=16):
         normal(1 + features),
         tuple((normal(hidden, hidden), normal(hidden)) for _ in range(middle)),
     )
-    return planes, torch.rand(2, count, 3, generator=generator) * 2.2 - 1.1, weights
+    return planes, torch.rand(2, count, 3, generator=rng) * 2.2 - 1.1, weights
 
 
 def _relative(value, expected):
@@ -43,8 +43,8 @@ def _relative(value, expected):
 def _gradients(function, planes, points, weights, activation):
     """Return values and the gradients of a fixed random sum of them to planes and weights."""
     values = function(planes, points, weights, activation)
-    generator = torch.Generator().manual_seed(1)
-    seeds = [torch.randn(x.shape, generator=generator).to(HALF) for x in values]
+    rng = torch.Generator().manual_seed(1)
+    seeds = [torch.randn(x.shape, generator=rng).to(HALF) for x in values]
     seeds = [seed.to(x.dtype) for seed, x in zip(seeds, values, strict=True)]
     return values, torch.autograd.grad(values, [planes, *weights.flat()], seeds)
 

@@ -76,9 +76,9 @@ def test_edges_lie_halfway_and_span_the_interval():
 
 
 def test_merging_keeps_order_and_carries_values():
-    generator = torch.Generator().manual_seed(0)
-    first = torch.rand(2, 3, 7, generator=generator).sort().values
-    second = torch.rand(2, 3, 5, generator=generator).sort().values
+    rng = torch.Generator().manual_seed(0)
+    first = torch.rand(2, 3, 7, generator=rng).sort().values
+    second = torch.rand(2, 3, 5, generator=rng).sort().values
     second[..., 0] = first[..., 2]  # a tie
     second = second.sort().values
     ranks = merge_ranks(first, second)
@@ -90,10 +90,10 @@ def test_merging_keeps_order_and_carries_values():
 @pytest.mark.parametrize("spacing", ["distance", "disparity"])
 @pytest.mark.parametrize("opaque", [False, True])
 def test_the_importance_kernel_equals_the_plain_path(monkeypatch, spacing, opaque):
-    generator = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     sampling = RaySampling(9, 7, spacing)
-    positions = stratified_positions(2, 70, 9, CPU, generator)
-    density = torch.rand(2, 70, 9, generator=generator) * 8
+    positions = stratified_positions(2, 70, 9, CPU, rng)
+    density = torch.rand(2, 70, 9, generator=rng) * 8
     bounds = _bounds(0.7, 2.0, (2, 70))
 
     def draw():

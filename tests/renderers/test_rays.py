@@ -67,11 +67,11 @@ def test_patches_are_contiguous_crops(camera):
 
 
 def test_random_corners_reach_every_position_and_offsets_every_phase():
-    generator = torch.Generator().manual_seed(0)
-    corners = random_corners(2000, 6, 7, 4, generator)
+    rng = torch.Generator().manual_seed(0)
+    corners = random_corners(2000, 6, 7, 4, rng)
     assert corners.amin(0).tolist() == [0, 0]
     assert corners.amax(0).tolist() == [2, 3]
-    offsets = random_offsets(500, 3, generator)
+    offsets = random_offsets(500, 3, rng)
     assert sorted(set(offsets.flatten().tolist())) == [0, 1, 2]
 
 

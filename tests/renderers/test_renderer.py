@@ -71,7 +71,7 @@ def test_noise_comes_from_the_generator_only():
     bounds = constant_bounds(rays, 1.0, 3.0)
 
     def t(generator):
-        return render_rays(_sphere, rays, RaySampling(5, 3), bounds, generator=generator).t
+        return render_rays(_sphere, rays, RaySampling(5, 3), bounds, rng=generator).t
 
     state = torch.get_rng_state()
     assert torch.equal(t(torch.Generator().manual_seed(1)), t(torch.Generator().manual_seed(1)))
@@ -116,19 +116,19 @@ def test_gradients_of_a_moved_origin_reach_the_camera():
 
 
 def _problem(spread=1.0):
-    generator = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     camera = orbit_camera(torch.tensor([-0.4, 0.4]), 0.2, 2.7, 18.0)
     rays = camera_rays(camera, 12, 12)
     bounds = box_bounds(rays, 0.5)
-    planes = torch.randn(2, 3, 16, 24, 24, generator=generator) * spread
+    planes = torch.randn(2, 3, 16, 24, 24, generator=rng) * spread
     head = [
-        torch.randn(32, 16, generator=generator) * 0.3,
-        torch.randn(32, generator=generator) * 0.1,
-        torch.randn(9, 32, generator=generator) * 0.3,
-        torch.randn(9, generator=generator) * 0.1,
+        torch.randn(32, 16, generator=rng) * 0.3,
+        torch.randn(32, generator=rng) * 0.1,
+        torch.randn(9, 32, generator=rng) * 0.3,
+        torch.randn(9, generator=rng) * 0.1,
     ]
-    noise = torch.Generator().manual_seed(1)
-    coarse, fine = (torch.rand(2, 144, 12, generator=noise) for _ in range(2))
+    rng = torch.Generator().manual_seed(1)
+    coarse, fine = (torch.rand(2, 144, 12, generator=rng) for _ in range(2))
     problem = reference.Problem(
         rays.origins, rays.directions, bounds.near, bounds.far, coarse, fine, 0.5
     )
@@ -141,7 +141,7 @@ def _render(planes, head, rays, bounds):
         return softplus(logits - 1.0), features
 
     return render_rays(
-        field, rays, RaySampling(12, 12), bounds, generator=torch.Generator().manual_seed(1)
+        field, rays, RaySampling(12, 12), bounds, rng=torch.Generator().manual_seed(1)
     )
 
 

@@ -7,8 +7,8 @@ from renderers.triplane import sample_triplane
 
 
 def _planes(batch, channels, height, width, dtype, channels_last=True):
-    generator = torch.Generator().manual_seed(0)
-    planes = torch.randn(batch, 3, channels, height, width, generator=generator).to(dtype)
+    rng = torch.Generator().manual_seed(0)
+    planes = torch.randn(batch, 3, channels, height, width, generator=rng).to(dtype)
     if channels_last:
         planes = planes.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
     return planes.requires_grad_()

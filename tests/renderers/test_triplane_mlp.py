@@ -16,10 +16,10 @@ TOLERANCES = {
 
 
 def _setup(batch=2, count=1500, channels=16, hidden=32, features=7):
-    generator = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
 
     def normal(*shape, scale=1.0):
-        return (torch.randn(*shape, generator=generator) * scale).requires_grad_()
+        return (torch.randn(*shape, generator=rng) * scale).requires_grad_()
 
     planes = normal(batch, 3, channels, 12, 10)
     weights = MLPWeights(
@@ -28,7 +28,7 @@ def _setup(batch=2, count=1500, channels=16, hidden=32, features=7):
         normal(1 + features, hidden, scale=0.3),
         normal(1 + features, scale=0.3),
     )
-    points = torch.rand(batch, count, 3, generator=generator) * 2.2 - 1.1
+    points = torch.rand(batch, count, 3, generator=rng) * 2.2 - 1.1
     return planes, points, weights
 
 
@@ -61,8 +61,8 @@ def test_it_equals_the_float32_composition_within_rounding(stored, activation, c
     assert fast[1].dtype == stored
     assert _relative(fast[0], exact[0]) < tolerances[0]
     assert _relative(fast[1], exact[1]) < tolerances[1]
-    generator = torch.Generator().manual_seed(1)
-    grads = [torch.randn(x.shape, generator=generator) for x in exact]
+    rng = torch.Generator().manual_seed(1)
+    grads = [torch.randn(x.shape, generator=rng) for x in exact]
     grads[1] = grads[1].to(stored).float()
     parameters = _parameters(weights)
     fast_grads = torch.autograd.grad(fast, [ours, *parameters], [grads[0], grads[1].to(stored)])
@@ -82,8 +82,8 @@ def test_bfloat16_equals_the_float32_composition_within_rounding(activation, cou
     assert fast[0].dtype == torch.float32
     assert fast[1].dtype == torch.bfloat16
     assert max(_relative(f, e) for f, e in zip(fast, exact, strict=True)) < 2**-7
-    generator = torch.Generator().manual_seed(1)
-    grads = [torch.randn(x.shape, generator=generator) for x in exact]
+    rng = torch.Generator().manual_seed(1)
+    grads = [torch.randn(x.shape, generator=rng) for x in exact]
     parameters = _parameters(weights)
     fast_grads = torch.autograd.grad(fast, [half, *parameters], [grads[0], grads[1].bfloat16()])
     exact_grads = torch.autograd.grad(exact, [planes, *parameters], grads)

@@ -90,13 +90,13 @@ def test_a_wall_hides_what_is_behind_it():
 
 
 def _two_sets(opaque):
-    generator = torch.Generator().manual_seed(0)
-    near = torch.rand(2, 70, generator=generator) + 0.5
-    far = near + torch.rand(2, 70, generator=generator) + 0.1
-    level = [torch.rand(2, 70, n, generator=generator).sort().values for n in (8, 5)]
+    rng = torch.Generator().manual_seed(0)
+    near = torch.rand(2, 70, generator=rng) + 0.5
+    far = near + torch.rand(2, 70, generator=rng) + 0.1
+    level = [torch.rand(2, 70, n, generator=rng).sort().values for n in (8, 5)]
     t = [near[..., None] + x * (far - near)[..., None] for x in level]
-    density = [torch.rand(x.shape, generator=generator).mul(6).requires_grad_() for x in level]
-    return (*density, *t, near, far), generator
+    density = [torch.rand(x.shape, generator=rng).mul(6).requires_grad_() for x in level]
+    return (*density, *t, near, far), rng
 
 
 @pytest.mark.parametrize("opaque", [False, True])

@@ -28,8 +28,8 @@ def candidate_views(views: ViewDistribution, settings: InversionSettings) -> lis
     if settings.yaw_degrees is not None and settings.pitch_degrees is not None:
         yaw, pitch = math.radians(settings.yaw_degrees), math.radians(settings.pitch_degrees)
         return [replace(middle, yaw=yaw, pitch=pitch)]
-    noise = torch.Generator().manual_seed(settings.seed)
-    yaws, pitches = direction_angles(views.directions(1, settings.views, noise)[0])
+    rng = torch.Generator().manual_seed(settings.seed)
+    yaws, pitches = direction_angles(views.directions(1, settings.views, rng)[0])
     angles = zip(yaws.tolist(), pitches.tolist(), strict=True)
     return [replace(middle, yaw=yaw, pitch=pitch) for yaw, pitch in angles]
 
@@ -39,9 +39,9 @@ def candidate_latents(model: WildGAN, label: int, settings: InversionSettings) -
     """Mapped latents (1 + N, W) of a class: their mean, and N at random."""
     device = model.field.out.weight.device
     labels = torch.tensor([label], device=device)
-    noise = torch.Generator().manual_seed(settings.seed)
-    latents = torch.randn(settings.candidates, model.backbone.latent, generator=noise).to(device)
-    mean = class_means(model.mapping, labels, MEAN_SAMPLES, noise)
+    rng = torch.Generator().manual_seed(settings.seed)
+    latents = torch.randn(settings.candidates, model.backbone.latent, generator=rng).to(device)
+    mean = class_means(model.mapping, labels, MEAN_SAMPLES, rng)
     return torch.cat([mean, model.mapping(latents, labels.expand(len(latents)))])
 
 

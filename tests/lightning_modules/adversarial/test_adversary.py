@@ -18,8 +18,8 @@ def make(**settings: object) -> Adversary:
 
 
 def pictures(seed: int) -> Tensor:
-    noise = torch.Generator().manual_seed(seed)
-    return 2 * torch.rand(4, 3, 8, 8, generator=noise) - 1
+    rng = torch.Generator().manual_seed(seed)
+    return 2 * torch.rand(4, 3, 8, 8, generator=rng) - 1
 
 
 class Mean(nn.Module):

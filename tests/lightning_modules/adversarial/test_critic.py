@@ -22,10 +22,10 @@ def critic(shown: CriticInput = CriticInput(), classes: int = 2, *, dual: bool =
 
 
 def judged(seed: int = 0, *, dual: bool = True, disparity: bool = False) -> Judged:
-    noise = torch.Generator().manual_seed(seed)
-    raw = torch.rand(4, 3, 8, 8, generator=noise) if dual else None
-    near = torch.rand(4, 1, 8, 8, generator=noise) if disparity else None
-    return Judged(torch.rand(4, 3, 16, 16, generator=noise), raw, near)
+    rng = torch.Generator().manual_seed(seed)
+    raw = torch.rand(4, 3, 8, 8, generator=rng) if dual else None
+    near = torch.rand(4, 1, 8, 8, generator=rng) if disparity else None
+    return Judged(torch.rand(4, 3, 16, 16, generator=rng), raw, near)
 
 
 def generator() -> torch.Generator:

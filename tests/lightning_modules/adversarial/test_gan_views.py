@@ -64,8 +64,8 @@ def test_disparity_is_nearest_in_the_middle_of_a_ball_and_zero_outside() -> None
 
 
 def test_standardised_disparity_ignores_scale_shift_and_what_is_unknown() -> None:
-    noise = torch.Generator().manual_seed(0)
-    values, known = torch.rand(2, 50, generator=noise), torch.ones(2, 50)
+    rng = torch.Generator().manual_seed(0)
+    values, known = torch.rand(2, 50, generator=rng), torch.ones(2, 50)
     known[:, :10] = 0
     first = standardised(values, known)
     changed = torch.where(known > 0, 7 * values - 3, 100.0)

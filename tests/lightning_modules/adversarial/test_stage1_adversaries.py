@@ -36,10 +36,10 @@ def images() -> Tensor:
 
 
 def rendering(seed: int, batch: int) -> Rendering:
-    noise = torch.Generator().manual_seed(seed)
-    disparity = 0.2 + 0.8 * torch.rand(batch, GRID**2, generator=noise)
+    rng = torch.Generator().manual_seed(seed)
+    disparity = 0.2 + 0.8 * torch.rand(batch, GRID**2, generator=rng)
     samples = torch.zeros(batch, GRID**2, 1)
-    rgb = torch.rand(batch, GRID**2, 3, generator=noise)
+    rgb = torch.rand(batch, GRID**2, 3, generator=rng)
     return Rendering(rgb, 1 / disparity, disparity, torch.ones_like(disparity), samples, samples)
 
 
@@ -54,10 +54,10 @@ def given_views() -> tuple[Pixels, Renderings]:
 
 def rendered_views(model: VQ3D) -> tuple[Pixels, Renderings]:
     """What a training step renders of `images()`."""
-    noise = torch.Generator().manual_seed(0)
-    pixels = draw_pixels(PLAN, 4, SIDE, True, noise)
-    novel = NovelViews().draw(model.view, 2, 1.0, noise)
-    return pixels, render_views(model(images())[1], pixels, novel, noise)
+    rng = torch.Generator().manual_seed(0)
+    pixels = draw_pixels(PLAN, 4, SIDE, True, rng)
+    novel = NovelViews().draw(model.view, 2, 1.0, rng)
+    return pixels, render_views(model(images())[1], pixels, novel, rng)
 
 
 def as_seen(view: Rendering) -> Tensor:

@@ -96,7 +96,7 @@ def test_the_best_value_of_another_figure_or_run_is_forgotten(
     own: bool,
     kept: float | None,
 ) -> None:
-    monkeypatch.setattr(checkpoints, "CountedModule", Figures)
+    monkeypatch.setattr(checkpoints, "TrainingModule", Figures)
     first, trainer = BestCheckpoint(), FakeTrainer(tmp_path)
     first.on_train_start(trainer, Figures("a"))
     validate(first, trainer, 3.0)

@@ -17,9 +17,9 @@ from lightning_modules.training.optimization import OptimizerSettings
 
 
 def validation_batch(with_depth: bool = True) -> Batch:
-    noise = torch.Generator().manual_seed(0)
-    image = torch.randint(256, (4, 3, SIDE, SIDE), generator=noise).byte()
-    depth = torch.randint(1, 60_000, (4, SIDE, SIDE), generator=noise).to(torch.uint16)
+    rng = torch.Generator().manual_seed(0)
+    image = torch.randint(256, (4, 3, SIDE, SIDE), generator=rng).byte()
+    depth = torch.randint(1, 60_000, (4, SIDE, SIDE), generator=rng).to(torch.uint16)
     labels = torch.zeros(4, dtype=torch.long)
     return Batch(tuple("abcd"), image, labels, depth if with_depth else None)
 

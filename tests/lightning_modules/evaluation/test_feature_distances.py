@@ -13,8 +13,8 @@ from lightning_modules.evaluation.distances import (
 
 
 def gaussian(count: int, shift: float = 0.0, seed: int = 0, width: int = 6) -> Tensor:
-    noise = torch.Generator().manual_seed(seed)
-    return torch.randn(count, width, generator=noise) + shift
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(count, width, generator=rng) + shift
 
 
 def test_the_frechet_distance_of_a_moved_set_is_the_square_of_the_move() -> None:

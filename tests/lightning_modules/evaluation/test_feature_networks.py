@@ -16,8 +16,8 @@ from lightning_modules.evaluation.networks import open_network
 
 
 def images(count: int = 3, side: int = SIDE) -> Tensor:
-    noise = torch.Generator().manual_seed(0)
-    return torch.randint(256, (count, 3, side, side), generator=noise, dtype=torch.uint8)
+    rng = torch.Generator().manual_seed(0)
+    return torch.randint(256, (count, 3, side, side), generator=rng, dtype=torch.uint8)
 
 
 def test_a_classifier_gives_its_features_and_logits(classifier: str) -> None:

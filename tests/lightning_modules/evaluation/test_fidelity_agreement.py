@@ -19,8 +19,8 @@ class Bytes(Dataset[Tensor]):
     """Random images, darker the larger `power`."""
 
     def __init__(self, seed: int, power: float) -> None:
-        noise = torch.Generator().manual_seed(seed)
-        self.images = (255 * torch.rand(80, 3, SIDE, SIDE, generator=noise) ** power).byte()
+        rng = torch.Generator().manual_seed(seed)
+        self.images = (255 * torch.rand(80, 3, SIDE, SIDE, generator=rng) ** power).byte()
 
     def __len__(self) -> int:
         return len(self.images)

@@ -12,12 +12,12 @@ from lightning_modules.losses.depth import (
 
 def random_scene(images: int = 2, rays: int = 40, samples: int = 6) -> tuple[Tensor, ...]:
     """Weights, disparity, given and known, with labels that follow the scene at a scale near 1."""
-    noise = torch.Generator().manual_seed(0)
-    weights = torch.randn(images, rays, samples, generator=noise).softmax(-1)
-    disparity = torch.rand(images, rays, samples, generator=noise)
+    rng = torch.Generator().manual_seed(0)
+    weights = torch.randn(images, rays, samples, generator=rng).softmax(-1)
+    disparity = torch.rand(images, rays, samples, generator=rng)
     rendered = (weights * disparity).sum(-1)
-    given = 1.2 * rendered - 0.1 + 0.02 * torch.randn(images, rays, generator=noise)
-    known = torch.rand(images, rays, generator=noise) < 0.8
+    given = 1.2 * rendered - 0.1 + 0.02 * torch.randn(images, rays, generator=rng)
+    known = torch.rand(images, rays, generator=rng) < 0.8
     return weights, disparity, given, known
 
 

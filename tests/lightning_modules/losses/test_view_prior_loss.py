@@ -9,11 +9,11 @@ from lightning_modules.losses.view_prior import ViewPriorWeights, advantages, vi
 
 def test_views_that_are_taken_for_real_become_likelier() -> None:
     odds = torch.zeros(1, 4, requires_grad=True)
-    noise = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     real = torch.tensor([-2.0, -2.0, 3.0, -2.0])  # logits of the cells
     for _ in range(60):
         log_probabilities = torch.log_softmax(odds, 1).expand(64, 4)
-        cells = torch.multinomial(log_probabilities.detach().exp(), 1, generator=noise)
+        cells = torch.multinomial(log_probabilities.detach().exp(), 1, generator=rng)
         weights = ViewPriorWeights(1.0, 0.0)
         logits = real[cells[:, 0]]
         ahead = advantages(logits, logits)
@@ -29,10 +29,10 @@ def test_its_gradient_is_that_of_the_expected_reward() -> None:
     expected = (torch.softmax(odds, 1) * torch.nn.functional.logsigmoid(real)).sum()
     (exact,) = torch.autograd.grad(-expected, odds)
     count = 200_000
-    noise = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     log_probabilities = torch.log_softmax(odds, 1).expand(count, 3)
     cells = torch.multinomial(
-        log_probabilities[:1].detach().exp(), count, replacement=True, generator=noise
+        log_probabilities[:1].detach().exp(), count, replacement=True, generator=rng
     ).T
     # Steps of two views only: a baseline that held the view itself would halve the gradient.
     logits = real[cells[:, 0]]

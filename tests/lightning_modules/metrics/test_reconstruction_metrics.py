@@ -9,22 +9,22 @@ from lightning_modules.metrics.reconstruction import ReconstructionMetrics
 
 
 def batch(count: int, with_depth: bool = True) -> Batch:
-    noise = torch.Generator().manual_seed(0)
-    depth = torch.randint(1, 65536, (count, 4, 4), generator=noise)
+    rng = torch.Generator().manual_seed(0)
+    depth = torch.randint(1, 65536, (count, 4, 4), generator=rng)
     depth[:, 0] = 0  # unknown
     return Batch(
         keys=tuple(map(str, range(count))),
-        image=torch.randint(256, (count, 3, 4, 4), generator=noise).to(torch.uint8),
+        image=torch.randint(256, (count, 3, 4, 4), generator=rng).to(torch.uint8),
         label=torch.zeros(count, dtype=torch.long),
         depth=depth.to(torch.uint16) if with_depth else None,
     )
 
 
 def outputs(count: int) -> tuple[Tensor, Tensor, Tensor]:
-    noise = torch.Generator().manual_seed(1)
-    rgb = torch.rand(count, 3, 4, 4, generator=noise)
-    disparity = torch.rand(count, 4, 4, generator=noise)
-    return rgb, disparity, torch.randint(8, (count, 5), generator=noise)
+    rng = torch.Generator().manual_seed(1)
+    rgb = torch.rand(count, 3, 4, 4, generator=rng)
+    disparity = torch.rand(count, 4, 4, generator=rng)
+    return rgb, disparity, torch.randint(8, (count, 5), generator=rng)
 
 
 def test_unequal_batches_give_the_figures_of_all_images_at_once() -> None:

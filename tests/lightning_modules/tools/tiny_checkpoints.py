@@ -42,8 +42,8 @@ def run(verb: Callable[..., None], checkpoint: str, **options: Any) -> None:
 def spread_model(seed: int = 0) -> VQ3D:
     """An untrained model that uses several codes."""
     model = tiny_model(seed)
-    noise = torch.Generator().manual_seed(seed)
-    model.calibrate(torch.rand(32, 3, SIDE, SIDE, generator=noise), noise)
+    rng = torch.Generator().manual_seed(seed)
+    model.calibrate(torch.rand(32, 3, SIDE, SIDE, generator=rng), rng)
     return model.eval().requires_grad_(False)
 
 

@@ -3,11 +3,11 @@ import itertools
 import pytest
 import torch
 
-from lightning_modules.training.rng import Purpose, seed_dropout, step_noise
+from lightning_modules.training.rng import Purpose, seed_dropout, step_rng
 
 
 def draw(seed: int, images_seen: int, purpose: int, rank: int) -> torch.Tensor:
-    return torch.rand(8, generator=step_noise(seed, images_seen, Purpose(purpose), rank=rank))
+    return torch.rand(8, generator=step_rng(seed, images_seen, Purpose(purpose), rank=rank))
 
 
 def test_the_same_place_in_a_run_draws_the_same_numbers() -> None:
@@ -23,7 +23,7 @@ def test_seeds_images_purposes_and_ranks_all_change_the_numbers() -> None:
 @pytest.mark.parametrize("images_seen", [0, 10**9, 10**13])
 def test_streams_look_uniform_far_into_a_run(images_seen: int) -> None:
     # Mean of 10,000 uniform numbers: 0.5 with a standard error of 0.0029.
-    numbers = torch.rand(10_000, generator=step_noise(0, images_seen, Purpose.VIEWS))
+    numbers = torch.rand(10_000, generator=step_rng(0, images_seen, Purpose.VIEWS))
     assert numbers.mean().item() == pytest.approx(0.5, abs=0.015)
 
 

@@ -23,8 +23,8 @@ def reference(query: Tensor, key: Tensor, value: Tensor, causal: bool = False) -
 
 
 def tokens(count: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    noise = torch.Generator().manual_seed(seed)
-    return tuple(torch.randn(2, 2, count, 8, generator=noise) for _ in range(3))
+    rng = torch.Generator().manual_seed(seed)
+    return tuple(torch.randn(2, 2, count, 8, generator=rng) for _ in range(3))
 
 
 @pytest.fixture(autouse=True)

@@ -80,9 +80,9 @@ def test_density_is_float32_for_bfloat16_planes() -> None:
 
 def test_a_deeper_field_of_more_features_starts_as_varied_as_a_shallow_one() -> None:
     # Planes of unit variance. With nn.Linear's own weights two middle layers leave a twelfth.
-    generator = torch.Generator().manual_seed(0)
-    planes = torch.randn(2, 3, 32, 16, 16, generator=generator)
-    points = 2 * torch.rand(2, 2000, 3, generator=generator) - 1
+    rng = torch.Generator().manual_seed(0)
+    planes = torch.randn(2, 3, 32, 16, 16, generator=rng)
+    points = 2 * torch.rand(2, 2000, 3, generator=rng) - 1
 
     def variation(layers: int) -> list[Tensor]:
         torch.manual_seed(0)

@@ -9,9 +9,9 @@ SHAPES = [(2, 6, 3, 5), (1, 40, 4, 4), (3, 33, 1, 1), (2, 4, 64, 48)]
 
 def problem(shape: tuple[int, ...], dtype: torch.dtype) -> list[Tensor]:
     """An image, scales and biases."""
-    generator = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     shapes = (shape, shape[:2], shape[1:2])
-    return [torch.randn(s, generator=generator).to(dtype).requires_grad_() for s in shapes]
+    return [torch.randn(s, generator=rng).to(dtype).requires_grad_() for s in shapes]
 
 
 @pytest.mark.parametrize("slope", [0.2, 1.0])

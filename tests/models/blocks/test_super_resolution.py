@@ -11,9 +11,9 @@ def network(factor: int) -> SuperResolution:
 
 
 def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(1)
+    rng = torch.Generator().manual_seed(1)
     shapes = ((2, 8, 12, 12), (2, 3, 12, 12), (2, 16))
-    features, rgb, w = (torch.randn(s, generator=generator) for s in shapes)
+    features, rgb, w = (torch.randn(s, generator=rng) for s in shapes)
     return features, rgb, w
 
 

@@ -20,9 +20,9 @@ def reference(x: Tensor, weight: Tensor) -> Tensor:
 
 def problem(dtype: torch.dtype, size: tuple[int, int] = (3, 4)) -> tuple[Tensor, Tensor]:
     """An image of 5 channels and weights of 8."""
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 5, *size, generator=generator, dtype=dtype)
-    weight = torch.randn(8, 5, 3, 3, generator=generator, dtype=dtype)
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 5, *size, generator=rng, dtype=dtype)
+    weight = torch.randn(8, 5, 3, 3, generator=rng, dtype=dtype)
     return x.requires_grad_(), weight.requires_grad_()
 
 

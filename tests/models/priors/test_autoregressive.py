@@ -218,9 +218,9 @@ def test_a_prior_gives_back_the_scenes_of_the_images_it_has_learned_by_heart() -
         8,
         sampling=RaySampling(4, 0, "disparity"),
     ).eval()
-    noise = torch.Generator().manual_seed(0)
-    images = torch.rand(16, 3, 16, 16, generator=noise)
-    autoencoder.calibrate(images, noise)
+    rng = torch.Generator().manual_seed(0)
+    images = torch.rand(16, 3, 16, 16, generator=rng)
+    autoencoder.calibrate(images, rng)
     tokens = autoencoder.encode(images).tokens
     assert len(tokens.unique(dim=0)) == 16
     prior = AutoregressivePrior(
@@ -228,10 +228,10 @@ def test_a_prior_gives_back_the_scenes_of_the_images_it_has_learned_by_heart() -
     )
     conditions = learn_by_heart(prior, tokens)
     generator = TokenGenerator(prior, autoencoder)
-    noise, greedy = SampleNoise(range(16)), TokenSampling(temperature=0)
-    assert torch.equal(generator.tokens(conditions, noise, greedy), tokens)
+    rng, greedy = SampleNoise(range(16)), TokenSampling(temperature=0)
+    assert torch.equal(generator.tokens(conditions, rng, greedy), tokens)
     with torch.no_grad():
-        found = generator.generate(conditions, noise, greedy)
+        found = generator.generate(conditions, rng, greedy)
         expected = autoencoder.reconstruct(images)
     for ours, theirs in zip(found[:3].planes, expected[:3].planes, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)

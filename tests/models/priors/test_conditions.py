@@ -147,8 +147,8 @@ def test_dropout_opens_everything_together_and_each_alone() -> None:
     count = 20_000
     labels = torch.zeros(count, dtype=torch.long)
     conditions = Conditions(labels, torch.ones(count, 3), labels, torch.ones(count, 4))
-    noise = torch.Generator().manual_seed(0)
-    dropped = ConditionDropout(everything=0.1, each=0.25).apply(conditions, noise)
+    rng = torch.Generator().manual_seed(0)
+    dropped = ConditionDropout(everything=0.1, each=0.25).apply(conditions, rng)
     which = torch.stack(
         [
             dropped.label < 0,

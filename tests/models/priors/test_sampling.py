@@ -115,8 +115,8 @@ def test_a_code_without_probability_is_never_drawn() -> None:
 def test_the_ends_of_the_unit_interval_fall_on_codes_that_may_be_drawn(
     codes: int, settings: dict[str, float]
 ) -> None:
-    noise = torch.Generator().manual_seed(0)
-    source = 4 * torch.randn(200, codes, generator=noise)
+    rng = torch.Generator().manual_seed(0)
+    source = 4 * torch.randn(200, codes, generator=rng)
     shares = filtered_probabilities(source, TokenSampling(**settings))
     assert (shares.sum(-1) - 1).abs().max() < 1e-5
     for uniform in (0.0, NEARLY_ONE):
@@ -125,8 +125,8 @@ def test_the_ends_of_the_unit_interval_fall_on_codes_that_may_be_drawn(
 
 
 def test_tokens_of_any_shape_are_drawn_each_with_its_number() -> None:
-    noise = torch.Generator().manual_seed(0)
-    source, uniform = (torch.rand(shape, generator=noise) for shape in ((2, 3, 7), (2, 3)))
+    rng = torch.Generator().manual_seed(0)
+    source, uniform = (torch.rand(shape, generator=rng) for shape in ((2, 3, 7), (2, 3)))
     found = draw_tokens(source, TokenSampling(), uniform)
     assert found.shape == (2, 3)
     assert found.dtype == torch.int64

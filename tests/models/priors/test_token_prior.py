@@ -50,8 +50,8 @@ def test_a_prior_comes_back_from_its_recipe_and_weights(build: Callable[[], Toke
     losses = []
     for model in (prior, again):
         torch.manual_seed(1)
-        noise = torch.Generator().manual_seed(0)
-        losses.append(model.training_loss(random_tokens(4), all_conditions(4), noise).loss)
+        rng = torch.Generator().manual_seed(0)
+        losses.append(model.training_loss(random_tokens(4), all_conditions(4), rng).loss)
     assert torch.equal(*losses)
     drawn = [
         model.eval().generate(all_conditions(4), SampleNoise(range(4)), TokenSampling())

@@ -18,8 +18,8 @@ def loss_and_gradients(prior: TokenPrior) -> tuple[Tensor, dict[str, Tensor]]:
     prior.train()
     prior.zero_grad()
     torch.manual_seed(5)
-    noise = torch.Generator().manual_seed(0)
-    result = prior.training_loss(random_tokens(3), all_conditions(3), noise)
+    rng = torch.Generator().manual_seed(0)
+    result = prior.training_loss(random_tokens(3), all_conditions(3), rng)
     result.loss.backward()
     return result.loss.detach(), {
         name: parameter.grad.clone()

@@ -72,12 +72,12 @@ def sharpened(prior: PriorT) -> PriorT:
 
 def all_conditions(count: int, seed: int = 0) -> Conditions:
     """Everything known."""
-    noise = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     return Conditions(
-        torch.randint(5, (count,), generator=noise),
-        torch.rand(count, 3, generator=noise) + 0.5,
-        torch.randint(3, (count,), generator=noise),
-        torch.randn(count, 4, generator=noise),
+        torch.randint(5, (count,), generator=rng),
+        torch.rand(count, 3, generator=rng) + 0.5,
+        torch.randint(3, (count,), generator=rng),
+        torch.randn(count, 4, generator=rng),
     )
 
 
@@ -92,11 +92,11 @@ def learn_by_heart(prior: TokenPrior, tokens: Tensor, most_steps: int = 500) -> 
     """
     conditions = Conditions.of(torch.arange(len(tokens)))
     optimizer = torch.optim.Adam(prior.parameters(), lr=5e-3)
-    noise = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     faultless = 0
     while faultless < 10:
         assert (most_steps := most_steps - 1) > 0
-        result = prior.training_loss(tokens, conditions, noise)
+        result = prior.training_loss(tokens, conditions, rng)
         optimizer.zero_grad()
         result.loss.backward()
         optimizer.step()

@@ -10,9 +10,9 @@ from models.blocks.cpu.convolution import convolve, weight_gradient
 
 def problem(kernel: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
     """An image (2, 3, 4, 5), weights of 2 channels and a bias, all wanting gradients."""
-    generator = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     shapes = ((2, 3, 4, 5), (2, 3, kernel, kernel), (2,))
-    x, weight, bias = (torch.randn(s, generator=generator, dtype=dtype) for s in shapes)
+    x, weight, bias = (torch.randn(s, generator=rng, dtype=dtype) for s in shapes)
     return x.requires_grad_(), weight.requires_grad_(), bias.requires_grad_()
 
 
