@@ -6,11 +6,7 @@ from run_processes import Runs
 
 MAX_IMAGES = 48
 CONFIG = """
-trainer:
-  accelerator: cpu
-  devices: 1
-  precision: 32-true
-  val_check_interval: 4
+trainer: {accelerator: cpu, devices: 1, precision: 32-true, val_check_interval: 4}
 model:
   class_path: lightning_modules.gan.GAN
   init_args:

@@ -30,11 +30,7 @@ PRIORS = {
         decoding: {steps: 3}""",
 }
 CONFIG = f"""
-trainer:
-  accelerator: cpu
-  devices: 1
-  precision: 32-true
-  val_check_interval: 4
+trainer: {{{{accelerator: cpu, devices: 1, precision: 32-true, val_check_interval: 4}}}}
 model:
   class_path: lightning_modules.stage2.Stage2
   init_args:
