@@ -27,10 +27,10 @@ from lightning_modules.callbacks.progress import ImagesProgressBar
 from lightning_modules.callbacks.scalars import ScalarLog
 from lightning_modules.callbacks.sheets import Sheets
 from lightning_modules.callbacks.stop import StopAfterImages
-from lightning_modules.cli.hardware import suited_strategy
-from lightning_modules.cli.nulls import nulls_as_overlays
+from lightning_modules.cli.arguments import nulls_as_overlays
+from lightning_modules.cli.bases import BASE, with_bases
+from lightning_modules.cli.hardware import suited_precision, suited_strategy
 from lightning_modules.cli.parser import NearestNameParser
-from lightning_modules.cli.run_precision import suited_precision
 from lightning_modules.cli.run_record import versions, write_json
 from lightning_modules.cli.verbs import VERBS, overview, run_verb
 from lightning_modules.training.base import TrainingModule
@@ -59,7 +59,7 @@ class RunCLI(LightningCLI):
             trainer_defaults=TRAINER_DEFAULTS,
             seed_everything_default=0,
             parser_class=NearestNameParser,
-            args=nulls_as_overlays(args),
+            args=nulls_as_overlays(with_bases(args)),
         )
 
     @staticmethod
@@ -68,8 +68,10 @@ class RunCLI(LightningCLI):
         return {name: LightningCLI.subcommands()[name] for name in ("fit", "validate")}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add `--run` and the callbacks that every run has."""
+        """Add `--run`, `base` and the callbacks that every run has."""
         parser.add_argument("--run", type=str, default="runs/run", help="Directory of the run.")
+        about = "In a configuration: the one it is laid over, relative to its own file."
+        parser.add_argument(f"--{BASE}", type=str | None, default=None, help=about)
         parser.link_arguments("run", "trainer.default_root_dir")
         parser.add_lightning_class_args(StopAfterImages, "stop")
         parser.add_lightning_class_args(LastCheckpoint, "last_checkpoint")
@@ -199,6 +201,7 @@ class SaveRunConfig(SaveConfigCallback):
         folder.mkdir(parents=True, exist_ok=True)
         config = self.config.clone()
         config.ckpt_path = None  # the run is continued with its own, and validated with its best
+        config.base = None  # what is saved is whole
         path = folder / self.config_filename
         self.parser.save(config, path, skip_unset=False, overwrite=True)
         write_json(folder / "versions.json", versions())
@@ -250,7 +253,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"wild3d {args[0]}: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-WILD3D = [sys.executable, "-m", "lightning_modules.cli.main", "fit"]
+WILD3D = [sys.executable, "-m", "lightning_modules.cli", "fit"]
 
 
 def fit(arguments: list[str]) -> str:

@@ -53,7 +53,7 @@ class Runs:
             assert main([*arguments, *options]) == 0
             return launch
         strategy = ["--trainer.strategy", "ddp_find_unused_parameters_true"]
-        command = [sys.executable, "-m", "lightning_modules.cli.main", *arguments, *strategy]
+        command = [sys.executable, "-m", "lightning_modules.cli", *arguments, *strategy]
         command += ["--trainer.devices", str(ranks), *options]
         path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-WILD3D = [sys.executable, "-m", "lightning_modules.cli.main", "fit"]
+WILD3D = [sys.executable, "-m", "lightning_modules.cli", "fit"]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 

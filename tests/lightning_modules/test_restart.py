@@ -11,7 +11,7 @@ import pytest
 import torch
 from tiny_prior_run import PriorRuns
 
-WILD3D = [sys.executable, "-m", "lightning_modules.cli.main", "fit"]
+WILD3D = [sys.executable, "-m", "lightning_modules.cli", "fit"]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 

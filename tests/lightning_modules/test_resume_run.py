@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-WILD3D = [sys.executable, "-m", "lightning_modules.cli.main", "fit"]
+WILD3D = [sys.executable, "-m", "lightning_modules.cli", "fit"]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 

@@ -76,7 +76,7 @@ class GANRuns:
         command = [
             sys.executable,
             "-m",
-            "lightning_modules.cli.main",
+            "lightning_modules.cli",
             *self.arguments(run, *options),
         ]
         done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)

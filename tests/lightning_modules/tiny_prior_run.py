@@ -109,7 +109,7 @@ class PriorRuns:
 
     def command(self, kind: Kind, run: Path, options: Sequence[str] = ()) -> list[str]:
         """To train in processes of their own, with `ENVIRONMENT`."""
-        program = [sys.executable, "-m", "lightning_modules.cli.main", "fit"]
+        program = [sys.executable, "-m", "lightning_modules.cli", "fit"]
         return [*program, *self.arguments(kind, run), *options]
 
     def launch(self, kind: Kind, run: Path, *options: str) -> str:
