@@ -54,3 +54,8 @@ def _base_of(path: Path) -> Path | None:
         return None  # the parser tells what is wrong with it
     base = settings.get(BASE) if isinstance(settings, dict) else None
     return None if base is None else path.parent / str(base)
+
+
+def laid_below(base: str) -> None:
+    """Drop the name of a base, which `with_bases` has laid below: what is printed or stored of the
+    settings is whole."""

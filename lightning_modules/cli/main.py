@@ -3,6 +3,7 @@
 import logging
 import sys
 import warnings
+from argparse import SUPPRESS
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from lightning_modules.callbacks.scalars import ScalarLog
 from lightning_modules.callbacks.sheets import Sheets
 from lightning_modules.callbacks.stop import StopAfterImages
 from lightning_modules.cli.arguments import nulls_as_overlays
-from lightning_modules.cli.bases import BASE, with_bases
+from lightning_modules.cli.bases import BASE, laid_below, with_bases
 from lightning_modules.cli.hardware import suited_precision, suited_strategy
 from lightning_modules.cli.parser import NearestNameParser
 from lightning_modules.cli.run_record import versions, write_json
@@ -70,8 +71,7 @@ class RunCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add `--run`, `base` and the callbacks that every run has."""
         parser.add_argument("--run", type=str, default="runs/run", help="Directory of the run.")
-        about = "In a configuration: the one it is laid over, relative to its own file."
-        parser.add_argument(f"--{BASE}", type=str | None, default=None, help=about)
+        parser.add_argument(f"--{BASE}", type=laid_below, help=SUPPRESS)
         parser.link_arguments("run", "trainer.default_root_dir")
         parser.add_lightning_class_args(StopAfterImages, "stop")
         parser.add_lightning_class_args(LastCheckpoint, "last_checkpoint")
@@ -201,7 +201,6 @@ class SaveRunConfig(SaveConfigCallback):
         folder.mkdir(parents=True, exist_ok=True)
         config = self.config.clone()
         config.ckpt_path = None  # the run is continued with its own, and validated with its best
-        config.base = None  # what is saved is whole
         path = folder / self.config_filename
         self.parser.save(config, path, skip_unset=False, overwrite=True)
         write_json(folder / "versions.json", versions())

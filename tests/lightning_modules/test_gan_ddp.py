@@ -15,7 +15,7 @@ def test_two_processes_learn_what_one_does_and_end_alike(tiny_root: Path, tmp_pa
         "--model.max_images",
         "24",
         *later,
-        "--model.model.view_cells",
+        "--model.generator.view_cells",
         "{yaws: 3, heights: 2}",
     ]
     probe = ["--trainer.callbacks+", "run_probes.RankWeights"]

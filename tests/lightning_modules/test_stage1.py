@@ -90,7 +90,7 @@ def test_the_average_follows_the_model() -> None:
     stage = module(PIXELS_ONLY)
     train(stage, disc_batch(), 30)
     scenes = stage.ema.reconstruct(disc_batch().float_image())
-    ours = stage.model.reconstruct(disc_batch().float_image())
+    ours = stage.autoencoder.reconstruct(disc_batch().float_image())
     difference = (scenes.planes - ours.planes).abs().mean()
     assert 0 < difference < 0.5 * ours.planes.abs().mean()
 
@@ -107,11 +107,11 @@ def test_terms_of_weight_zero_are_not_computed() -> None:
 def test_a_loss_that_is_not_finite_stops_before_the_weights_change() -> None:
     stage = module(PIXELS_ONLY)
     with torch.no_grad():
-        stage.model.field.out.bias[1] = torch.nan
-    before = stage.model.field.hidden.weight.clone()
+        stage.autoencoder.field.out.bias[1] = torch.nan
+    before = stage.autoencoder.field.hidden.weight.clone()
     with pytest.raises(FloatingPointError, match="l2 = nan"):
         train(stage, disc_batch(), 1)
-    assert torch.equal(stage.model.field.hidden.weight, before)
+    assert torch.equal(stage.autoencoder.field.hidden.weight, before)
 
 
 def test_settings_that_do_not_fit_are_named() -> None:
@@ -132,5 +132,5 @@ def test_novel_views_are_drawn_only_while_something_looks_at_them(seen: int, dra
         tiny_model(), 1000, weights, RayPlan(2, 0, 0, 2), optimizer=settings, discriminator=judge
     )
     stage.images_seen = seen
-    _, cameras = stage._draw_views(4, stage.step_rng(Purpose.VIEWS, 0))
+    _, cameras = stage._draw_views(4, weights.at(seen), stage.step_rng(Purpose.VIEWS, 0))
     assert (cameras is not None) is drawn

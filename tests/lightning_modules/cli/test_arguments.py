@@ -132,7 +132,7 @@ def test_options_of_a_run_may_be_switched_off(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     off = ["--model.score.features", "null", "--model.shown.augment.target=null"]
-    off += ["--model.model.box.background", "null", "--model.score.images", "12"]
+    off += ["--model.generator.box.background", "null", "--model.score.images", "12"]
     with pytest.raises(SystemExit) as ended:
         GANRuns.write(tmp_path, tmp_path).fit(tmp_path / "run", *off, "--print_config")
     assert ended.value.code == 0
