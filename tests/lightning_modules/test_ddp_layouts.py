@@ -104,8 +104,8 @@ def test_processes_end_with_the_same_weights_average_and_codebook_to_the_bit(
     first, second = (grown[1].state(rank) for rank in (0, 1))
     assert first["revived"] == second["revived"] > 0
     names = first["weights"].keys()
-    parts = ("model.", "ema.", "model.quantizer.codebook", "ema.quantizer.codebook")
-    parts += ("model.quantizer.usage", "adversaries.main.", "adversaries.novel.")
+    parts = ("autoencoder.", "ema.", "autoencoder.quantizer.codebook", "ema.quantizer.codebook")
+    parts += ("autoencoder.quantizer.usage", "adversaries.main.", "adversaries.novel.")
     assert all(any(name.startswith(part) for name in names) for part in parts)
     for name, value in first["weights"].items():
         assert torch.equal(value, second["weights"][name]), name
