@@ -1,4 +1,4 @@
-"""Where every file or sample of a tar begins, found from the headers without reading the data."""
+"""Index of the files and samples of a tar, from its headers without reading the data."""
 
 from __future__ import annotations
 
