@@ -34,6 +34,12 @@ def webp(pixels) -> bytes:
     return buffer.getvalue()
 
 
+def deep_png() -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((6, 8), 1000, np.uint16)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def test_every_modality_comes_back_exactly():
     depth = RNG.integers(0, 65536, (6, 8), np.uint16)
     mask = RNG.choice(np.array([0, 1, 2, 255], np.uint8), (6, 8))
@@ -65,6 +71,11 @@ def test_around_the_object_there_is_the_background_and_no_depth():
     assert (sample.mask == mask[:, 1:7]).all()
 
 
+def test_a_background_needs_masks():
+    with pytest.raises(ValueError, match="it has no mask, which the background needs"):
+        ImageDecoder(Augmentation(6, background=0.6))(raw(), DRAW)
+
+
 def test_what_is_not_recorded_is_unknown():
     sample = ImageDecoder(Augmentation(6))(raw(), DRAW)
     assert (sample.label, sample.time_of_day) == (-1, -1)
@@ -85,6 +96,7 @@ def test_webp_and_grey_images_decode_to_three_channels():
         (raw(b""), "its image is empty"),
         (raw(b"\x89PNG nonsense"), "its image cannot be decoded"),
         (raw(encode_jpeg(PIXELS)[:200], "jpg"), "its image cannot be decoded"),
+        (raw(deep_png()), "its image has torch.uint16 pixels, expected 8 bits a channel"),
         (raw(extension="tiff"), "its image type 'tiff' is not jpg, png or webp"),
         (raw(encode_png(PIXELS[:5, :5])), "it is 5 x 5, smaller than resolution 6"),
         (raw(depth=encode_mask(np.zeros((6, 8), np.uint8))), "its depth is .* torch.uint8, exp"),

@@ -68,7 +68,7 @@ def test_a_camera_is_told_from_rays_and_needs_no_version():
 @pytest.mark.parametrize("version", [{}, {"version": 1}])
 def test_cameras_written_by_others_are_read(save, version):
     buffer = io.BytesIO()
-    save(buffer, intrinsics=np.full((3, 3), 0.5), cam2world=np.full((4, 4), 2.0), **version)
+    save(buffer, cam2world=np.full((4, 4), 2.0), intrinsics=np.full((3, 3), 0.5), **version)
     pose, intrinsics = read_rays(buffer.getvalue(), SIZE)
     assert (pose == 2).all()
     assert (intrinsics == 0.5).all()
@@ -112,12 +112,14 @@ def test_what_is_no_rays_file_is_named(content, sentence):
         read_rays(content, SIZE)
 
 
-def announcing(shape: str, content: bytes) -> bytes:
+def announcing(
+    shape: str, content: bytes, npy: bytes = b"\x01\x00", compression: int = zipfile.ZIP_DEFLATED
+) -> bytes:
     """A rays file whose origins announce a shape."""
     header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
-    member = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + content
+    member = b"\x93NUMPY" + npy + len(header).to_bytes(2, "little") + header + content
     buffer = io.BytesIO(files(origins=None))
-    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "a", compression) as archive:
         archive.writestr("origins.npy", member)
     return buffer.getvalue()
 
@@ -135,6 +137,13 @@ def announcing(shape: str, content: bytes) -> bytes:
 def test_no_more_is_read_than_an_image_can_have(shape, sentence):
     with pytest.raises(ValueError, match=sentence):
         read_rays(announcing(shape, bytes(13)), SIZE)
+
+
+def test_forms_whose_size_is_not_known_beforehand_are_refused():
+    with pytest.raises(ValueError, match=r"their origins are no npy of version 1\.0"):
+        read_rays(announcing("(1, 1, 3)", bytes(12), npy=b"\x02\x00"), SIZE)
+    with pytest.raises(ValueError, match="their origins are compressed otherwise than by deflate"):
+        read_rays(announcing("(1, 1, 3)", bytes(12), compression=zipfile.ZIP_LZMA), SIZE)
 
 
 def test_rays_cannot_expand_beyond_what_they_announce():
