@@ -114,7 +114,7 @@ class Stage1(TrainingModule):
             self._calibrate(images)
         pixels, novel = self._draw_views(len(batch), weights, rng)
         quantized, scenes = self.autoencoder(images)
-        views = render_views(self.autoencoder, scenes, pixels, novel, rng)
+        views = render_views(self.autoencoder, scenes, pixels, novel, rng, batch.rays)
         compared = self._compare(images, pixels, views)
         scored = self.adversaries.score(compared, self.images_seen, weights)
         terms = self._reconstruction_terms(images, batch, quantized, pixels, views, compared)

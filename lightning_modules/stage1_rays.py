@@ -6,10 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from datamodules.schema import PixelRays
 from models.autoencoder import CanonicalView, TokenAutoencoder
 from models.scenes import Scenes
 from renderers.cameras import Camera, cap_angles, uniform_pairs
 from renderers.rays import (
+    Rays,
+    gather_image,
     patch_pixels,
     random_corners,
     random_offsets,
@@ -89,16 +92,32 @@ def render_views(
     pixels: Pixels,
     novel: Camera | None,
     rng: torch.Generator,
+    given: PixelRays | None = None,
 ) -> Renderings:
-    """Render the grid of every scene, and patch and novel view of the first few."""
-    rays = autoencoder.image_rays(pixels.grid)
+    """Render the grid of every scene, and patch and novel view of the first few.
+
+    given: rays that come with the images, for systems that use them.
+    """
+    rays = autoencoder.image_rays(pixels.grid, rays_of_pixels(given, pixels.grid))
     grid = scenes.render(rays, rng)
     depth = grid.t * autoencoder.depth_share(rays)[..., None]
     patch = novel_view = None
     if pixels.patch is not None:
         count = len(pixels.patch)
-        patch = scenes[:count].render(autoencoder.image_rays(pixels.patch), rng)
+        of_patch = rays_of_pixels(given, pixels.patch)
+        patch = scenes[:count].render(autoencoder.image_rays(pixels.patch, of_patch), rng)
     if novel is not None:
         count = len(novel.cam2world)
         novel_view = scenes[:count].render(rays_at(novel, pixels.grid[:count]), rng)
     return Renderings(grid, depth, patch, novel_view)
+
+
+def rays_of_pixels(given: PixelRays | None, pixels: Tensor) -> Rays | None:
+    """Those of a batch's rays that go through pixels (b, R, 2) of its first b images."""
+    if given is None:
+        return None
+    origins, directions = (
+        gather_image(part[: len(pixels)].movedim(-1, 1), pixels)
+        for part in (given.origins, given.directions)
+    )
+    return Rays(origins, directions)
