@@ -13,9 +13,8 @@ from lightning_modules.adversarial.adversary import Adversary, DiscriminatorSett
 from lightning_modules.adversarial.collapse import CollapseIndicator, CollapseWatch
 from lightning_modules.adversarial.discriminator_input import DiscriminatorInput, InputSettings
 from lightning_modules.adversarial.gan_checks import check_data, check_training
-from lightning_modules.adversarial.gan_views import Judged, photographs, render_judged
+from lightning_modules.adversarial.gan_views import Judged, MultiView, photographs, render_judged
 from lightning_modules.adversarial.gan_watch import diversities
-from lightning_modules.adversarial.multi_view import MultiView
 from lightning_modules.evaluation.gan_score import GANScore, ScoreSettings
 from lightning_modules.losses.density import DensitySmoothness, density_smoothness
 from lightning_modules.losses.view_prior import ViewPriorWeights, view_advantages, view_prior_loss

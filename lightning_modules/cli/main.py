@@ -23,11 +23,10 @@ from lightning_modules.callbacks.checkpoints import (
     BestCheckpoint,
     LastCheckpoint,
 )
-from lightning_modules.callbacks.clock import RunClock
+from lightning_modules.callbacks.length import RunClock, StopAfterImages
 from lightning_modules.callbacks.progress import ImagesProgressBar
 from lightning_modules.callbacks.scalars import ScalarLog
 from lightning_modules.callbacks.sheets import Sheets
-from lightning_modules.callbacks.stop import StopAfterImages
 from lightning_modules.cli.arguments import nulls_as_overlays
 from lightning_modules.cli.bases import BASE, laid_below, with_bases
 from lightning_modules.cli.hardware import suited_precision, suited_strategy
