@@ -1,4 +1,4 @@
-"""What a checkpoint stores of a model beside its weights: class and constructor arguments."""
+"""Recipe of a model, stored in checkpoints beside its weights: class and constructor arguments."""
 
 from importlib import import_module
 from pathlib import Path

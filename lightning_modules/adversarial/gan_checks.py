@@ -1,4 +1,4 @@
-"""What a GAN refuses before it is trained: settings and data that do not fit together."""
+"""Checks before a GAN is trained: settings and data that do not fit together are refused."""
 
 import math
 from typing import Any

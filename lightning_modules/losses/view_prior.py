@@ -1,4 +1,4 @@
-"""How a learned distribution of views follows what the discriminator takes for real."""
+"""Score-function loss of a learned distribution of views, with the discriminator as the reward."""
 
 from dataclasses import dataclass
 

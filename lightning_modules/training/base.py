@@ -1,4 +1,4 @@
-"""What the training of every system shares: progress in images, steps, averaged weights."""
+"""Base of every training: progress in images, optimiser steps, averaged weights."""
 
 from typing import Any, ClassVar, Protocol, cast
 

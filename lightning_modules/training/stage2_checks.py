@@ -1,4 +1,4 @@
-"""What does not fit together in stage 2, each told in a sentence."""
+"""Checks of stage 2: each thing that does not fit together is refused in a sentence."""
 
 from typing import Any
 
