@@ -32,7 +32,6 @@ from lightning_modules.adversarial.adversary import DiscriminatorSettings
 from lightning_modules.adversarial.collapse import CollapseWatch
 from lightning_modules.adversarial.gan_views import Judged, render_judged
 from lightning_modules.gan import GAN
-from lightning_modules.losses.adversarial import generator_loss
 from models.blocks.plane_decoder import PlaneSize
 from models.scenes import resized
 from models.wildgan import BackboneSize, WildGAN
@@ -102,19 +101,19 @@ class Training:
     def iterate(self, dtype: torch.dtype, views: int = 1, step: int = UNPENALISED) -> Tensor:
         """Take a step of both networks, convolutions in `dtype`; return their losses and gradient
         norms (4,)."""
-        model, critic, labels = self.gan.model, self.gan.critic, self.labels
+        model, labels = self.gan.generator, self.labels
         rng = torch.Generator().manual_seed(0)
         with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
             scenes = model(torch.randn(len(labels), model.backbone.latent, generator=rng), labels)
             cameras = model.views.cameras(model.views.directions(len(labels), views, rng))
             fake = render_judged(scenes, cameras, model.resolution, model.raw_resolution, rng)
-            verdict = critic.judge(fake, labels, 0, rng)
-            loss = verdict.for_scenes(generator_loss(verdict.logits))
+            scored = self.gan.score_views(fake, labels, rng)
+            loss = self.gan.adversary.generator_loss(scored)
             norm = step_optimizer(self.optimizers[0], loss)
-            judged, _ = critic.learn(self.real, labels, verdict, 0, step, rng)
-            return torch.stack(
-                [loss, judged, norm, step_optimizer(self.optimizers[1], judged)]
-            ).detach()
+            real = self.gan.shown(self.real, 0, rng)
+            judged, _ = self.gan.adversary.discriminator_loss(real, scored, step, labels)
+            judged_norm = step_optimizer(self.optimizers[1], judged)
+            return torch.stack([loss, judged, norm, judged_norm]).detach()
 
     def iterate_plainly(self) -> Tensor:
         """`iterate` by plain operations, in float32."""

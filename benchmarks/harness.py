@@ -1,4 +1,4 @@
-"""How wild3d measures: sides interleaved, medians over rounds, GEMM rates beside every figure."""
+"""Timing of two sides interleaved: medians over rounds, GEMM rates beside every figure."""
 
 from __future__ import annotations
 

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from datamodules.rays import ImageRays, PinholeCamera, RayGrid
+
 Crop = Literal["center", "random"]
 
 
@@ -23,8 +25,8 @@ class Draw(NamedTuple):
 
 
 class Framing(NamedTuple):
-    """What a model knows of photographs: the middle square of `crop_share` of their shorter side,
-    objects alone on the grey level `background` where one is given; see `Augmentation`."""
+    """Part of a photograph that a model knows: the middle square of `crop_share` of its shorter
+    side, the object alone on the grey level `background` where one is given; see `Augmentation`."""
 
     crop_share: float = 1.0
     background: float | None = None
@@ -40,7 +42,7 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How stored images become training images.
+    """Crop, size, mirroring and background of training images.
 
     resolution  side of the result in pixels
     crop        where the crop window lies: in the middle, or anywhere
@@ -96,21 +98,42 @@ def cut_map(values: Tensor, window: Window, resolution: int, flip: bool) -> Tens
 
 
 def cut_camera(
-    cam2world: np.ndarray, intrinsics: np.ndarray, window: Window, size: tuple[int, int], flip: bool
-) -> tuple[np.ndarray, np.ndarray]:
+    camera: PinholeCamera, window: Window, size: tuple[int, int], flip: bool
+) -> PinholeCamera:
     """Camera of the cropped and mirrored image.
 
-    intrinsics are normalised, so resizing leaves them alone. Mirroring the image is mirroring the
+    size  (H, W) of the stored image
+
+    Intrinsics are normalised, so resizing leaves them alone. Mirroring the image is mirroring the
     world in the plane x = 0: the pose becomes M P M with M = diag(-1, 1, 1, 1), cx becomes 1 - cx.
     """
     height, width = size
     scale = np.array([[width], [height], [window.side]]) / window.side
     shift = np.array([window.left, window.top, 0]) / window.side
-    intrinsics = (intrinsics * scale).astype(np.float32)
+    intrinsics = (camera.intrinsics * scale).astype(np.float32)
     intrinsics[:, 2] -= shift.astype(np.float32)
     if not flip:
-        return cam2world, intrinsics
+        return PinholeCamera(camera.cam2world, intrinsics)
     mirror = np.array([-1, 1, 1, 1], np.float32)
     intrinsics[0, 2] = 1 - intrinsics[0, 2]
     intrinsics[0, 1] = -intrinsics[0, 1]
-    return mirror[:, None] * cam2world * mirror, intrinsics
+    return PinholeCamera(mirror[:, None] * camera.cam2world * mirror, intrinsics)
+
+
+def cut_rays(rays: RayGrid, window: Window, resolution: int, flip: bool) -> ImageRays:
+    """Rays of the r x r pixels of the cropped, resized and mirrored image.
+
+    Without resizing they are the rays of the stored pixels, else bilinear ones at the centres of
+    the new pixels: for a pinhole camera within a tenth of the squared spacing of the stored rays
+    at distance 1. As with `cut_camera`, the image is mirrored with the world, in the plane x = 0:
+    columns come in reverse order, x of origins and directions changes its sign.
+
+    Raises ValueError where neighbouring directions are opposed.
+    """
+    centres = (np.arange(resolution) + 0.5) * (window.side / resolution) - 0.5
+    columns = centres[::-1] if flip else centres
+    cut = rays.at(window.top + centres, window.left + columns)
+    if flip:
+        for vectors in cut:
+            np.negative(vectors[..., 0], out=vectors[..., 0])
+    return cut

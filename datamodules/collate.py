@@ -10,34 +10,48 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.schema import Attributes, Batch, BatchT, Labelled, Sample, TokenBatch, TokenSample
+from datamodules.errors import DataError
+from datamodules.schema import (
+    Attributes,
+    Batch,
+    BatchT,
+    Labelled,
+    PixelRays,
+    Sample,
+    TokenBatch,
+    TokenSample,
+)
 from renderers.cameras import Camera
 
-SampleT = TypeVar("SampleT")
+SampleT = TypeVar("SampleT", bound=Labelled)
+PartT = TypeVar("PartT")
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Stack samples of equal size; images are channels-last in memory, as decoders deliver them."""
+    """Stack samples of equal size; images are channels-last in memory, as decoders deliver them.
+
+    Raises DataError naming the key where some samples have a camera, rays, depth or a mask and
+    others have none.
+    """
     first = samples[0]
     image = torch.empty(
         (len(samples), *first.image.shape), dtype=torch.uint8, memory_format=torch.channels_last
     )
     for row, sample in zip(image, samples, strict=True):
         row.copy_(torch.from_numpy(sample.image))
-    camera = None
-    if first.cam2world is not None and first.intrinsics is not None:
-        camera = Camera(
-            _stack(samples, lambda sample: sample.cam2world),
-            _stack(samples, lambda sample: sample.intrinsics),
-        )
+    cameras = _all_or_none(samples, "camera", lambda sample: sample.camera)
+    rays = _all_or_none(samples, "rays", lambda sample: sample.rays)
+    depth = _all_or_none(samples, "depth", lambda sample: sample.depth)
+    mask = _all_or_none(samples, "mask", lambda sample: sample.mask)
     return Batch(
         keys=tuple(sample.key for sample in samples),
         image=image,
         label=_labels(samples),
-        depth=None if first.depth is None else _stack(samples, lambda sample: sample.depth),
-        mask=None if first.mask is None else _stack(samples, lambda sample: sample.mask),
-        camera=camera,
+        depth=None if depth is None else _stack(depth),
+        mask=None if mask is None else _stack(mask),
+        camera=None if cameras is None else Camera(*map(_stack, zip(*cameras, strict=True))),
         attributes=_attributes(samples),
+        rays=None if rays is None else PixelRays(*map(_stack, zip(*rays, strict=True))),
     )
 
 
@@ -45,7 +59,7 @@ def collate_tokens(samples: Sequence[TokenSample]) -> TokenBatch:
     """Stack samples of equally many tokens."""
     return TokenBatch(
         keys=tuple(sample.key for sample in samples),
-        tokens=_stack(samples, lambda sample: sample.tokens),
+        tokens=_stack([sample.tokens for sample in samples]),
         label=_labels(samples),
         attributes=_attributes(samples),
     )
@@ -85,13 +99,26 @@ def _labels(samples: Sequence[Labelled]) -> Tensor:
 
 
 def _attributes(samples: Sequence[Labelled]) -> Attributes:
-    loaded = samples[0].semantics is not None
+    semantics = _all_or_none(samples, "semantics", lambda sample: sample.semantics)
     return Attributes(
-        size=_stack(samples, lambda sample: sample.size),
+        size=_stack([sample.size for sample in samples]),
         time_of_day=torch.tensor([sample.time_of_day for sample in samples], dtype=torch.int64),
-        semantics=_stack(samples, lambda sample: sample.semantics) if loaded else None,
+        semantics=None if semantics is None else _stack(semantics),
     )
 
 
-def _stack(samples: Sequence[SampleT], pick: Callable[[SampleT], np.ndarray | None]) -> Tensor:
-    return torch.from_numpy(np.stack([value for s in samples if (value := pick(s)) is not None]))
+def _all_or_none(
+    samples: Sequence[SampleT], name: str, pick: Callable[[SampleT], PartT | None]
+) -> list[PartT] | None:
+    """A part of every sample, None if none has it; DataError naming the key if only some have."""
+    found = [part for sample in samples if (part := pick(sample)) is not None]
+    if not found:
+        return None
+    for sample in samples:
+        if pick(sample) is None:
+            raise DataError(f"key {sample.key} has no {name}, other images of its batch have.")
+    return found
+
+
+def _stack(arrays: Sequence[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack(arrays))

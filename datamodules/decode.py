@@ -1,22 +1,28 @@
-"""From the compressed bytes of one image to a `Sample`."""
+"""Decoding of images and their sidecars from the bytes of a shard."""
 
 from __future__ import annotations
 
-import io
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from zipfile import BadZipFile
-from zlib import error as ZlibError
 
 import numpy as np
 import torch
 from torch import Tensor
 from torchvision.io import ImageReadMode, decode_jpeg, decode_png, decode_webp
 
-from datamodules.augment import Augmentation, Draw, cut_camera, cut_image, cut_map
+from datamodules.augment import (
+    Augmentation,
+    Draw,
+    Window,
+    cut_camera,
+    cut_image,
+    cut_map,
+    cut_rays,
+)
 from datamodules.join import RawSample
 from datamodules.modalities import DEPTH, DISPARITY_UNKNOWN, MASK, MASK_OBJECT, RAYS
+from datamodules.rays import ImageRays, PinholeCamera, pinhole_rays
+from datamodules.rays_file import read_rays
 from datamodules.sample_record import read_label, read_semantics, read_size, read_time_of_day
 from datamodules.schema import Sample
 
@@ -35,84 +41,63 @@ class ImageDecoder:
 
     augmentation  how stored images are cut
     semantics     width of the semantic feature vectors to read, 0 reads none
+    camera        read the pinhole camera
+    rays          read the rays of all pixels, or compute them from the pinhole camera
     """
 
     augmentation: Augmentation
     semantics: int = 0
+    camera: bool = False
+    rays: bool = False
 
     def __call__(self, raw: RawSample, draw: Draw) -> Sample:
-        """As `decode_sample`."""
-        return decode_sample(raw, self.augmentation, draw, self.semantics)
+        """Decode one image and its sidecars and cut them alike.
 
+        Raises ValueError with the reason when a part cannot be decoded or does not fit the rest.
+        """
+        image = _decode_image(raw)
+        height, width = image.shape[1:]
+        resolution = self.augmentation.resolution
+        if min(height, width) < resolution:
+            raise ValueError(f"it is {width} x {height}, smaller than resolution {resolution}")
+        window = self.augmentation.window(height, width, draw)
+        flip = self.augmentation.flip and draw.flip
+        maps = _decode_maps(raw, (height, width))
+        if self.augmentation.background is not None:
+            image, maps = _isolated(image, maps, self.augmentation.background)
+        maps = {name: cut_map(values, window, resolution, flip) for name, values in maps.items()}
+        depth, mask = maps.get(DEPTH), maps.get(MASK)
+        camera, rays = self._views(raw, window, (height, width), flip)
+        return Sample(
+            key=raw.key,
+            image=cut_image(image, window, resolution, flip).numpy(),
+            label=read_label(raw.record),
+            depth=None if depth is None else depth.numpy().view(np.uint16),
+            mask=None if mask is None else mask.numpy(),
+            camera=camera,
+            rays=rays,
+            size=read_size(raw.record),
+            time_of_day=read_time_of_day(raw.record),
+            semantics=read_semantics(raw.record, self.semantics),
+        )
 
-def decode_sample(
-    raw: RawSample, augmentation: Augmentation, draw: Draw, semantics: int = 0
-) -> Sample:
-    """Decode one image and its sidecars and cut them alike.
-
-    Raises ValueError with the reason when a part cannot be decoded or does not fit the rest.
-    """
-    image = _decode_image(raw)
-    height, width = image.shape[1:]
-    resolution = augmentation.resolution
-    if min(height, width) < resolution:
-        raise ValueError(f"it is {width} x {height}, smaller than resolution {resolution}")
-    window = augmentation.window(height, width, draw)
-    flip = augmentation.flip and draw.flip
-    maps: dict[str, Tensor] = {}
-    for modality, pixels in ((DEPTH, torch.uint16), (MASK, torch.uint8)):
-        if modality in raw.sidecars:
-            maps[modality] = _decode_map(raw.sidecars[modality], pixels, (height, width), modality)
-    if augmentation.background is not None:
-        image, maps = _isolated(image, maps, augmentation.background)
-    maps = {name: cut_map(values, window, resolution, flip) for name, values in maps.items()}
-    cam2world, intrinsics = None, None
-    if RAYS in raw.sidecars:
-        camera = read_camera(bytes(raw.sidecars[RAYS]))
-        cam2world, intrinsics = cut_camera(*camera, window, (height, width), flip)
-    depth, mask = maps.get(DEPTH), maps.get(MASK)
-    return Sample(
-        key=raw.key,
-        image=cut_image(image, window, resolution, flip).numpy(),
-        label=read_label(raw.record),
-        depth=None if depth is None else depth.numpy().view(np.uint16),
-        mask=None if mask is None else mask.numpy(),
-        cam2world=cam2world,
-        intrinsics=intrinsics,
-        size=read_size(raw.record),
-        time_of_day=read_time_of_day(raw.record),
-        semantics=read_semantics(raw.record, semantics),
-    )
-
-
-def read_camera(content: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """cam2world (4, 4) and intrinsics (3, 3) of a rays file; ValueError when it is not one."""
-    found = _stored_floats(content)
-    if found is not None:
-        return found
-    try:
-        with np.load(io.BytesIO(content)) as arrays:
-            pose, matrix = arrays["cam2world"], arrays["intrinsics"]
-            return pose.astype(np.float32).reshape(4, 4), matrix.astype(np.float32).reshape(3, 3)
-    except (OSError, KeyError, ValueError, EOFError, BadZipFile, ZlibError) as error:
-        raise ValueError(f"its rays are not cam2world and intrinsics: {error}") from error
-
-
-def _stored_floats(content: bytes) -> tuple[np.ndarray, np.ndarray] | None:
-    """The arrays as `encode_rays` lays them out, far faster than np.load; else None."""
-    arrays = []
-    position = 0
-    for name, shape in ((b"cam2world.npy", (4, 4)), (b"intrinsics.npy", (3, 3))):
-        start = content.find(b"\x93NUMPY", position)
-        if start < 0 or content.find(name, position, start) < 0:
-            return None
-        header_end = start + 10 + struct.unpack_from("<H", content, start + 8)[0]
-        position = header_end + 4 * shape[0] * shape[1]
-        header = f"'descr': '<f4', 'fortran_order': False, 'shape': {shape}".encode()
-        if header not in content[start:header_end]:
-            return None
-        arrays.append(np.frombuffer(content[header_end:position], "<f4").reshape(shape))
-    return arrays[0], arrays[1]
+    def _views(
+        self, raw: RawSample, window: Window, size: tuple[int, int], flip: bool
+    ) -> tuple[PinholeCamera | None, ImageRays | None]:
+        """Camera and rays of the cut image, each None unless it is asked for."""
+        if not (self.camera or self.rays):
+            return None, None
+        stored = read_rays(bytes(raw.sidecars[RAYS]), size)
+        resolution = self.augmentation.resolution
+        if isinstance(stored, PinholeCamera):
+            camera = cut_camera(stored, window, size, flip)
+            rays = pinhole_rays(camera, resolution) if self.rays else None
+            return camera if self.camera else None, rays
+        if self.camera:
+            raise ValueError(
+                "it has rays of its pixels and no pinhole camera: set camera: false, rays: true"
+            )
+        return None, cut_rays(stored, window, resolution, flip)
 
 
 def _isolated(
@@ -138,6 +123,15 @@ def _decode_image(raw: RawSample) -> Tensor:
     if image.dtype != torch.uint8:
         raise ValueError(f"its image has {image.dtype} pixels, expected 8 bits a channel")
     return image
+
+
+def _decode_maps(raw: RawSample, size: tuple[int, int]) -> dict[str, Tensor]:
+    """Those of depth (H, W) int16 bits and mask (H, W) uint8 that were read."""
+    maps: dict[str, Tensor] = {}
+    for modality, pixels in ((DEPTH, torch.uint16), (MASK, torch.uint8)):
+        if modality in raw.sidecars:
+            maps[modality] = _decode_map(raw.sidecars[modality], pixels, size, modality)
+    return maps
 
 
 def _decode_map(

@@ -1,11 +1,21 @@
-"""Write files so that a reader sees the old one or the new one, never a part."""
+"""Atomic writing of files, and reading of NumPy files that users name."""
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zipfile import BadZipFile
+from zlib import error as ZlibError
+
+import numpy as np
+
+from datamodules.errors import DataError
+
+ONLY = ""
+"""Name of the array in an .npy, which has none."""
 
 
 @contextmanager
@@ -34,3 +44,36 @@ def remove_partials(folder: Path) -> None:
     """Remove what killed processes left of `replacing` in a folder, which need not exist."""
     for partial in folder.glob("*.[0-9]*.partial"):
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def telling_full_disk(folder: Path) -> Iterator[None]:
+    """Turn a full disk or quota into a DataError that says so."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DataError(
+            f"the disk is full while writing to {folder}: free some space and run the same "
+            "command again, finished shards are kept."
+        ) from error
+
+
+def load_arrays(path: str | Path, option: str) -> dict[str, np.ndarray]:
+    """The arrays of an .npz by name, or that of an .npy as `ONLY`.
+
+    Raises:
+        FileNotFoundError: there is no such file; `option` is where it was named.
+        DataError: NumPy can't read it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}: check {option}.")
+    try:
+        with path.open("rb") as file:
+            found = np.load(file)
+            return {ONLY: found} if isinstance(found, np.ndarray) else dict(found)
+    except (OSError, ValueError, EOFError, BadZipFile, ZlibError) as error:
+        kind = path.suffix or "an array"
+        raise DataError(f"{path} can't be read as {kind} ({error}).") from error

@@ -1,4 +1,4 @@
-"""Which image comes at which position: the global order of a split, a pure function of its seed."""
+"""Global order of the images of a split, a pure function of its seed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SHARD_ORDER, _SAMPLE_ORDER = 0, 1
 
 
 class Place(NamedTuple):
-    """Where an image lies: the epoch it is seen in, the shard's index, the row in that shard."""
+    """Location of an image: the epoch it is seen in, the shard's index, the row in that shard."""
 
     epoch: int
     shard: int
@@ -50,7 +50,8 @@ class LaneOrder:
     l = g mod L. The shards of an epoch are shuffled, the samples of each shard are shuffled, and
     the resulting sequence is cut into L contiguous segments, one a lane, whose lengths are the
     number of positions the lane holds in that epoch. So the order depends on (seed, epoch, lanes)
-    and on nothing else, a lane reads one shard at a time, and a batch mixes L places of the set.
+    and on nothing else, a lane reads one shard at a time, and L streams are interleaved into each
+    batch.
 
     samples  images of each shard
     seed     non-negative
@@ -80,7 +81,7 @@ class LaneOrder:
         return places
 
     def _turn(self, epoch: int, g: int) -> int:
-        """How many positions of g's lane precede g within the epoch."""
+        """Number of positions of g's lane that precede g within the epoch."""
         start = epoch * self._images
         first = start + (g - start) % self._lanes
         return (g - first) // self._lanes

@@ -1,4 +1,4 @@
-"""Which positions of the global order make up each batch of a rank."""
+"""Batches of a rank, as positions in the global order."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Decoding(Generic[SampleT, BatchT]):
-    """How the bytes of a shard become samples, and samples a batch.
+    """Decoding of the bytes of a shard to samples, and of samples to a batch.
 
     modalities  those to read; the first leads, its tar gives the keys, their order and the labels
     decode      from the bytes and the random numbers of an image to a sample, ValueError with the
@@ -37,7 +37,7 @@ class Decoding(Generic[SampleT, BatchT]):
 
 @dataclass(frozen=True)
 class Source(Generic[SampleT, BatchT]):
-    """What is read, and how.
+    """Shards of a split, and their decoding.
 
     shards       the split's shards, in manifest order
     open_shards  shards kept open at once

@@ -1,4 +1,4 @@
-"""What the json record of an image tells: label, size, time of day, semantic features."""
+"""Fields of the json record of an image: label, size, time of day, semantic features."""
 
 from __future__ import annotations
 

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from datamodules.modalities import DISPARITY_MAX, DISPARITY_UNKNOWN
+from datamodules.rays import ImageRays, PinholeCamera
 from renderers.cameras import Camera
 
 
 @dataclass(frozen=True)
 class Attributes:
-    """What is known of the objects beside their class.
+    """Attributes of the objects beside their class.
 
     size         (B, 3) float32  box length, width, height; NaN unknown
     time_of_day  (B,)   int64    0 day, 1 dawn_dusk, 2 night, -1 unknown
@@ -38,8 +39,22 @@ class Attributes:
 
 
 @dataclass(frozen=True)
+class PixelRays:
+    """Rays through the centres of all pixels, in the world of `renderers.cameras`.
+
+    origins     (B, H, W, 3) float32
+    directions  (B, H, W, 3) float32, unit length
+
+    ``flatten(1, 2)`` makes them (B, R, 3) row by row, as `renderers.rays.Rays` takes them.
+    """
+
+    origins: Tensor
+    directions: Tensor
+
+
+@dataclass(frozen=True)
 class AnyBatch(ABC):
-    """What all batches have in common: keys, and tensors whose first dimension counts them."""
+    """Base of all batches: keys, and tensors whose first dimension counts them."""
 
     keys: tuple[str, ...]
 
@@ -88,6 +103,7 @@ class Batch(AnyBatch):
     depth   (B, H, W)     uint16   relative disparity, larger is nearer, 0 unknown
     mask    (B, H, W)     uint8    0 background, 1 object, 2 occluder, 255 unknown
     camera  cam2world (B, 4, 4), intrinsics (B, 3, 3)
+    rays    origins and directions (B, H, W, 3)
     """
 
     image: Tensor
@@ -96,10 +112,11 @@ class Batch(AnyBatch):
     mask: Tensor | None = None
     camera: Camera | None = None
     attributes: Attributes | None = None
+    rays: PixelRays | None = None
 
     def map(self, transform: Callable[[Tensor], Tensor]) -> Self:
         """Apply one function to every tensor of the batch."""
-        camera = self.camera
+        camera, rays = self.camera, self.rays
         return replace(
             self,
             image=transform(self.image),
@@ -108,6 +125,7 @@ class Batch(AnyBatch):
             mask=_optional(transform, self.mask),
             camera=camera and Camera(transform(camera.cam2world), transform(camera.intrinsics)),
             attributes=self.attributes and self.attributes.map(transform),
+            rays=rays and PixelRays(transform(rays.origins), transform(rays.directions)),
         )
 
     def float_image(self) -> Tensor:
@@ -122,7 +140,7 @@ class Batch(AnyBatch):
         return self._require_depth().to(torch.float32) / DISPARITY_MAX
 
     def disparity_known(self) -> Tensor:
-        """Where the relative disparity is known: (B, H, W) bool.
+        """Mask of known relative disparity: (B, H, W) bool.
 
         Raises ValueError if the batch carries no depth.
         """
@@ -159,7 +177,7 @@ class TokenBatch(AnyBatch):
 
 @dataclass(frozen=True)
 class Labelled:
-    """What is known of one image beside its pixels: the labels of a batch without B.
+    """Labels of one image beside its pixels: those of a batch without B.
 
     label and time_of_day -1 unknown; size (3,) float32, NaN unknown; semantics (F,) float32, NaN
     unknown, None if not loaded.
@@ -176,15 +194,14 @@ class Labelled:
 class Sample(Labelled):
     """One image with its labels, decoded: the fields of `Batch` without B, as numpy arrays.
 
-    image (3, H, W) uint8; depth (H, W) uint16; mask (H, W) uint8; cam2world (4, 4) and
-    intrinsics (3, 3) float32.
+    image (3, H, W) uint8; depth (H, W) uint16; mask (H, W) uint8; camera and rays as named there.
     """
 
     image: np.ndarray
     depth: np.ndarray | None
     mask: np.ndarray | None
-    cam2world: np.ndarray | None
-    intrinsics: np.ndarray | None
+    camera: PinholeCamera | None
+    rays: ImageRays | None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from datamodules.reader import Decoding, OnError
 from datamodules.schema import Batch, Sample
 from datamodules.stream_datamodule import StreamDataModule, StreamSettings
 
-_SWITCH = {DEPTH: "depth", MASK: "mask", RAYS: "camera"}
+_OFF = {DEPTH: "depth: false", MASK: "mask: false", RAYS: "camera: false and rays: false"}
 
 
 class ShardDataModule(StreamDataModule[Batch]):
@@ -28,10 +28,11 @@ class ShardDataModule(StreamDataModule[Batch]):
         val_batch_size: images per process and validation step; default batch_size.
         depth: load relative disparity.
         mask: load object masks.
-        camera: load cameras.
+        camera: load pinhole cameras; the shards must hold them for every image.
+        rays: load the rays of all pixels, or compute them where the shards hold a pinhole camera.
         semantics: width F of the semantic feature vectors to load; 0 loads none.
         num_workers: decoding processes per process; 0 decodes in the training process.
-        lanes: places of the set that a batch mixes; constant over a run, a multiple of
+        lanes: streams interleaved into each batch; constant over a run, a multiple of
             ranks x workers.
         seed: decides the order of the images and their augmentation.
         crop: where the crop window lies in the stored image.
@@ -54,6 +55,7 @@ class ShardDataModule(StreamDataModule[Batch]):
         depth: bool = False,
         mask: bool = False,
         camera: bool = False,
+        rays: bool = False,
         semantics: int = 0,
         num_workers: int = 2,
         lanes: int = 64,
@@ -84,8 +86,9 @@ class ShardDataModule(StreamDataModule[Batch]):
         )
         # Not sent to the logger: Lightning refuses a name that the model's settings also use.
         self.save_hyperparameters(logger=False)
-        flags = {DEPTH: depth, MASK: mask or background is not None, RAYS: camera}
+        flags = {DEPTH: depth, MASK: mask or background is not None, RAYS: camera or rays}
         self._modalities = (RGB, *(modality for modality, wanted in flags.items() if wanted))
+        self._camera, self._rays = camera, rays
         self._train_view = Augmentation(resolution, crop, crop_share, flip, background)
         self._val_view = Augmentation(resolution, "center", crop_share, background=background)
 
@@ -96,12 +99,12 @@ class ShardDataModule(StreamDataModule[Batch]):
 
     @property
     def framing(self) -> Framing:
-        """How validation images are cut, and training images with `crop: center`."""
+        """Framing of validation images, and of training images with `crop: center`."""
         return Framing(self._val_view.crop_share, self._val_view.background)
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """What is loaded of every image, RGB first."""
+        """Modalities that are loaded of every image, RGB first."""
         return self._modalities
 
     def check(self, manifest: Manifest) -> None:
@@ -111,9 +114,9 @@ class ShardDataModule(StreamDataModule[Batch]):
         check_image_settings(manifest, root, self._modalities, self._train_view)
 
     def decoding(self, split: str) -> Decoding[Sample, Batch]:
-        """How the shards of a split become batches: augmented in training only."""
+        """Decoding of the shards of a split, augmented in training only."""
         view = self._train_view if split == TRAIN else self._val_view
-        decoder = ImageDecoder(view, self._settings.semantics)
+        decoder = ImageDecoder(view, self._settings.semantics, self._camera, self._rays)
         return Decoding(self._modalities, decoder, collate)
 
 
@@ -137,7 +140,7 @@ def check_image_settings(
         if modality not in manifest.modalities:
             has = ", ".join(manifest.modalities)
             isolated = modality == MASK and view.background is not None
-            switch = "background: null" if isolated else f"{_SWITCH[modality]}: false"
+            switch = "background: null" if isolated else _OFF[modality]
             switch += " (wild3d evaluate: `--background photo`)" if isolated else ""
             raise DataError(
                 f"{root} has {has}, no {modality}: set {switch}, or add the {modality} shards "

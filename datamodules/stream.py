@@ -19,7 +19,7 @@ from datamodules.shared_memory import PackedBatch, pack
 
 @dataclass(frozen=True)
 class Share(Generic[BatchT]):
-    """What one worker decoded of a batch.
+    """Part of a batch that one worker decoded.
 
     batch    None if it owns no image of it; packed when it comes from another process
     skipped  images it had to replace

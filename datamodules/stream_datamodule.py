@@ -1,4 +1,4 @@
-"""What the datamodules of images and of tokens share: the order, the ranks, the position."""
+"""Base of the datamodules of images and of tokens: the order, the ranks, the position."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class StreamSettings:
 
 
 class StreamDataModule(LightningDataModule, Generic[BatchT]):
-    """Batches from a shard root, exact to the image when resumed; what they hold, subclasses say.
+    """Batches from a shard root, exact to the image when resumed; subclasses decode them.
 
     ``images_seen`` is the position of the run: set it as batches are trained, it is saved in the
     checkpoint and training goes on at the next image, on any number of ranks and workers.
@@ -63,11 +63,11 @@ class StreamDataModule(LightningDataModule, Generic[BatchT]):
 
     @abstractmethod
     def decoding(self, split: str) -> Decoding[Any, BatchT]:
-        """How the shards of a split become batches."""
+        """Decoding of the shards of a split."""
 
     @property
     def manifest(self) -> Manifest:
-        """What the root holds; DataError before `setup`."""
+        """Manifest of the root; DataError before `setup`."""
         if self._manifest is None:
             raise DataError("the datamodule has read no manifest yet: call setup() first.")
         return self._manifest
@@ -189,7 +189,7 @@ class StreamDataModule(LightningDataModule, Generic[BatchT]):
 
 
 def lane_advice(lanes: int, world: int, num_workers: int) -> str | None:
-    """What to change if processes cannot own whole lanes, None if they can."""
+    """Advice on numbers with which processes own whole lanes, None if they do."""
     workers = max(1, num_workers)
     readers = world * workers
     if lanes % readers == 0:

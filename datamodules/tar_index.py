@@ -1,4 +1,4 @@
-"""Where every file or sample of a tar begins, found from the headers without reading the data."""
+"""Index of the files and samples of a tar, from its headers without reading the data."""
 
 from __future__ import annotations
 
@@ -127,4 +127,6 @@ def _members_of_any_tar(descriptor: int, start: int) -> Iterator[Member]:
                     if info.isfile() and info.offset >= start:
                         yield Member(info.name, info.offset_data, info.size)
         except (tarfile.TarError, EOFError) as error:
-            raise _BrokenTarError(f"the archive is corrupt: {error}") from error
+            # The lines after the first are those of every compression that was tried.
+            reason = str(error).partition("\n")[0].rstrip(":")
+            raise _BrokenTarError(f"the archive is corrupt: {reason}") from error

@@ -26,7 +26,7 @@ class TokenDataModule(StreamDataModule[TokenBatch]):
         flip: mirror every other training image.
         semantics: width F of the semantic feature vectors to load; 0 loads none.
         num_workers: decoding processes per process; 0 decodes in the training process.
-        lanes: places of the set that a batch mixes; constant over a run, a multiple of
+        lanes: streams interleaved into each batch; constant over a run, a multiple of
             ranks x workers.
         seed: decides the order of the images and which are mirrored.
         on_error: stop at an unusable image, or skip it.
@@ -71,7 +71,7 @@ class TokenDataModule(StreamDataModule[TokenBatch]):
 
     @property
     def token_settings(self) -> TokenSettings:
-        """What the root tells of its tokens; DataError before `setup`."""
+        """Settings of the root's tokens; DataError before `setup`."""
         return TokenSettings.of(self.manifest, self._settings.root)
 
     @property
@@ -95,7 +95,7 @@ class TokenDataModule(StreamDataModule[TokenBatch]):
             )
 
     def decoding(self, split: str) -> Decoding[TokenSample, TokenBatch]:
-        """How the shards of a split become batches: mirrored in training only."""
+        """Decoding of the shards of a split, mirrored in training only."""
         tokens, training = self.token_settings, split == TRAIN
         decoder = TokenDecoder(
             tokens=tokens.tokens,

@@ -1,4 +1,4 @@
-"""Token shards: what their manifest tells of them, and from their bytes to samples."""
+"""Token shards: settings in their manifest, decoding of their samples."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from datamodules.schema import TokenSample
 
 @dataclass(frozen=True)
 class TokenSettings:
-    """What the manifest of token shards tells, in its parameters.
+    """Parameters in the manifest of token shards.
 
     stage1      hash of the stage-1 weights that made the tokens
     source      SHA-256 of the checksums of the image shards

@@ -13,7 +13,8 @@ from lightning_modules.inference.classes import class_name, file_part
 from lightning_modules.metrics.classification import ClassifierMetrics
 from lightning_modules.pictures.captions import labelled
 from lightning_modules.pictures.drawing import Pictures, sheet
-from lightning_modules.training.base import TrainingModule, check_warmup
+from lightning_modules.training.base import TrainingModule
+from lightning_modules.training.checks import check_warmup
 from lightning_modules.training.ema import averaged_copy
 from lightning_modules.training.image_jitter import Jitter
 from lightning_modules.training.optimization import OptimizerSettings
@@ -25,7 +26,7 @@ class ClassifierTraining(TrainingModule):
     """Trains a classifier of the data set's classes.
 
     Args:
-        model: the classifier.
+        classifier: images to class logits.
         max_images: images to train on; the learning rate ends there and `StopAfterImages` stops.
         jitter: how training images are changed.
         optimizer: of the classifier.
@@ -39,12 +40,13 @@ class ClassifierTraining(TrainingModule):
         "share of labelled images whose class is the most probable one, class_accuracy its mean "
         "over classes, cross_entropy in nats"
     )
-    model: SmallClassifier
+    classifier: SmallClassifier
     ema: SmallClassifier
+    checkpoint_format = 2
 
     def __init__(
         self,
-        model: SmallClassifier,
+        classifier: SmallClassifier,
         max_images: int = 1_000_000,
         jitter: Jitter = Jitter(),
         optimizer: OptimizerSettings = OptimizerSettings(lr=2e-3, weight_decay=0.05),
@@ -53,9 +55,9 @@ class ClassifierTraining(TrainingModule):
     ) -> None:
         super().__init__(max_images, ema_half_life, seed)
         check_warmup(optimizer, max_images)
-        self.model, self.ema = model, averaged_copy(model)
+        self.classifier, self.ema = classifier, averaged_copy(classifier)
         self.jitter, self.optimizer = jitter, optimizer
-        self.metrics = ClassifierMetrics(model.classes)
+        self.metrics = ClassifierMetrics(classifier.classes)
 
     def setup(self, stage: str) -> None:
         """Refuse data of other classes.
@@ -63,24 +65,25 @@ class ClassifierTraining(TrainingModule):
         Raises:
             DataError: one sentence with both numbers, and the knob.
         """
-        names = self._class_names()
-        if len(names) != self.model.classes:
+        names = self.class_names()
+        if len(names) != self.classifier.classes:
             raise DataError(
-                f"The classifier tells {self.model.classes} classes apart, the data have "
-                f"{len(names)}: set `model.model.classes` to the number in the data (at least 2)."
+                f"The classifier tells {self.classifier.classes} classes apart, the data have "
+                f"{len(names)}: set `model.classifier.classes` to the number in the data (at "
+                "least 2)."
             )
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One batch: jitter, logits, loss, step."""
         rng = self.step_rng(Purpose.VIEWS, self.global_rank)
-        logits = self.model(self.jitter.apply(batch.float_image(), rng))
+        logits = self.classifier(self.jitter.apply(batch.float_image(), rng))
         known = batch.label >= 0
         # Of the images with a label alone: a batch may have none.
         total = F.cross_entropy(logits[known], batch.label[known], reduction="sum")
         count = known.sum().clamp(min=1)
         norm = self.step_optimizer(self.optimizer_list()[0], self.optimizer, total / count)
         right = (logits.argmax(1) == batch.label).sum() / count
-        self.count_images(len(batch), self.model, self.ema)
+        self.count_images(len(batch), self.classifier, self.ema)
         return {
             "loss/total": total.detach() / count,
             "train/accuracy": right,
@@ -93,17 +96,17 @@ class ClassifierTraining(TrainingModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the figures, equal on all ranks."""
-        figures = self.metrics.compute()
-        self.log_dict({f"val/{name}": value for name, value in figures.items()}, logger=False)
+        values = self.metrics.compute()
+        self.log_dict({f"val/{name}": value for name, value in values.items()}, logger=False)
         self.metrics.reset()
 
-    def figures(self) -> tuple[str, ...]:
-        """Names of the validation figures."""
+    def metric_names(self) -> tuple[str, ...]:
+        """Names of the validation metrics."""
         return ("accuracy", "class_accuracy", "cross_entropy")
 
     def trained(self) -> SmallClassifier:
         """The classifier."""
-        return self.model
+        return self.classifier
 
     def whole_average(self) -> SmallClassifier:
         """The averaged classifier."""
@@ -112,7 +115,7 @@ class ClassifierTraining(TrainingModule):
     def pictures(self, average: nn.Module, probe: Batch | TokenBatch, count: int) -> list[Pictures]:
         """A column of images, each with its class and the one it was taken for."""
         assert isinstance(probe, Batch)
-        images, names = probe.float_image(), self._class_names()
+        images, names = probe.float_image(), self.class_names()
         shares, guesses = average(images).float().softmax(1).max(1)
         rows = [
             f"{class_name(label, names)}: {class_name(guess, names)} {share:.2f}"
@@ -124,7 +127,7 @@ class ClassifierTraining(TrainingModule):
 
     def configure_optimizers(self) -> list[Optimizer]:
         """The one optimiser."""
-        return [self.optimizer.build(self.model.parameters())]
+        return [self.optimizer.build(self.classifier.parameters())]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store progress, the recipe, and the data set's name and classes."""
@@ -132,8 +135,4 @@ class ClassifierTraining(TrainingModule):
         datamodule = self._datamodule()
         root = "" if datamodule is None else datamodule.root
         checkpoint["data_name"] = file_part(Path(root).name) or "data"
-        checkpoint["classes"] = self._class_names()
-
-    def _class_names(self) -> list[str]:
-        datamodule = self._datamodule()
-        return [] if datamodule is None else list(datamodule.manifest.classes)
+        checkpoint["classes"] = self.class_names()

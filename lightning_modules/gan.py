@@ -9,36 +9,36 @@ from torch.optim import Optimizer
 
 from datamodules.schema import Batch, TokenBatch
 from datamodules.shard_datamodule import ShardDataModule
-from lightning_modules.adversarial.adversary import DiscriminatorSettings
+from lightning_modules.adversarial.adversary import Adversary, DiscriminatorSettings, Scored
 from lightning_modules.adversarial.collapse import CollapseIndicator, CollapseWatch
-from lightning_modules.adversarial.critic import Critic, CriticInput, Verdict
-from lightning_modules.adversarial.gan_checks import check_data, check_labels, check_training
-from lightning_modules.adversarial.gan_views import Judged, photographs, render_judged
+from lightning_modules.adversarial.discriminator_input import DiscriminatorInput, InputSettings
+from lightning_modules.adversarial.gan_checks import check_data, check_training
+from lightning_modules.adversarial.gan_views import Judged, MultiView, photographs, render_judged
 from lightning_modules.adversarial.gan_watch import diversities
-from lightning_modules.adversarial.multi_view import MultiView
 from lightning_modules.evaluation.gan_score import GANScore, ScoreSettings
-from lightning_modules.losses.adversarial import generator_loss
 from lightning_modules.losses.density import DensitySmoothness, density_smoothness
-from lightning_modules.losses.view_prior import ViewPriorWeights, advantages, view_prior_loss
+from lightning_modules.losses.view_prior import ViewPriorWeights, view_advantages, view_prior_loss
 from lightning_modules.pictures.drawing import Pictures
 from lightning_modules.pictures.gan_pictures import gan_pictures
-from lightning_modules.training.base import TrainingModule, check_warmup
+from lightning_modules.training.base import TrainingModule
+from lightning_modules.training.checks import check_labels, check_warmup
 from lightning_modules.training.ema import averaged_copy
 from lightning_modules.training.optimization import OptimizerSettings
 from lightning_modules.training.rng import Purpose
 from lightning_modules.training.schedules import Schedule, scheduled_value
+from models.blocks.discriminators import group_size
 from models.scenes import Scenes
 from models.wildgan import WildGAN
 
 
 @dataclass(frozen=True)
 class GeneratorStep:
-    """What a step made: B scenes of labels (B,), what the critic says of their N = B V views, and
-    the cells (B, V) of the views' directions where a distribution of views is learned."""
+    """What a step made: B scenes of labels (B,), the scores of their N = B V views, and the cells
+    (B, V) of the views' directions where a distribution of views is learned."""
 
     scenes: Scenes
     labels: Tensor
-    verdict: Verdict
+    scored: Scored
     cells: Tensor | None
 
 
@@ -46,15 +46,15 @@ class GAN(TrainingModule):
     """Trains a generator against a discriminator; progress is counted in photographs seen.
 
     Args:
-        model: the generator.
+        generator: latents and labels to scenes.
         max_images: images to train on; learning rates end there and `StopAfterImages` stops.
         discriminator: size and training of the discriminator.
         shown: what it is shown.
-        raw_side: side of what is rendered, by images seen; null for `model.raw_resolution`.
+        raw_side: side of what is rendered, by images seen; null for `generator.raw_resolution`.
         multi_view: how many views of a scene are judged.
         collapse: when a generator is taken for collapsing.
         density: smoothness of the density.
-        view_prior: how the distribution of views is learned, with `model.view_cells`.
+        view_prior: how the distribution of views is learned, with `generator.view_cells`.
         optimizer, discriminator_optimizer: of the two networks.
         score: how it is scored.
         ema_half_life: of the averaged weights, in images; they validate, draw and are exported.
@@ -67,15 +67,16 @@ class GAN(TrainingModule):
         "images with those of the training images, in the proportions of their classes; "
         "non_flatness is exp(entropy of the disparities of an image in 64 bins), from 1 to 64"
     )
-    model: WildGAN
+    generator: WildGAN
     ema: WildGAN
+    checkpoint_format = 2
 
     def __init__(
         self,
-        model: WildGAN,
+        generator: WildGAN,
         max_images: int = 25_000_000,
         discriminator: DiscriminatorSettings = DiscriminatorSettings(32768, 512, r1=1.0),
-        shown: CriticInput = CriticInput(),
+        shown: InputSettings = InputSettings(),
         raw_side: Schedule | None = None,
         multi_view: MultiView = MultiView(),
         collapse: CollapseWatch = CollapseWatch(),
@@ -92,14 +93,16 @@ class GAN(TrainingModule):
         seed: int = 0,
     ) -> None:
         super().__init__(max_images, ema_half_life, seed)
-        check_training(model, raw_side, collapse, max_images)
+        check_training(generator, raw_side, collapse, max_images)
         check_warmup(optimizer, max_images)
         check_warmup(discriminator_optimizer, max_images, "discriminator_optimizer")
-        self.model, self.ema = model, averaged_copy(model)
-        self.critic = Critic(
-            model.classes, model.resolution, model.refiner is not None, discriminator, shown
+        self.generator, self.ema = generator, averaged_copy(generator)
+        dual = generator.refiner is not None
+        self.shown = DiscriminatorInput(generator.resolution, dual, shown)
+        self.adversary = Adversary(
+            self.shown.channels, generator.resolution, discriminator, generator.classes
         )
-        self.raw_side = model.raw_resolution if raw_side is None else raw_side
+        self.raw_side = generator.raw_resolution if raw_side is None else raw_side
         self.multi_view, self.collapse, self.density = multi_view, collapse, density
         self.view_prior = view_prior
         self.optimizer, self.discriminator_optimizer = optimizer, discriminator_optimizer
@@ -118,35 +121,36 @@ class GAN(TrainingModule):
 
     def setup(self, stage: str) -> None:
         """Open what the generator is scored with, and refuse data that do not fit."""
-        check_data(self.model, self.critic.view, self._datamodule())
+        check_data(self.generator, self.shown.settings, self._datamodule())
         self._open_score()
 
     def _open_score(self) -> None:
         device = self.trainer.strategy.root_device
-        self.score.open(self._datamodule(), self.model.resolution, device)
+        self.score.open(self._datamodule(), self.generator.resolution, device)
 
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Refuse labels that the generator has no class for, while they are still on the CPU."""
-        check_labels(batch, self.model.classes)
+        labels = range(self.generator.classes)
+        check_labels(batch, labels, "the generator", "model.generator.classes")
         return batch
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """One batch: scenes, views of them, the generator's step, the critic's step."""
+        """One batch: scenes, views of them, the generator's step, the discriminator's step."""
         rng = self.step_rng(Purpose.VIEWS, self.global_rank)
         step = self.images_seen // self.global_batch(len(batch))
-        scenes = self.model(self._latents(len(batch), rng), batch.label)
+        scenes = self.generator(self._latents(len(batch), rng), batch.label)
         directions, cells = self._look(batch.label, rng)
         fake = self._views(scenes, directions, rng)
-        verdict = self.critic.judge(fake, batch.label, self.images_seen, rng)
-        made = GeneratorStep(scenes, batch.label, verdict, cells)
+        scored = self.score_views(fake, batch.label, rng)
+        made = GeneratorStep(scenes, batch.label, scored, cells)
         logs = self._step_generator(made, step, rng)
-        logs |= self._step_critic(batch, verdict, step, rng)
+        logs |= self._step_discriminator(batch, scored, step, rng)
         logs |= self._watch() | self._counts(directions.shape[1])
-        self.count_images(len(batch), self.model, self.ema)
+        self.count_images(len(batch), self.generator, self.ema)
         return logs
 
     def _latents(self, count: int, rng: torch.Generator) -> Tensor:
-        return torch.randn(count, self.model.backbone.latent, generator=rng, device=rng.device)
+        return torch.randn(count, self.generator.backbone.latent, generator=rng, device=rng.device)
 
     @property
     def _side(self) -> int:
@@ -156,53 +160,64 @@ class GAN(TrainingModule):
     def _look(self, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """Directions (B, V, 3) of this step's views, and the cells (B, V) of a learned prior."""
         views = self.multi_view.views_at(self.images_seen, self.collapsed_at)
-        if self.model.view_prior is None:
-            return self.model.views.directions(len(labels), views, rng), None
-        cells, directions = self.model.view_prior.draw(labels, views, rng)
+        if self.generator.view_prior is None:
+            return self.generator.views.directions(len(labels), views, rng), None
+        cells, directions = self.generator.view_prior.draw(labels, views, rng)
         return directions, cells
 
     def _views(self, scenes: Scenes, directions: Tensor, rng: torch.Generator) -> Judged:
         """This step's views of all scenes."""
-        cameras, disparity = self.model.views.cameras(directions), self.critic.view.disparity
-        side, resolution = self._side, self.model.resolution
+        cameras = self.generator.views.cameras(directions)
+        disparity = self.shown.settings.disparity
+        side, resolution = self._side, self.generator.resolution
         return render_judged(scenes, cameras, resolution, side, rng, with_disparity=disparity)
+
+    def score_views(self, fake: Judged, labels: Tensor, rng: torch.Generator) -> Scored:
+        """Score V views each of scenes of labels (B,), compared in groups as large as those of B
+        photographs, so that their size does not tell which are which."""
+        images = self.shown(fake, self.images_seen, rng)
+        classes = labels.repeat_interleave(len(images) // len(labels))
+        return self.adversary.score(images, classes, group_size(len(labels)))
 
     def _step_generator(
         self, made: GeneratorStep, step: int, rng: torch.Generator
     ) -> dict[str, Tensor]:
         """Regularise, differentiate and step; returns what to log."""
-        logits = made.verdict.logits
-        loss = generator_loss(logits, self.critic.adversary.settings.objective)
+        loss = self.adversary.generator_loss(made.scored)
         logs = {"generator/loss": loss.detach()}
-        loss = made.verdict.for_scenes(loss)
         if self.density.due(step):
-            rough = density_smoothness(made.scenes.planes, self.model.field, self.density, rng)
+            rough = density_smoothness(made.scenes.planes, self.generator.field, self.density, rng)
             loss = loss + self.density.weight * self.density.interval * rough
             logs["generator/density_difference"] = rough.detach()
-        if self.model.view_prior is not None and made.cells is not None:
-            odds = self.model.view_prior.log_probabilities(made.labels)
-            ahead = advantages(logits, self._everyone(logits))
-            poses, entropy = view_prior_loss(odds, made.cells, ahead, self.view_prior)
-            loss, logs["generator/view_entropy"] = loss + poses, entropy
+        if self.generator.view_prior is not None and made.cells is not None:
+            logits = made.scored.logits
+            view_loss, logs["generator/view_entropy"] = view_prior_loss(
+                log_probs=self.generator.view_prior.log_probabilities(made.labels),
+                cells=made.cells,
+                advantages=view_advantages(logits, self._everyone(logits)),
+                weights=self.view_prior,
+            )
+            loss = loss + view_loss
         norm = self.step_optimizer(self.optimizer_list()[0], self.optimizer, loss, "generator")
         return logs | {"generator/grad_norm": norm}
 
-    def _step_critic(
-        self, batch: Batch, verdict: Verdict, step: int, rng: torch.Generator
+    def _step_discriminator(
+        self, batch: Batch, scored: Scored, step: int, rng: torch.Generator
     ) -> dict[str, Tensor]:
-        """Train the critic on photographs and on this step's views; returns what to log."""
+        """Train the discriminator on photographs and this step's views; returns what to log."""
         real = photographs(
             batch,
             self._side,
-            with_raw=self.model.refiner is not None,
-            with_disparity=self.critic.view.disparity,
+            with_raw=self.generator.refiner is not None,
+            with_disparity=self.shown.settings.disparity,
         )
-        loss, logs = self.critic.learn(real, batch.label, verdict, self.images_seen, step, rng)
+        images = self.shown(real, self.images_seen, rng)
+        loss, logs = self.adversary.discriminator_loss(images, scored, step, batch.label)
         norm = self.step_optimizer(
             self.optimizer_list()[1], self.discriminator_optimizer, loss, "discriminator"
         )
         logs["grad_norm"] = norm
-        if (changed := self.critic.changed).regulated:
+        if (changed := self.shown.changed).regulated:
             changed.update(self._mean(logs["real_sign"][None]), self.global_batch(len(batch)))
             logs["augment_probability"] = changed.value.clone()
         return {f"discriminator/{name}": value for name, value in logs.items()}
@@ -219,7 +234,7 @@ class GAN(TrainingModule):
         if not self.indicator.due(self.images_seen, self.collapse):
             return {}
         rng = self.step_rng(Purpose.VIEWS, rank=0)
-        values = diversities(self.model, self.critic, self.collapse.scenes, rng)
+        values = diversities(self.generator, self.adversary, self.shown, self.collapse.scenes, rng)
         values = self.trainer.strategy.broadcast(values)  # so that all processes decide alike
         shares = self.indicator.update(values, self.images_seen, self.collapse)
         if self.collapsed_at is None and self.indicator.collapsing(self.collapse):
@@ -232,11 +247,11 @@ class GAN(TrainingModule):
         """Nothing: a generator is not compared with single photographs."""
 
     def on_validation_epoch_end(self) -> None:
-        """Draw with the averaged weights, measure, and log the figures, equal on all ranks."""
-        figures = {"non_flatness": self._mean(self.score.draw(self.ema, self.trainer))}
+        """Draw with the averaged weights, measure, and log the metrics, equal on all ranks."""
+        values = {"non_flatness": self._mean(self.score.draw(self.ema, self.trainer))}
         if (kid := self.score.distance()) is not None:
-            figures["kid"] = kid
-        self.log_dict({f"val/{name}": value for name, value in figures.items()}, logger=False)
+            values["kid"] = kid
+        self.log_dict({f"val/{name}": value for name, value in values.items()}, logger=False)
 
     def _everyone(self, values: Tensor) -> Tensor:
         """Values (N,) of all processes (M,), without their graphs."""
@@ -252,8 +267,8 @@ class GAN(TrainingModule):
         total, count = sums.view(-1, 2).sum(0)
         return total / count
 
-    def figures(self) -> tuple[str, ...]:
-        """Names of the validation figures."""
+    def metric_names(self) -> tuple[str, ...]:
+        """Names of the validation metrics."""
         return (
             ("non_flatness",) if self.score.settings.features is None else ("non_flatness", "kid")
         )
@@ -264,7 +279,7 @@ class GAN(TrainingModule):
 
     def trained(self) -> WildGAN:
         """The generator."""
-        return self.model
+        return self.generator
 
     def whole_average(self) -> WildGAN:
         """The averaged generator."""
@@ -273,23 +288,19 @@ class GAN(TrainingModule):
     def pictures(self, average: nn.Module, probe: Batch | TokenBatch, count: int) -> list[Pictures]:
         """A sheet of classes and views, and the camera moving around them."""
         assert isinstance(average, WildGAN)
-        return gan_pictures(average, self._class_names(), count)
-
-    def _class_names(self) -> list[str]:
-        datamodule = self._datamodule()
-        return list(datamodule.manifest.classes) if datamodule else []
+        return gan_pictures(average, self.class_names(), count)
 
     def configure_optimizers(self) -> list[Optimizer]:
-        """The generator's and the critic's."""
+        """The generator's and the discriminator's."""
         return [
-            self.optimizer.build(self.model.parameters()),
-            self.discriminator_optimizer.build(self.critic.parameters()),
+            self.optimizer.build(self.generator.parameters()),
+            self.discriminator_optimizer.build(self.adversary.parameters()),
         ]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store progress, recipe, what the photographs are, and what is known of collapse."""
         super().on_save_checkpoint(checkpoint)
-        checkpoint["classes"] = self._class_names()
+        checkpoint["classes"] = self.class_names()
         datamodule = self._datamodule()
         if isinstance(datamodule, ShardDataModule):
             checkpoint["framing"] = datamodule.framing._asdict()

@@ -1,4 +1,4 @@
-"""VQ3D stage 1 as a LightningModule: one batch from pixels to logged losses."""
+"""Stage 1 as a LightningModule: one batch from pixels to logged losses."""
 
 import torch
 from torch import Tensor, nn
@@ -6,9 +6,12 @@ from torch.optim import Optimizer
 
 from datamodules.schema import Batch, TokenBatch
 from lightning_modules.adversarial.stage1_adversaries import (
+    NOVEL,
+    Compared,
     LateDiscriminator,
+    Scored,
     Stage1Adversaries,
-    patch_sides,
+    compared_images,
 )
 from lightning_modules.losses.depth import pointwise_depth_loss
 from lightning_modules.losses.perceptual import PerceptualLoss
@@ -17,23 +20,31 @@ from lightning_modules.losses.weights import Stage1Weights, weighted_sum
 from lightning_modules.metrics.reconstruction import ReconstructionMetrics
 from lightning_modules.pictures.drawing import Pictures
 from lightning_modules.pictures.stage1_pictures import reconstruction_pictures
-from lightning_modules.stage1_rays import Pixels, RayPlan, Renderings, draw_pixels, render_views
-from lightning_modules.training.base import TrainingModule, check_warmup
+from lightning_modules.stage1_rays import (
+    NovelViews,
+    Pixels,
+    RayPlan,
+    Renderings,
+    draw_pixels,
+    render_views,
+)
+from lightning_modules.training.base import TrainingModule
+from lightning_modules.training.checks import check_warmup
 from lightning_modules.training.ema import averaged_copy
 from lightning_modules.training.optimization import OptimizerSettings
 from lightning_modules.training.rng import Purpose
 from lightning_modules.training.schedules import Schedule, check_schedule, scheduled_value
+from models.autoencoder import TokenAutoencoder
 from models.blocks.quantizer import Quantized, perplexity
-from models.vq3d import VQ3D, NovelViews
 from renderers.cameras import Camera
 from renderers.rays import gather_image
 
 
 class Stage1(TrainingModule):
-    """Trains a VQ3D autoencoder; progress is counted in images, never in optimiser steps.
+    """Trains a token autoencoder, e.g. VQ3D; progress is counted in images, not in optimiser steps.
 
     Args:
-        model: the autoencoder.
+        autoencoder: images to tokens to scenes.
         max_images: images to train on; learning rates end there and `StopAfterImages` stops.
         weights: loss terms.
         rays: what each training image renders.
@@ -52,12 +63,13 @@ class Stage1(TrainingModule):
         "dB, disparity_correlation the mean over images of Pearson's r over pixels with known "
         "disparity, codebook_usage the share of codes that occur"
     )
-    model: VQ3D
-    ema: VQ3D
+    autoencoder: TokenAutoencoder
+    ema: TokenAutoencoder
+    checkpoint_format = 2
 
     def __init__(
         self,
-        model: VQ3D,
+        autoencoder: TokenAutoencoder,
         max_images: int = 100_000_000,
         weights: Stage1Weights = Stage1Weights(),
         rays: RayPlan = RayPlan(),
@@ -73,10 +85,10 @@ class Stage1(TrainingModule):
         seed: int = 0,
     ) -> None:
         super().__init__(max_images, ema_half_life, seed)
-        check_settings(model, weights, rays)
+        check_settings(autoencoder.resolution, weights, rays)
         check_schedule(novel_views_scale)
         check_warmup(optimizer, max_images)
-        self.model, self.ema = model, averaged_copy(model)
+        self.autoencoder, self.ema = autoencoder, averaged_copy(autoencoder)
         self.weights, self.rays = weights, rays
         self.novel_views, self.novel_views_scale = novel_views, novel_views_scale
         self.optimizer, self.discriminator_optimizer = optimizer, discriminator_optimizer
@@ -84,10 +96,8 @@ class Stage1(TrainingModule):
         self.perceptual = (
             PerceptualLoss(perceptual_weights) if weights.ever_used("perceptual") else None
         )
-        self.metrics = ReconstructionMetrics(model.quantizer.size.codes)
-        self.adversaries = Stage1Adversaries(
-            model.resolution, model.space, rays, weights, discriminator
-        )
+        self.metrics = ReconstructionMetrics(autoencoder.codes)
+        self.adversaries = Stage1Adversaries(autoencoder.resolution, rays, weights, discriminator)
 
     @property
     def leaves_parameters_unused(self) -> bool:
@@ -98,35 +108,46 @@ class Stage1(TrainingModule):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One batch: encode, render, weigh, step; see the methods in the order they are called."""
         rng = self.step_rng(Purpose.VIEWS, self.global_rank)
+        weights = self.weights.at(self.images_seen)
         images = batch.float_image()
         if self.images_seen == 0:
             self._calibrate(images)
-        pixels, novel = self._draw_views(len(batch), rng)
-        quantized, scenes = self.model(images)
-        views = render_views(scenes, pixels, novel, rng)
-        terms = self._reconstruction_terms(images, batch, quantized, pixels, views)
-        terms |= self.adversaries.judge(views, self.weights.at(self.images_seen))
-        logs = self._step_autoencoder(terms)
-        logs |= self._step_adversaries(images, pixels, views)
+        pixels, novel = self._draw_views(len(batch), weights, rng)
+        quantized, scenes = self.autoencoder(images)
+        views = render_views(self.autoencoder, scenes, pixels, novel, rng, batch.rays)
+        compared = self._compare(images, pixels, views)
+        scored = self.adversaries.score(compared, self.images_seen, weights)
+        terms = self._reconstruction_terms(images, batch, quantized, pixels, views, compared)
+        terms |= self.adversaries.generator_terms(compared, scored, weights)
+        logs = self._step_autoencoder(terms, weights)
+        logs |= self._step_adversaries(compared, scored, len(batch))
         logs |= self._update_codebook(quantized)
-        self.count_images(len(batch), self.model, self.ema)
+        self.count_images(len(batch), self.autoencoder, self.ema)
         return logs
 
     @torch.no_grad()
     def _calibrate(self, images: Tensor) -> None:
         """Fit the untrained quantiser to the first batch; the average starts from the same."""
-        self.model.calibrate(images, self.step_rng(Purpose.CODEBOOK, rank=0))
-        self.ema.load_state_dict(self.model.state_dict())
+        self.autoencoder.calibrate(images, self.step_rng(Purpose.CODEBOOK, rank=0))
+        self.ema.load_state_dict(self.autoencoder.state_dict())
 
-    def _draw_views(self, batch: int, rng: torch.Generator) -> tuple[Pixels, Camera | None]:
+    def _draw_views(
+        self, batch: int, weights: dict[str, float], rng: torch.Generator
+    ) -> tuple[Pixels, Camera | None]:
         """This step's pixels and, when anything looks at novel views, their cameras."""
-        pixels = draw_pixels(self.rays, batch, self.model.resolution, self.uses_patch, rng)
-        weights = self.weights.at(self.images_seen)
-        if not self.adversaries.needs_novel_views(self.images_seen, weights):
+        resolution, view = self.autoencoder.resolution, self.autoencoder.view
+        pixels = draw_pixels(self.rays, batch, resolution, self.uses_patch, rng)
+        if not self.adversaries.looks_at(NOVEL, self.images_seen, weights):
             return pixels, None
         scale = scheduled_value(self.novel_views_scale, self.images_seen)
         count = min(batch, self.rays.novel_images)
-        return pixels, self.novel_views.draw(self.model.view, count, scale, rng)
+        return pixels, self.novel_views.draw(view, count, scale, rng)
+
+    def _compare(self, images: Tensor, pixels: Pixels, views: Renderings) -> Compared:
+        """Real and rendered images for discriminators and perceptual loss."""
+        patch = pixels.patch
+        target = None if patch is None else gather_image(images[: len(patch)], patch)
+        return compared_images(target, views, self.autoencoder)
 
     def _reconstruction_terms(
         self,
@@ -135,6 +156,7 @@ class Stage1(TrainingModule):
         quantized: Quantized,
         pixels: Pixels,
         views: Renderings,
+        compared: Compared,
     ) -> dict[str, Tensor]:
         """Terms that compare the canonical view with the image and its depth."""
         target = gather_image(images, pixels.grid)  # (B, R, 3)
@@ -144,28 +166,29 @@ class Stage1(TrainingModule):
         if self.weights.ever_used("depth"):
             terms["depth"] = pointwise_depth_loss(
                 views.grid.weights,
-                views.grid_disparity(self.model.space),
+                self.autoencoder.scale_disparity(1 / views.grid_depth),
                 gather_image(batch.disparity()[:, None], pixels.grid)[..., 0],
                 gather_image(batch.disparity_known()[:, None], pixels.grid)[..., 0],
             )
-        if self.perceptual is not None:
-            real, fake = patch_sides(images, pixels, views)
-            terms["perceptual"] = self.perceptual((fake + 1) / 2, (real + 1) / 2)
+        if self.perceptual is not None and compared.patch is not None:
+            terms["perceptual"] = self.perceptual(compared.patch.fake, compared.patch.real)
         return terms
 
-    def _step_autoencoder(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _step_autoencoder(
+        self, terms: dict[str, Tensor], weights: dict[str, float]
+    ) -> dict[str, Tensor]:
         """Weigh, differentiate, clip and step; returns what to log."""
-        total = weighted_sum(terms, self.weights.at(self.images_seen))
+        total = weighted_sum(terms, weights)
         norm = self.step_optimizer(self.optimizer_list()[0], self.optimizer, total)
         logs = {f"loss/{name}": term.detach() for name, term in terms.items()}
         return logs | {"loss/total": total.detach(), "train/grad_norm": norm}
 
     def _step_adversaries(
-        self, images: Tensor, pixels: Pixels, views: Renderings
+        self, compared: Compared, scored: dict[str, Scored], batch: int
     ) -> dict[str, Tensor]:
         """Train the discriminators on this step's renderings; returns what to log."""
-        step = self.images_seen // self.global_batch(len(images))
-        loss, logs = self.adversaries.learn(images, pixels, views, self.images_seen, step)
+        step = self.images_seen // self.global_batch(batch)
+        loss, logs = self.adversaries.discriminator_loss(compared, scored, self.images_seen, step)
         if loss is not None:
             self.step_optimizer(self.optimizer_list()[1], self.discriminator_optimizer, loss)
         return logs
@@ -173,7 +196,7 @@ class Stage1(TrainingModule):
     @torch.no_grad()
     def _update_codebook(self, quantized: Quantized) -> dict[str, Tensor]:
         """Count the codes of this step and revive dead ones, the same way on every rank."""
-        quantizer = self.model.quantizer
+        quantizer = self.autoencoder.quantizer
         quantizer.observe(quantized)
         revived = quantizer.revive(quantized.latents, self.step_rng(Purpose.CODEBOOK, rank=0))
         # A mean of a code's old and new place would be neither.
@@ -193,43 +216,39 @@ class Stage1(TrainingModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the figures, equal on all ranks."""
-        figures = self.metrics.compute()
-        self.log_dict({f"val/{name}": value for name, value in figures.items()}, logger=False)
+        values = self.metrics.compute()
+        self.log_dict({f"val/{name}": value for name, value in values.items()}, logger=False)
         self.metrics.reset()
 
-    def figures(self) -> tuple[str, ...]:
-        """Names of the validation figures."""
+    def metric_names(self) -> tuple[str, ...]:
+        """Names of the validation metrics."""
         return ("psnr", "codebook_usage", "codebook_perplexity", "disparity_correlation")
 
-    def trained(self) -> VQ3D:
+    def trained(self) -> TokenAutoencoder:
         """The autoencoder."""
-        return self.model
+        return self.autoencoder
 
-    def whole_average(self) -> VQ3D:
+    def whole_average(self) -> TokenAutoencoder:
         """The averaged autoencoder."""
         return self.ema
 
     def pictures(self, average: nn.Module, probe: Batch | TokenBatch, count: int) -> list[Pictures]:
         """Reconstructions and their novel views."""
-        assert isinstance(average, VQ3D)
+        assert isinstance(average, TokenAutoencoder)
         assert isinstance(probe, Batch)
         scenes = average.reconstruct(probe.float_image())
         return reconstruction_pictures(scenes, average.view, probe)
 
     def configure_optimizers(self) -> list[Optimizer]:
         """One optimiser for the autoencoder and, if there are any, one for the discriminators."""
-        optimizers = [self.optimizer.build(self.model.parameters())]
+        optimizers = [self.optimizer.build(self.autoencoder.parameters())]
         judges = list(self.adversaries.parameters())
         if judges:
             optimizers.append(self.discriminator_optimizer.build(judges))
         return optimizers
 
 
-def check_settings(
-    model: VQ3D,
-    weights: Stage1Weights,
-    rays: RayPlan,
-) -> None:
+def check_settings(resolution: int, weights: Stage1Weights, rays: RayPlan) -> None:
     """Refuse settings that can't work together.
 
     Raises:
@@ -237,13 +256,13 @@ def check_settings(
     """
     smallest = {"adversarial": 8, "perceptual": 16}
     for term, limit in smallest.items():
-        if weights.ever_used(term) and not limit <= rays.patch <= model.resolution:
+        if weights.ever_used(term) and not limit <= rays.patch <= resolution:
             raise ValueError(
                 f"rays.patch is {rays.patch}, the {term} loss needs {limit} to "
-                f"{model.resolution} (the resolution): change it, or set weights.{term} to 0."
+                f"{resolution} (the resolution): change it, or set weights.{term} to 0."
             )
-    if model.resolution % rays.grid_stride:
+    if resolution % rays.grid_stride:
         raise ValueError(
             f"rays.grid_stride {rays.grid_stride} does not divide the resolution "
-            f"{model.resolution}: change `rays.grid_stride`."
+            f"{resolution}: change `rays.grid_stride`."
         )

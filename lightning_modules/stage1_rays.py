@@ -1,14 +1,18 @@
-"""Which rays a training step renders, and the rendering of all of them in one call."""
+"""Rays of a training image, and the rendering of all of them in one call."""
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from models.scenes import Scenes, axis_cosine, expand_camera
-from models.spaces import ContractedSpace
-from renderers.cameras import Camera
+from datamodules.schema import PixelRays
+from models.autoencoder import CanonicalView, TokenAutoencoder
+from models.scenes import Scenes
+from renderers.cameras import Camera, cap_angles, uniform_pairs
 from renderers.rays import (
+    Rays,
+    gather_image,
     patch_pixels,
     random_corners,
     random_offsets,
@@ -36,6 +40,19 @@ class RayPlan:
 
 
 @dataclass(frozen=True)
+class NovelViews:
+    """Cap of camera offsets around the canonical view, half-extents in radians."""
+
+    yaw: float = math.pi / 8
+    pitch: float = math.pi / 18
+
+    def draw(self, view: CanonicalView, count: int, scale: float, rng: torch.Generator) -> Camera:
+        """Draw `count` cameras uniformly from the cap, its extents multiplied by `scale`."""
+        uniform = uniform_pairs(count, rng)
+        return view.offset(*cap_angles(uniform, scale * self.yaw, scale * self.pitch))
+
+
+@dataclass(frozen=True)
 class Pixels:
     """What one step looks at, in [0, 1]: grid (B, R, 2) of all images, patch (b, R', 2) or None."""
 
@@ -47,17 +64,13 @@ class Pixels:
 class Renderings:
     """The views of one step: the grid of all scenes, a patch and a novel view of the first few.
 
-    grid_cosine: (B, R) cosine between the grid's rays and the optical axis.
+    grid_depth: (B, R, S) depth of the grid's samples as labels measure it, see `depth_share`.
     """
 
     grid: Rendering
-    grid_cosine: Tensor
+    grid_depth: Tensor
     patch: Rendering | None
     novel: Rendering | None
-
-    def grid_disparity(self, space: ContractedSpace) -> Tensor:
-        """Scaled z-disparity (B, R, S) of the grid's samples, see `scale_disparity`."""
-        return space.scale_disparity(1 / (self.grid.t * self.grid_cosine[..., None]))
 
 
 def draw_pixels(
@@ -74,17 +87,37 @@ def draw_pixels(
 
 
 def render_views(
-    scenes: Scenes, pixels: Pixels, novel: Camera | None, rng: torch.Generator
+    autoencoder: TokenAutoencoder,
+    scenes: Scenes,
+    pixels: Pixels,
+    novel: Camera | None,
+    rng: torch.Generator,
+    given: PixelRays | None = None,
 ) -> Renderings:
-    """Render the grid of every scene, and patch and novel view of the first few."""
-    canonical = expand_camera(scenes.canonical, len(scenes))
-    rays = rays_at(canonical, pixels.grid)
-    grid, cosine = scenes.render(rays, rng), axis_cosine(rays, canonical)
+    """Render the grid of every scene, and patch and novel view of the first few.
+
+    given: rays that come with the images, for systems that use them.
+    """
+    rays = autoencoder.image_rays(pixels.grid, rays_of_pixels(given, pixels.grid))
+    grid = scenes.render(rays, rng)
+    depth = grid.t * autoencoder.depth_share(rays)[..., None]
     patch = novel_view = None
     if pixels.patch is not None:
         count = len(pixels.patch)
-        patch = scenes[:count].render(rays_at(canonical[:count], pixels.patch), rng)
+        of_patch = rays_of_pixels(given, pixels.patch)
+        patch = scenes[:count].render(autoencoder.image_rays(pixels.patch, of_patch), rng)
     if novel is not None:
         count = len(novel.cam2world)
         novel_view = scenes[:count].render(rays_at(novel, pixels.grid[:count]), rng)
-    return Renderings(grid, cosine, patch, novel_view)
+    return Renderings(grid, depth, patch, novel_view)
+
+
+def rays_of_pixels(given: PixelRays | None, pixels: Tensor) -> Rays | None:
+    """Those of a batch's rays that go through pixels (b, R, 2) of its first b images."""
+    if given is None:
+        return None
+    origins, directions = (
+        gather_image(part[: len(pixels)].movedim(-1, 1), pixels)
+        for part in (given.origins, given.directions)
+    )
+    return Rays(origins, directions)

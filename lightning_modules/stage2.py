@@ -17,7 +17,8 @@ from lightning_modules.inference.tokenise import tokenise
 from lightning_modules.metrics.prior import PriorMetrics
 from lightning_modules.pictures.drawing import Pictures
 from lightning_modules.pictures.stage2_pictures import sample_pictures
-from lightning_modules.training.base import TrainingModule, check_warmup
+from lightning_modules.training.base import TrainingModule
+from lightning_modules.training.checks import check_labels, check_warmup
 from lightning_modules.training.ema import averaged_copy
 from lightning_modules.training.optimization import OptimizerSettings
 from lightning_modules.training.rng import Purpose, seed_dropout, step_rng
@@ -30,7 +31,6 @@ from lightning_modules.training.sharding import (
 from lightning_modules.training.stage2_checks import (
     check_guidance,
     check_kinds,
-    check_labels,
     check_prior,
 )
 from models.autoencoder import TokenAutoencoder
@@ -136,7 +136,9 @@ class Stage2(TrainingModule):
         self, batch: Batch | TokenBatch, dataloader_idx: int
     ) -> Batch | TokenBatch:
         """Refuse labels that the prior has no class for, while they are still on the CPU."""
-        check_labels(batch, self.prior.kinds.classes)
+        classes = self.prior.kinds.classes
+        labels = range(-1, classes) if classes else range(0)
+        check_labels(batch, labels, "the prior", "model.prior.kinds.classes")
         return batch
 
     def _tokens(self, batch: Batch | TokenBatch) -> Tensor:
@@ -165,12 +167,12 @@ class Stage2(TrainingModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the figures, equal on all ranks."""
-        figures = self.metrics.compute()
-        self.log_dict({f"val/{name}": value for name, value in figures.items()}, logger=False)
+        values = self.metrics.compute()
+        self.log_dict({f"val/{name}": value for name, value in values.items()}, logger=False)
         self.metrics.reset()
 
-    def figures(self) -> tuple[str, ...]:
-        """Names of the validation figures."""
+    def metric_names(self) -> tuple[str, ...]:
+        """Names of the validation metrics."""
         return ("bits_per_token", "accuracy", "unigram_bits_per_token")
 
     def trained(self) -> TokenPrior:
@@ -185,16 +187,12 @@ class Stage2(TrainingModule):
         """Samples, by class."""
         assert isinstance(average, TokenPrior)
         generator = TokenGenerator(average, self.autoencoder)
-        return sample_pictures(generator, self._class_names(), self.sampling, count)
+        return sample_pictures(generator, self.class_names(), self.sampling, count)
 
     def _build_prior(self) -> TokenPrior:
         prior = build_model(self.prior.recipe())
         assert isinstance(prior, TokenPrior)
         return prior.to(self.device)
-
-    def _class_names(self) -> list[str]:
-        datamodule = getattr(self.trainer, "datamodule", None)
-        return list(datamodule.manifest.classes) if datamodule else []
 
     def configure_optimizers(self) -> list[Optimizer]:
         """The one optimiser."""
@@ -205,7 +203,7 @@ class Stage2(TrainingModule):
         super().on_save_checkpoint(checkpoint)
         assert self._stage1 is not None
         checkpoint["stage1"] = {"path": self.stage1, "hash": self._stage1[1]}
-        checkpoint["classes"] = self._class_names()
+        checkpoint["classes"] = self.class_names()
         checkpoint["sampling"], checkpoint["dropout"] = asdict(self.sampling), asdict(self.dropout)
         states = checkpoint.get("optimizer_states", [])  # none where only weights are saved
         if self.device_mesh is None:  # else they already are

@@ -1,16 +1,18 @@
-"""What priors, tools and metrics need of a stage-1 model, whichever system it is."""
+"""Stage-1 models, images to tokens to scenes: the contract that training, priors, tools and metrics
+rely on, whichever system it is."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from models.blocks.quantizer import Quantized, VectorQuantizer
 from models.blocks.token_layout import TokenLayout
 from models.recipe import Recipe
-from models.scenes import Scenes
+from models.scenes import Scenes, axis_cosine, expand_camera
 from renderers.cameras import Camera, orbit_camera
+from renderers.rays import Rays, rays_at
 
 
 @dataclass(frozen=True)
@@ -32,57 +34,88 @@ class CanonicalView:
         return orbit_camera(self.yaw + yaw, self.pitch + pitch, self.radius, self.fov_degrees)
 
 
-class Tokens(Protocol):
-    """What encoding gives, at least."""
-
-    @property
-    def tokens(self) -> Tensor:
-        """Code indices (B, T) int64."""
-
-
 class TokenAutoencoder(nn.Module, ABC):
     """Images to tokens to scenes. A prior over the tokens makes it a generator.
+
+    A system supplies `features`, `decode`, `layout`, `recipe` and `scale_disparity`. By default
+    all images are seen by the one camera of `view`, depth labels are along its axis, and an
+    untrained model is calibrated by its quantiser.
 
     resolution: side of the square images it encodes, in pixels; view: camera they are seen from.
     """
 
     resolution: int
     view: CanonicalView
+    quantizer: VectorQuantizer
 
     @property
     @abstractmethod
     def layout(self) -> TokenLayout:
         """Where the tokens lie."""
 
-    @property
-    @abstractmethod
-    def codes(self) -> int:
-        """Number of codes K."""
-
     @abstractmethod
     def recipe(self) -> Recipe:
         """Class and arguments to build this model again; see `models.recipe`."""
 
     @abstractmethod
-    def encode(self, images: Tensor) -> Tokens:
-        """Images (B, 3, H, W) in [0, 1] to tokens."""
+    def features(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [0, 1] to what is quantised, (B, T, D)."""
 
     @abstractmethod
     def decode(self, vectors: Tensor) -> Scenes:
         """Token vectors (B, T, D) to scenes."""
 
     @abstractmethod
+    def scale_disparity(self, disparity: Tensor) -> Tensor:
+        """Map disparity of any shape linearly so that the farthest becomes 0 and the nearest 1."""
+
+    def image_rays(self, pixels: Tensor, given: Rays | None = None) -> Rays:
+        """The rays (B, R) that images are seen along at pixels (B, R, 2) in [0, 1].
+
+        given: those that come with the images, for systems that know them; the canonical camera's
+        by default.
+        """
+        return rays_at(self._cameras(pixels), pixels)
+
+    def depth_share(self, rays: Rays) -> Tensor:
+        """Depth as labels measure it, as a share (B, R) of the distance along rays: by default that
+        along the canonical camera's axis."""
+        return axis_cosine(rays, self._cameras(rays.directions))
+
+    def _cameras(self, like: Tensor) -> Camera:
+        return expand_camera(self.view.camera(like.device), len(like))
+
+    @property
+    def codes(self) -> int:
+        """Number of codes K."""
+        return self.quantizer.size.codes
+
+    def encode(self, images: Tensor) -> Quantized:
+        """Images (B, 3, H, W) in [0, 1] to tokens and the vectors they stand for."""
+        quantized: Quantized = self.quantizer(self.features(images))
+        return quantized
+
+    def calibrate(self, images: Tensor, rng: torch.Generator) -> None:
+        """Prepare the untrained model with images (B, 3, H, W), once, before training."""
+        self.quantizer.calibrate(self.features(images), rng)
+
     def lookup(self, tokens: Tensor) -> Tensor:
         """The vectors (B, T, D) that code indices (B, T) stand for."""
+        return self.quantizer.lookup(tokens)
 
-    @abstractmethod
     def blend(self, first: Tensor, second: Tensor, share: float) -> Tensor:
         """Vectors (B, T, D) at a share of the way between two grids of code indices (B, T)."""
+        return self.quantizer.blend(first, second, share)
 
-    @abstractmethod
     def reconstruct(self, images: Tensor) -> Scenes:
         """Images (B, 3, H, W) in [0, 1] to scenes, one forward pass."""
+        return self.decode(self.encode(images).vectors)
 
     def decode_tokens(self, tokens: Tensor) -> Scenes:
         """Code indices (B, T) to scenes: what a prior over tokens generates."""
         return self.decode(self.lookup(tokens))
+
+    def forward(self, images: Tensor) -> tuple[Quantized, Scenes]:
+        """Tokens and scenes of images (B, 3, H, W) in [0, 1]."""
+        quantized = self.encode(images)
+        return quantized, self.decode(quantized.vectors)

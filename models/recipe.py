@@ -1,6 +1,7 @@
-"""What a checkpoint stores of a model beside its weights: class and constructor arguments."""
+"""Recipe of a model, stored in checkpoints beside its weights: class and constructor arguments."""
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser
@@ -26,12 +27,16 @@ def build_model(recipe: Recipe) -> nn.Module:
 
 
 def _is_ours(class_path: str) -> bool:
-    """Whether a path leads to a class defined in `models`, not to one imported there."""
+    """Whether a path leads to a class defined in this package, not to one imported there, nor to
+    one of another package of its name."""
     module, _, name = class_path.rpartition(".")
     if not module.startswith("models."):
         return False
     try:
-        found = getattr(import_module(module), name)
+        imported = import_module(module)
+        found = getattr(imported, name)
     except (ImportError, AttributeError):
         return False
-    return getattr(found, "__module__", None) == module
+    defined_there = getattr(found, "__module__", None) == module
+    place = Path(imported.__file__ or "").resolve()
+    return defined_there and place.is_relative_to(Path(__file__).resolve().parent)

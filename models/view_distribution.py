@@ -1,4 +1,4 @@
-"""Where the photographs of a data set were taken from, as far as that is known: a distribution."""
+"""Distribution of the cameras that a data set's photographs were taken from."""
 
 import math
 from dataclasses import dataclass

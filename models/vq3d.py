@@ -5,36 +5,20 @@
 One fixed canonical camera serves all images, so no pose is needed: a scene is what that camera saw.
 """
 
-import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
-import torch
 from torch import Tensor
 
 from models.autoencoder import CanonicalView, TokenAutoencoder
 from models.blocks.field import DensityPrior, TriplaneField
 from models.blocks.plane_decoder import PlaneHead, PlaneSize
-from models.blocks.quantizer import CodebookSize, Quantized, VectorQuantizer
+from models.blocks.quantizer import CodebookSize, VectorQuantizer
 from models.blocks.token_layout import TokenLayout
 from models.blocks.vit import PatchEmbedding, Transformer, ViTSize
 from models.recipe import Recipe
 from models.scenes import Scenes
 from models.spaces import ContractedSpace
-from renderers.cameras import Camera, cap_angles, uniform_pairs
 from renderers.ray_sampling import RaySampling
-
-
-@dataclass(frozen=True)
-class NovelViews:
-    """Cap of camera offsets around the canonical view, half-extents in radians."""
-
-    yaw: float = math.pi / 8
-    pitch: float = math.pi / 18
-
-    def draw(self, view: CanonicalView, count: int, scale: float, rng: torch.Generator) -> Camera:
-        """Draw `count` cameras uniformly from the cap, its extents multiplied by `scale`."""
-        uniform = uniform_pairs(count, rng)
-        return view.offset(*cap_angles(uniform, scale * self.yaw, scale * self.pitch))
 
 
 class VQ3D(TokenAutoencoder):
@@ -88,11 +72,6 @@ class VQ3D(TokenAutoencoder):
         """Where the tokens lie."""
         return TokenLayout(self.grid, self.grid)
 
-    @property
-    def codes(self) -> int:
-        """Number of codes K."""
-        return self.quantizer.size.codes
-
     def recipe(self) -> Recipe:
         """Class and arguments to build this model again; see `models.recipe`."""
         encoder, decoder, codebook, planes = (asdict(size) for size in self.sizes)
@@ -113,13 +92,10 @@ class VQ3D(TokenAutoencoder):
             },
         }
 
-    def encode(self, images: Tensor) -> Quantized:
-        """Images (B, 3, H, W) in [0, 1] to tokens and the vectors they stand for."""
-        return self.quantizer(self.encoder(self.embed(images)))
-
-    def calibrate(self, images: Tensor, rng: torch.Generator) -> None:
-        """Prepare the untrained quantiser with images (B, 3, H, W), once, before training."""
-        self.quantizer.calibrate(self.encoder(self.embed(images)), rng)
+    def features(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [0, 1] to what is quantised, (B, T, D)."""
+        encoded: Tensor = self.encoder(self.embed(images))
+        return encoded
 
     def decode(self, vectors: Tensor) -> Scenes:
         """Token vectors (B, T, D) to scenes."""
@@ -127,19 +103,6 @@ class VQ3D(TokenAutoencoder):
         canonical = self.view.camera(planes.device)
         return Scenes(planes, self.field, self.space, self.sampling, canonical)
 
-    def lookup(self, tokens: Tensor) -> Tensor:
-        """The vectors (B, T, D) that code indices (B, T) stand for."""
-        return self.quantizer.lookup(tokens)
-
-    def blend(self, first: Tensor, second: Tensor, share: float) -> Tensor:
-        """Vectors (B, T, D) at a share of the way between two grids of code indices (B, T)."""
-        return self.quantizer.blend(first, second, share)
-
-    def reconstruct(self, images: Tensor) -> Scenes:
-        """Images (B, 3, H, W) in [0, 1] to scenes, one forward pass."""
-        return self.decode(self.encode(images).vectors)
-
-    def forward(self, images: Tensor) -> tuple[Quantized, Scenes]:
-        """Tokens and scenes of images (B, 3, H, W) in [0, 1]."""
-        quantized = self.encode(images)
-        return quantized, self.decode(quantized.vectors)
+    def scale_disparity(self, disparity: Tensor) -> Tensor:
+        """Map disparity of any shape linearly so that `space.far` becomes 0 and `near` 1."""
+        return self.space.scale_disparity(disparity)

@@ -19,10 +19,9 @@ from datamodules.build.writer import (
     ShardRecord,
     read_record,
     record_path,
-    telling_full_disk,
 )
 from datamodules.errors import DataError
-from datamodules.files import remove_partials, write_atomically
+from datamodules.files import remove_partials, telling_full_disk, write_atomically
 from datamodules.lock import building_alone
 from datamodules.manifest import MANIFEST_NAME, Manifest, Parameter
 from datamodules.modalities import MODALITIES

@@ -3,9 +3,15 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image
+
+from datamodules.rays import resample, unit
+from datamodules.rays_file import UNIT_TOLERANCE, VERSION_GRID
+
+_GRIDS = (1, 2, 3, 5, 9, 17, 33, 65, 129)  # nodes along each side that rays are thinned out to
 
 
 def encode_jpeg(image: np.ndarray, quality: int = 95) -> bytes:
@@ -44,8 +50,8 @@ def encode_mask(mask: np.ndarray) -> bytes:
     return _gray_png(mask, bit_depth=8)
 
 
-def encode_rays(cam2world: np.ndarray, intrinsics: np.ndarray) -> bytes:
-    """Encode a camera, cam2world (4, 4) and normalised intrinsics (3, 3), as an npz.
+def encode_camera(cam2world: np.ndarray, intrinsics: np.ndarray) -> bytes:
+    """Encode a camera, cam2world (4, 4) and normalised intrinsics (3, 3), as a rays file.
 
     Raises ValueError for another shape.
     """
@@ -60,6 +66,41 @@ def encode_rays(cam2world: np.ndarray, intrinsics: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def encode_rays(
+    origins: np.ndarray,
+    directions: np.ndarray,
+    origin_tolerance: float = 1e-4,
+    direction_tolerance: float = 1e-5,
+) -> bytes:
+    """Encode the rays of all pixels, origins and unit directions (H, W, 3), as a rays file.
+
+    Each is thinned out to the coarsest grid that gives it back within its tolerance, origins in
+    their unit of length, directions in radians. What no grid gives back is stored in full.
+
+    Raises ValueError for other shapes, numbers that are not finite, and directions whose length is
+    not 1.
+    """
+    if origins.shape != directions.shape or origins.ndim != 3 or origins.shape[2] != 3:
+        raise ValueError(f"rays must be (H, W, 3), got {origins.shape} and {directions.shape}")
+    origins, directions = origins.astype(np.float32), directions.astype(np.float32)
+    if not (np.isfinite(origins).all() and np.isfinite(directions).all()):
+        raise ValueError("rays must be finite")
+    lengths = np.linalg.norm(directions, axis=-1)
+    if not np.allclose(lengths, 1.0, rtol=0.0, atol=UNIT_TOLERANCE):
+        raise ValueError(
+            f"directions must be of length 1, got {lengths.min():g} to {lengths.max():g}"
+        )
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        version=np.int32(VERSION_GRID),
+        size=np.array(origins.shape[:2], np.int32),
+        origins=_thinned(origins, origin_tolerance),
+        directions=_thinned(unit(directions), direction_tolerance, unit),
+    )
+    return buffer.getvalue()
+
+
 def encode_tokens(views: np.ndarray, codes: int) -> bytes:
     """Encode tokens (V, T) of an image, integers below `codes`, as an npy of uint16 or uint32.
 
@@ -70,6 +111,26 @@ def encode_tokens(views: np.ndarray, codes: int) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, views.astype(np.uint16 if codes <= 65536 else np.uint32))
     return buffer.getvalue()
+
+
+def _thinned(
+    pixels: np.ndarray,
+    tolerance: float,
+    constrained: Callable[[np.ndarray], np.ndarray] = lambda vectors: vectors,
+) -> np.ndarray:
+    """The coarsest of `_GRIDS` that gives the vectors of pixels (H, W, 3) back within `tolerance`.
+
+    constrained  what is done to interpolated vectors
+    """
+    size = pixels.shape[:2]
+    rows, columns = (np.arange(side) for side in size)
+    for nodes in _GRIDS:
+        spread = (np.linspace(0, side - 1, min(nodes, side)) for side in size)
+        grid = constrained(resample(pixels, size, *spread))
+        errors = constrained(resample(grid, size, rows, columns)) - pixels
+        if np.linalg.norm(errors, axis=-1).max() <= tolerance:
+            return grid
+    return pixels
 
 
 def _gray_png(rows: np.ndarray, bit_depth: int) -> bytes:

@@ -33,7 +33,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Preparation:
-    """How images are stored.
+    """Size and format in which images are stored.
 
     resolution  side of the stored squares in pixels; unused by resize "none"
     resize      "short_side+center_crop" keeps proportions, "squash" keeps the whole image, "none"

@@ -14,12 +14,12 @@ from PIL.Image import DecompressionBombError
 from rich.console import Console
 
 from datamodules.build.driver import REJECTED_NAME, build_shards
-from datamodules.build.fingerprint import image_fingerprint, sidecar_fingerprint
-from datamodules.build.mask_codes import check_mask_codes
+from datamodules.build.inputs import check_mask_codes, image_fingerprint, sidecar_fingerprint
 from datamodules.build.prepare import DepthKind, ImageFormat, Preparation, Resize
 from datamodules.build.sources import FoundImages, SourceImage, find_images, told
-from datamodules.build.writer import EncodedSample, Rejected, telling_full_disk
+from datamodules.build.writer import EncodedSample, Rejected
 from datamodules.errors import DataError
+from datamodules.files import telling_full_disk
 from datamodules.manifest import MANIFEST_NAME, Manifest, Parameter
 from datamodules.modalities import TRAIN, VAL
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from datamodules.build.writer import add_member, file_info, telling_full_disk
+from datamodules.build.writer import add_member, file_info
 from datamodules.errors import DataError
-from datamodules.files import replacing, write_atomically
+from datamodules.files import replacing, telling_full_disk, write_atomically
 from datamodules.manifest import MANIFEST_NAME, Manifest, ShardInfo
 from datamodules.modalities import MODALITIES, RGB, SIDECAR_EXTENSION, SIDECARS, shard_file
 from datamodules.remote import read_manifest

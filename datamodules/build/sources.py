@@ -40,7 +40,7 @@ class SourceImage:
     member: str = ""
 
     def where(self) -> str:
-        """What to call it in a message."""
+        """Name for messages."""
         return f"{self.file}:{self.member}" if self.member else self.file
 
     def sidecar(self, folder: str) -> Path:

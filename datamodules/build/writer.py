@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import json
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from datamodules.errors import DataError
-from datamodules.files import replacing, write_atomically
+from datamodules.files import replacing, telling_full_disk, write_atomically
 from datamodules.manifest import FileInfo, ShardInfo, shard_from_json
 from datamodules.modalities import (
     DEPTH,
@@ -24,6 +23,8 @@ from datamodules.modalities import (
     RGB,
     SIDECAR_EXTENSION,
     SIDECARS,
+    TOKENS,
+    TOKENS_EXTENSION,
     shard_file,
 )
 
@@ -32,7 +33,7 @@ PROGRESS_FOLDER = ".progress"
 
 
 class ShardSample(Protocol):
-    """One sample of a shard, already compressed: images are `EncodedSample`.
+    """One sample of a shard, already compressed: `EncodedSample` or `EncodedTokens`.
 
     key  no dot, no slash, at most 80 characters, unique in its split
     """
@@ -90,6 +91,27 @@ class EncodedSample:
         return {DEPTH: self.depth_png, MASK: self.mask_png, RAYS: self.rays_npz}
 
 
+@dataclass(frozen=True)
+class EncodedTokens:
+    """The tokens of one image (see `datamodules.build.encode.encode_tokens`) and its labels.
+
+    key, json_record  those of the image
+    """
+
+    key: str
+    tokens_npy: bytes
+    json_record: Mapping[str, Any]
+
+    def modalities(self) -> tuple[str, ...]:
+        """Tokens, in a tar of their own."""
+        return (TOKENS,)
+
+    def members(self, modality: str) -> tuple[tuple[str, bytes], ...]:
+        """File names and contents of this sample."""
+        tokens = f"{self.key}.{TOKENS_EXTENSION}", self.tokens_npy
+        return tokens, record_member(self.key, self.json_record)
+
+
 def record_member(key: str, record: Mapping[str, Any]) -> tuple[str, bytes]:
     """File name and content of a sample's json record."""
     return f"{key}.json", json.dumps(dict(record), sort_keys=True, separators=(",", ":")).encode()
@@ -105,7 +127,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class ShardRecord:
-    """What the building of one shard left behind: the proof that it is finished."""
+    """Record of a finished shard, the proof that it is finished."""
 
     split: str
     shard: ShardInfo
@@ -136,7 +158,7 @@ def write_shard(
 
 
 def record_path(root: Path, split: str, index: int) -> Path:
-    """Where the record of a finished shard is kept until the manifest is written."""
+    """Path of the record of a finished shard, kept until the manifest is written."""
     return root / PROGRESS_FOLDER / f"{split}-{index:06d}.json"
 
 
@@ -224,17 +246,3 @@ def file_info(path: Path) -> FileInfo:
     """Checksum and size of a file on disk."""
     with path.open("rb") as file:
         return FileInfo(hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size)
-
-
-@contextmanager
-def telling_full_disk(folder: Path) -> Iterator[None]:
-    """Turn a full disk or quota into a DataError that says so."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise DataError(
-            f"the disk is full while writing to {folder}: free some space and run the same "
-            "command again, finished shards are kept."
-        ) from error

@@ -1,4 +1,4 @@
-"""How often images are changed before the discriminator sees them, regulated by its overfitting."""
+"""Adaptive augmentation: how often images are changed follows the discriminator's overfitting."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,13 @@ HALF_LIFE = 500
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class AdaptiveAugmentation:
     """Changes to all that a discriminator sees, for small data sets.
 
-    changes: see `diffaugment`, none by default. target: mean sign of the logits of photographs, -1
-    to 1, above which the discriminator is taken to know them by heart: changes then become more
-    frequent, else rarer, from none at the start (ADA, arXiv 2006.06676, section 3); null changes
-    every image (DiffAugment, arXiv 2006.10738). images: in which their probability can go from 0
-    to 1, 500,000 in ADA.
+    changes: see `diffaugment`, none by default. target: ADA target for E[sign D(real)], -1 to 1
+    (arXiv 2006.06676, section 3): above it the discriminator overfits and changes become more
+    frequent, below it rarer, from none at the start; null changes every image (DiffAugment, arXiv
+    2006.10738). images: in which their probability can go from 0 to 1, 500,000 in ADA.
 
     Raises ValueError for a target that no sign exceeds or for no images.
     """
@@ -46,7 +45,7 @@ class ChangeProbability(nn.Module):
     value: Tensor
     sign: Tensor
 
-    def __init__(self, augmentation: Augmentation) -> None:
+    def __init__(self, augmentation: AdaptiveAugmentation) -> None:
         super().__init__()
         self.augmentation = augmentation
         self.register_buffer("value", torch.tensor(0.0))

@@ -1,10 +1,9 @@
-"""A discriminator with its losses: what a generator is judged by, and how the judge is trained."""
+"""A discriminator with its training: scores of generated images, and the losses of both sides."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from lightning_modules.losses.adversarial import (
     AdversarialObjective,
@@ -38,8 +37,28 @@ class DiscriminatorSettings:
             raise ValueError(f"r1_interval is {self.r1_interval} steps, it must be at least 1.")
 
 
+@dataclass(frozen=True)
+class Scored:
+    """Generated images and their logits, computed once for the losses of both networks.
+
+    images: (N, C, H, W) in [-1, 1], with the graph to the scenes; seen: the same values, where the
+    graph of the logits begins; logits: (N,).
+    """
+
+    images: Tensor
+    seen: Tensor
+    logits: Tensor
+
+    def linearised(self, loss: Tensor) -> Tensor:
+        """A loss () of the logits as one whose gradient reaches the scenes and not the
+        discriminator: the loss's linear part around the images. The graph of the logits is kept."""
+        (gradient,) = torch.autograd.grad(loss, self.seen, retain_graph=True)
+        return loss.detach() + (gradient * (self.images - self.images.detach())).sum()
+
+
 class Adversary(nn.Module):
-    """Judge of square images (B, C, H, W) in [-1, 1], of classes where there are any."""
+    """Trains a discriminator of square images (B, C, H, W) in [-1, 1], of classes where there are
+    any, and gives the generator its loss."""
 
     def __init__(
         self, channels: int, resolution: int, settings: DiscriminatorSettings, classes: int = 0
@@ -50,44 +69,40 @@ class Adversary(nn.Module):
             channels, resolution, settings.channel_base, settings.channel_max, classes
         )
 
-    def score(self, fake: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Logits (B,); gradients reach `fake` and leave the discriminator alone.
+    def score(
+        self, fake: Tensor, labels: Tensor | None = None, members: int | None = None
+    ) -> Scored:
+        """Score generated images (N, C, H, W), whatever their graph.
 
-        labels: (B,), needed with classes.
+        labels: (N,), needed with classes; members: see `minibatch_stddev`.
         """
-        weights = {name: p.detach() for name, p in self.discriminator.named_parameters()}
-        logits: Tensor = functional_call(self.discriminator, weights, (fake, labels))
-        return logits
+        seen = fake.detach().requires_grad_()
+        return Scored(fake, seen, self.discriminator(seen, labels, members))
 
-    def judge(self, fake: Tensor) -> Tensor:
-        """The generator's loss () of images without classes, see `score`."""
-        return generator_loss(self.score(fake), self.settings.objective)
+    def generator_loss(self, scored: Scored) -> Tensor:
+        """The generator's loss () of images that were scored; the discriminator gets no gradient
+        of it."""
+        return scored.linearised(generator_loss(scored.logits, self.settings.objective))
 
-    def learn(
-        self,
-        real: Tensor,
-        fake: Tensor,
-        step: int,
-        labels: tuple[Tensor | None, Tensor | None] = (None, None),
+    def discriminator_loss(
+        self, real: Tensor, scored: Scored, step: int, labels: Tensor | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The discriminator's loss (), and what to log; `fake` and `real` get no gradients.
+        """The discriminator's loss () and what to log; real images and scenes get no gradient.
 
-        step: counts optimiser steps and says when R1 is due; labels: of real and of fake images.
+        Args:
+            real: (B, C, H, W).
+            scored: generated images, once scored.
+            step: counts optimiser steps and says when R1 is due.
+            labels: (B,) of the real images.
         """
-        fake_logits = self.discriminator(fake.detach(), labels[1])
-        return self.learn_from(real, fake_logits, step, labels[0])
-
-    def learn_from(
-        self, real: Tensor, fake_logits: Tensor, step: int, labels: Tensor | None = None
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """`learn`, generated images having been scored already; labels: of real images."""
         penalise = self.settings.r1 > 0 and step % self.settings.r1_interval == 0
         real = real.detach().requires_grad_(penalise)
         real_logits = self.discriminator(real, labels)
-        loss = discriminator_loss(real_logits, fake_logits, self.settings.objective)
+        loss = discriminator_loss(real_logits, scored.logits, self.settings.objective)
+        right = (real_logits > 0).float().mean() + (scored.logits < 0).float().mean()
         logs = {
             "loss": loss.detach(),
-            "accuracy": 0.5 * ((real_logits > 0).float().mean() + (fake_logits < 0).float().mean()),
+            "accuracy": 0.5 * right,
             "real_sign": real_logits.detach().sign().mean(),
         }
         if penalise:
@@ -95,14 +110,3 @@ class Adversary(nn.Module):
             loss = loss + self.settings.r1 * self.settings.r1_interval * r1
             logs["r1"] = r1.detach()
         return loss, logs
-
-
-def as_image(values: Tensor) -> Tensor:
-    """Rays of a square view (B, R, C) in [0, 1] as an image (B, C, H, W) in [-1, 1]."""
-    side = round(values.shape[1] ** 0.5)
-    return 2 * values.transpose(1, 2).unflatten(2, (side, side)) - 1
-
-
-def with_disparity(rgb: Tensor, disparity: Tensor) -> Tensor:
-    """Append disparity (B, R) in [0, 1] to colours (B, R, 3)."""
-    return torch.cat([rgb, disparity[..., None]], -1)

@@ -1,4 +1,4 @@
-"""How varied the scenes of one class are, and when that says that a generator is collapsing."""
+"""Collapse indicator: diversity of the scenes of one class, relative to its peak."""
 
 from dataclasses import dataclass, field
 

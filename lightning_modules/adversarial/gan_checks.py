@@ -1,15 +1,14 @@
-"""What a GAN refuses before it is trained: settings and data that do not fit together."""
+"""Checks before a GAN is trained: settings and data that do not fit together are refused."""
 
 import math
 from typing import Any
 
 from datamodules.errors import DataError
 from datamodules.modalities import DEPTH
-from datamodules.schema import Batch
 from datamodules.shard_datamodule import ShardDataModule
 from datamodules.stream_datamodule import StreamDataModule
 from lightning_modules.adversarial.collapse import CollapseWatch
-from lightning_modules.adversarial.critic import CriticInput
+from lightning_modules.adversarial.discriminator_input import InputSettings
 from lightning_modules.training.schedules import Schedule, check_schedule, scheduled_value
 from models.wildgan import WildGAN
 
@@ -32,8 +31,8 @@ def check_training(
     if model.unbounded is None and corner <= 0:
         raise ValueError(
             f"Cameras {model.views.radius} from the origin are inside the box's corners: keep "
-            f"`model.model.box.half` below {model.views.radius / math.sqrt(3):.3f}, or raise "
-            "`model.model.views.radius`."
+            f"`model.generator.box.half` below {model.views.radius / math.sqrt(3):.3f}, or raise "
+            "`model.generator.views.radius`."
         )
     if raw_side is None:
         return
@@ -48,12 +47,12 @@ def check_training(
     if final != model.raw_resolution:
         raise ValueError(
             f"raw_side ends at {final} pixels after {max_images} images, and the model is used at "
-            f"{model.raw_resolution}: let it end there, or set `model.model.raw_resolution`."
+            f"{model.raw_resolution}: let it end there, or set `model.generator.raw_resolution`."
         )
 
 
 def check_data(
-    model: WildGAN, shown: CriticInput, datamodule: StreamDataModule[Any] | None
+    model: WildGAN, shown: InputSettings, datamodule: StreamDataModule[Any] | None
 ) -> None:
     """Refuse data of other classes, another size or another background, or without the depth that
     is judged.
@@ -67,32 +66,19 @@ def check_data(
     if model.classes not in (0, classes):
         raise DataError(
             f"The generator has {model.classes} classes, the data {classes}: set "
-            f"`model.model.classes` to {classes}, or to 0 to ignore them."
+            f"`model.generator.classes` to {classes}, or to 0 to ignore them."
         )
     if datamodule.resolution != model.resolution:
         raise DataError(
             f"The generator makes images of {model.resolution} pixels, the data are loaded at "
-            f"{datamodule.resolution}: make `data.resolution` and `model.model.resolution` equal."
+            f"{datamodule.resolution}: make `data.resolution` and `model.generator.resolution` "
+            "equal."
         )
     behind, around = model.space.background, datamodule.framing.background
     if behind is not None and around is not None and behind != around:
         raise DataError(
             f"Generated objects are seen on grey {behind}, those of the data on {around}: make "
-            "`model.model.box.background` and `data.background` equal."
+            "`model.generator.box.background` and `data.background` equal."
         )
     if shown.disparity and DEPTH not in datamodule.modalities:
         raise DataError("shown.disparity needs depth: set `data.depth` to true.")
-
-
-def check_labels(batch: Batch, classes: int) -> None:
-    """Refuse labels that the generator has no class for.
-
-    Raises:
-        DataError: names the first such image.
-    """
-    for key, label in zip(batch.keys, batch.label.tolist(), strict=True):
-        if classes and not 0 <= label < classes:
-            raise DataError(
-                f"{key} has label {label}, the generator classes 0 to {classes - 1}: write the "
-                "shards again with classes, or set `model.model.classes` to 0."
-            )

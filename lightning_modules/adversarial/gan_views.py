@@ -1,4 +1,4 @@
-"""What the GAN's discriminator is shown: views of scenes and photographs in one form."""
+"""Images for the GAN's discriminator: views of scenes, and photographs, in one form."""
 
 from dataclasses import dataclass
 
@@ -12,6 +12,35 @@ from renderers.rays import Rays, camera_rays, rays_to_image
 
 DISPARITY_RANGE = 3.0
 """Standard deviations of an image's disparity that fill [0, 1] from its middle to either end."""
+
+
+@dataclass(frozen=True)
+class MultiView:
+    """Multi-view discrimination (arXiv 2402.00225, section 3.3): how many views of a scene are
+    judged, and from when on.
+
+    views: of every scene, far apart by construction but where their distribution is learned; each
+    is scored separately. from_images: images seen from which all are judged, 0 for always, null for
+    never by count; on_collapse: whether they are from when the collapse indicator says so. Until
+    then one view is.
+
+    Raises ValueError for less than one view.
+    """
+
+    views: int = 3
+    from_images: int | None = None
+    on_collapse: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the number."""
+        if self.views < 1:
+            raise ValueError(f"multi_view.views is {self.views}, it must be at least 1.")
+
+    def views_at(self, images_seen: int, collapsed_at: int | None) -> int:
+        """Views a scene now; collapsed_at: images seen when the indicator fell, if it did."""
+        counted = self.from_images is not None and images_seen >= self.from_images
+        fell = self.on_collapse and collapsed_at is not None
+        return self.views if counted or fell else 1
 
 
 @dataclass(frozen=True)

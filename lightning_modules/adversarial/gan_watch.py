@@ -1,11 +1,12 @@
-"""The look at a generator that tells whether it collapses."""
+"""Diversity of a generator's scenes, from fixed latents, by which collapse is noticed."""
 
 import torch
 from torch import Tensor
 
+from lightning_modules.adversarial.adversary import Adversary
 from lightning_modules.adversarial.collapse import diversity, relative_diversity
-from lightning_modules.adversarial.critic import Critic
-from lightning_modules.adversarial.gan_views import render_judged
+from lightning_modules.adversarial.discriminator_input import DiscriminatorInput
+from lightning_modules.adversarial.gan_views import Judged, render_judged
 from models.scenes import expand_camera
 from models.wildgan import WildGAN
 from renderers.cameras import Camera
@@ -16,38 +17,41 @@ SCENES_AT_ONCE = 16
 
 @torch.no_grad()
 def diversities(
-    model: WildGAN, critic: Critic, scenes: int, rng: torch.Generator
+    model: WildGAN,
+    adversary: Adversary,
+    shown: DiscriminatorInput,
+    scenes: int,
+    rng: torch.Generator,
 ) -> dict[str, float]:
     """Diversity within classes of `scenes` scenes, always the same latents and the same view: of
-    their colours, and of what the critic sees in them, whatever its scale has become.
+    their colours, and of the discriminator's features, whatever their scale has become.
 
     rng: of the samples along the rays.
     """
     labels = torch.arange(scenes, device=rng.device) % max(1, model.classes)
-    looks = [
-        _look(model, critic, labels[start : start + SCENES_AT_ONCE], start, rng)
-        for start in range(0, scenes, SCENES_AT_ONCE)
-    ]
-    colors, features = (torch.cat(parts) for parts in zip(*looks, strict=True))
+    colors, features = [], []
+    for start in range(0, scenes, SCENES_AT_ONCE):
+        some = labels[start : start + SCENES_AT_ONCE]
+        view = _canonical_view(model, some, start, rng, with_disparity=shown.settings.disparity)
+        colors.append(view.image.flatten(1).float())
+        features.append(adversary.discriminator.features(shown.joined(view)).float())
     return {
-        "colors": float(diversity(colors, labels)),
-        "features": float(relative_diversity(features, labels)),
+        "colors": float(diversity(torch.cat(colors), labels)),
+        "features": float(relative_diversity(torch.cat(features), labels)),
     }
 
 
-def _look(
-    model: WildGAN, critic: Critic, labels: Tensor, first_seed: int, rng: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Colours and features (B, F) of one scene of each label (B,), seen from the middle of the
-    views of training."""
+def _canonical_view(
+    model: WildGAN, labels: Tensor, first_seed: int, rng: torch.Generator, *, with_disparity: bool
+) -> Judged:
+    """Images of one scene of each label (B,), seen from the middle of the views of training."""
     made = model.scenes(model.mapped(labels, range(first_seed, first_seed + len(labels))))
     camera = expand_camera(model.views.canonical().camera(rng.device), len(labels))
-    view = render_judged(
+    return render_judged(
         made,
         Camera(camera.cam2world[:, None], camera.intrinsics[:, None]),
         model.resolution,
         model.raw_resolution,
         rng,
-        with_disparity=critic.view.disparity,
+        with_disparity=with_disparity,
     )
-    return view.image.flatten(1).float(), critic.features(view).float()

@@ -1,20 +1,19 @@
-"""The two discriminators of stage 1, main and novel-view, and what each is shown."""
+"""The two discriminators of stage 1, main and novel-view, and what each compares."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.adversarial.adversary import (
-    Adversary,
-    DiscriminatorSettings,
-    as_image,
-    with_disparity,
-)
+from lightning_modules.adversarial.adversary import Adversary, DiscriminatorSettings, Scored
 from lightning_modules.losses.weights import Stage1Weights
-from lightning_modules.stage1_rays import Pixels, RayPlan, Renderings
-from models.spaces import ContractedSpace
-from renderers.rays import gather_image
+from lightning_modules.stage1_rays import RayPlan, Renderings
+from models.autoencoder import TokenAutoencoder
+from renderers.rays import rays_to_image
+
+MAIN, NOVEL = "adversarial", "novel_view"
+"""Names of the generator's terms."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,23 @@ class LateDiscriminator(DiscriminatorSettings):
     train_from: int = 0
 
 
+@dataclass(frozen=True)
+class Sides:
+    """Real and rendered images to compare, both (b, C, h, w) in [0, 1]."""
+
+    real: Tensor
+    fake: Tensor
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What one step compares: patches of the images with the rendered ones (RGB), and canonical
+    renders with novel views (RGB and disparity); None where nothing was rendered."""
+
+    patch: Sides | None
+    novel: Sides | None
+
+
 class Stage1Adversaries(nn.Module):
     """Main discriminator on canonical patches, auxiliary one on novel views (VQ3D).
 
@@ -37,70 +53,96 @@ class Stage1Adversaries(nn.Module):
     """
 
     def __init__(
-        self,
-        resolution: int,
-        space: ContractedSpace,
-        rays: RayPlan,
-        weights: Stage1Weights,
-        settings: LateDiscriminator,
+        self, resolution: int, rays: RayPlan, weights: Stage1Weights, settings: LateDiscriminator
     ) -> None:
         super().__init__()
-        self.space, self.train_from = space, settings.train_from
+        self.train_from = settings.train_from
         self.main = self.novel = None
-        if weights.ever_used("adversarial"):
+        if weights.ever_used(MAIN):
             self.main = Adversary(3, rays.patch, settings)
-        if weights.ever_used("novel_view"):
+        if weights.ever_used(NOVEL):
             self.novel = Adversary(4, resolution // rays.grid_stride, settings)
 
-    def needs_novel_views(self, images_seen: int, weights: dict[str, float]) -> bool:
-        """Whether anything looks at novel views now: they cost as much as the canonical ones."""
-        if self.novel is None:
-            return False
-        return weights["novel_view"] > 0 or images_seen >= self.train_from
+    def looks_at(self, term: str, images_seen: int, weights: dict[str, float]) -> bool:
+        """Whether the discriminator of a term scores this step's images: to be trained, or for the
+        generator's loss. Novel views cost as much as the canonical ones."""
+        built = self.main if term == MAIN else self.novel
+        return built is not None and (weights[term] > 0 or images_seen >= self.train_from)
 
-    def judge(self, views: Renderings, weights: dict[str, float]) -> dict[str, Tensor]:
+    def score(
+        self, compared: Compared, images_seen: int, weights: dict[str, float]
+    ) -> dict[str, Scored]:
+        """Rendered images as their discriminators score them, by term."""
+        return {
+            term: adversary.score(_signed(sides.fake))
+            for term, adversary, sides in self._pairs(compared)
+            if self.looks_at(term, images_seen, weights)
+        }
+
+    def generator_terms(
+        self, compared: Compared, scored: dict[str, Scored], weights: dict[str, float]
+    ) -> dict[str, Tensor]:
         """The generator's terms whose weight is above zero now."""
-        terms = {}
-        if self.main is not None and weights["adversarial"] > 0:
-            assert views.patch is not None
-            terms["adversarial"] = self.main.judge(as_image(views.patch.rgb))
-        if self.novel is not None and weights["novel_view"] > 0:
-            terms["novel_view"] = self.novel.judge(self._novel_sides(views)[1])
-        return terms
+        return {
+            term: adversary.generator_loss(scored[term])
+            for term, adversary, _ in self._pairs(compared)
+            if weights[term] > 0
+        }
 
-    def learn(
-        self, images: Tensor, pixels: Pixels, views: Renderings, images_seen: int, step: int
+    def discriminator_loss(
+        self, compared: Compared, scored: dict[str, Scored], images_seen: int, step: int
     ) -> tuple[Tensor | None, dict[str, Tensor]]:
-        """The discriminators' loss, None while they do not train, and what to log.
-
-        images: (B, 3, H, W) in [0, 1], of which `pixels` and `views` were drawn.
-        """
-        if images_seen < self.train_from:
-            return None, {}
+        """The discriminators' loss (), None while they do not train, and what to log."""
         losses: list[Tensor] = []
         logs: dict[str, Tensor] = {}
-        for name, adversary, sides in (
-            ("main", self.main, lambda: patch_sides(images, pixels, views)),
-            ("novel", self.novel, lambda: self._novel_sides(views)),
-        ):
-            if adversary is not None:
-                loss, seen = adversary.learn(*sides(), step)
-                losses.append(loss)
-                logs |= {f"discriminator_{name}/{key}": value for key, value in seen.items()}
+        for term, adversary, sides in self._pairs(compared):
+            if images_seen < self.train_from:
+                break
+            loss, found = adversary.discriminator_loss(_signed(sides.real), scored[term], step)
+            losses.append(loss)
+            name = "main" if term == MAIN else "novel"
+            logs |= {f"discriminator_{name}/{key}": value for key, value in found.items()}
         return (torch.stack(losses).sum() if losses else None), logs
 
-    def _novel_sides(self, views: Renderings) -> tuple[Tensor, Tensor]:
-        """Canonical renders and novel views, both (b, 4, h, w) in [-1, 1], RGB and disparity."""
-        assert views.novel is not None
-        scale, count = self.space.scale_disparity, len(views.novel.rgb)
+    def _pairs(self, compared: Compared) -> Iterator[tuple[str, Adversary, Sides]]:
+        """Each discriminator that there is with its term and what it compares."""
+        for term, adversary, sides in (
+            (MAIN, self.main, compared.patch),
+            (NOVEL, self.novel, compared.novel),
+        ):
+            if adversary is not None and sides is not None:
+                yield term, adversary, sides
+
+
+def compared_images(
+    patch: Tensor | None, views: Renderings, autoencoder: TokenAutoencoder
+) -> Compared:
+    """What this step's discriminators and perceptual loss compare, as far as it was rendered.
+
+    patch: (b, R, 3) colours of the images at the pixels of the rendered patches, if there are any.
+    """
+    patches = novel_views = None
+    if patch is not None and views.patch is not None:
+        patches = Sides(as_image(patch), as_image(views.patch.rgb))
+    if views.novel is not None:
+        scale, count = autoencoder.scale_disparity, len(views.novel.rgb)
         real = with_disparity(views.grid.rgb, scale(views.grid.disparity))[:count]
         novel = with_disparity(views.novel.rgb, scale(views.novel.disparity))
-        return as_image(real), as_image(novel)
+        novel_views = Sides(as_image(real), as_image(novel))
+    return Compared(patches, novel_views)
 
 
-def patch_sides(images: Tensor, pixels: Pixels, views: Renderings) -> tuple[Tensor, Tensor]:
-    """Real and rendered patches (b, 3, p, p) in [-1, 1]."""
-    assert pixels.patch is not None
-    assert views.patch is not None
-    real = gather_image(images[: len(pixels.patch)], pixels.patch)
-    return as_image(real), as_image(views.patch.rgb)
+def as_image(values: Tensor) -> Tensor:
+    """Rays of a square view (B, R, C), row by row, as an image (B, C, H, W)."""
+    side = round(values.shape[1] ** 0.5)
+    return rays_to_image(values, side, side)
+
+
+def with_disparity(rgb: Tensor, disparity: Tensor) -> Tensor:
+    """Append disparity (B, R) in [0, 1] to colours (B, R, 3)."""
+    return torch.cat([rgb, disparity[..., None]], -1)
+
+
+def _signed(images: Tensor) -> Tensor:
+    """Images in [0, 1] as the discriminators take them, in [-1, 1]."""
+    return 2 * images - 1

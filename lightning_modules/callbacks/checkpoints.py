@@ -171,7 +171,7 @@ class BestCheckpoint(Checkpoint):
             DataError: names those that it has.
         """
         assert isinstance(pl_module, TrainingModule)
-        names = [f"val/{name}" for name in pl_module.figures()]
+        names = [f"val/{name}" for name in pl_module.metric_names()]
         if self.monitor not in names:
             raise DataError(
                 f"best_checkpoint.monitor is {self.monitor!r}, the figures are {', '.join(names)}."

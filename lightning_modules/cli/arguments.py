@@ -1,13 +1,13 @@
-"""Lists on the command line as one types them: `--seeds 0,1,2`, `--images a.jpg b.jpg`."""
+"""Arguments of the command line as people type them: lists, `null`, options of dataclasses."""
 
 import inspect
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from functools import reduce
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
-
-from lightning_modules.cli.flat_options import option_groups
 
 _OPTION = re.compile(r"-[^\d.]")
 """How an option begins; -1 and -.5 are numbers."""
@@ -63,3 +63,64 @@ def _list_items(function: Callable[..., Any]) -> dict[str, Any]:
             if lists:
                 found[f"--{name}"] = get_args(lists[0])[0]
     return found
+
+
+def option_groups(function: Callable[..., Any]) -> dict[str, type]:
+    """The dataclasses among the parameters of a function, by their names."""
+    hints = get_type_hints(function)
+    parameters = inspect.signature(function).parameters
+    return {name: hints[name] for name in parameters if is_dataclass(hints[name])}
+
+
+def call_flat(function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+    """Call a function with its arguments and, beside them, the fields of its dataclasses.
+
+    >>> from dataclasses import dataclass
+    >>> @dataclass
+    ... class Size:
+    ...     height: int = 1
+    ...     width: int = 1
+    >>> def area(name: str, size: Size) -> str:
+    ...     return f"{name}: {size.height * size.width}"
+    >>> call_flat(area, {"name": "page", "width": 3})
+    'page: 3'
+    """
+    rest, built = dict(options), {}
+    for name, group in option_groups(function).items():
+        given = {field.name: rest.pop(field.name) for field in fields(group) if field.name in rest}
+        built[name] = group(**given)
+    return function(**rest, **built)
+
+
+GROUPS = ("--model.", "--data.")
+NULLS = ("null", "~")
+
+
+def nulls_as_overlays(arguments: Sequence[str]) -> list[str]:
+    """Arguments in which `--model.a.b null` is `--config '{"model": {"a": {"b": null}}}'`.
+
+    jsonargparse (4.53) hands what is meant for a class within a class on as text, null as None,
+    which no type but a string accepts, as that word. In a configuration null is null.
+    """
+    return list(_with_overlays(arguments))
+
+
+def _with_overlays(arguments: Sequence[str]) -> Iterator[str]:
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        key, equals, value = argument.partition("=")
+        if not key.startswith(GROUPS):
+            yield argument
+            continue
+        if not equals and rest and rest[0] in NULLS:
+            value = rest.pop(0)
+        if value in NULLS:
+            yield from ("--config", _overlay(key.removeprefix("--").split(".")))
+        else:
+            yield argument
+
+
+def _overlay(keys: Sequence[str]) -> str:
+    nothing: Any = None
+    return json.dumps(reduce(lambda inner, key: {key: inner}, reversed(keys), nothing))

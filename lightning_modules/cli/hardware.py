@@ -1,8 +1,12 @@
-"""How the processes of a run share one model, where the command does not say."""
+"""Strategy and precision of a run, suited to the hardware where the command leaves them open."""
 
 import torch
 
+from datamodules.errors import DataError
+from renderers.cpu.precision import bf16_is_fast
+
 FINDS_UNUSED = "ddp_find_unused_parameters_true"
+FLOAT32 = "32-true"
 
 
 def suited_strategy(asked: object, unused: bool, devices: object, nodes: int) -> object:
@@ -21,3 +25,32 @@ def suited_strategy(asked: object, unused: bool, devices: object, nodes: int) ->
     if str(devices) in ("auto", "-1") and torch.accelerator.is_available():
         several |= torch.accelerator.device_count() > 1
     return FINDS_UNUSED if unused and several and asked in ("auto", "ddp") else asked
+
+
+def suited_precision(asked: str, accelerator: str) -> tuple[str, str | None]:
+    """Return the precision to train in and, where it is not the one asked for, one sentence of why.
+
+    Without fast matrix instructions a CPU multiplies bfloat16 two to a hundred times slower than
+    float32, so there bfloat16 gives way to float32.
+
+    Args:
+        asked: Lightning's name, e.g. `bf16-mixed`.
+        accelerator: Lightning's name; `auto` is the CPU where PyTorch finds no accelerator.
+
+    Raises:
+        DataError: it is a float16 format; their losses are scaled, and gradient norms, which are
+            checked and clipped, with them.
+    """
+    if asked == "16" or asked.startswith("16-"):
+        raise DataError(
+            f"trainer.precision is {asked}: float16 is not supported, give bf16-mixed or {FLOAT32}."
+        )
+    on_cpu = accelerator == "cpu" or (
+        accelerator == "auto" and not torch.accelerator.is_available()
+    )
+    if not asked.startswith("bf16") or not on_cpu or bf16_is_fast():
+        return asked, None
+    return FLOAT32, (
+        f"This CPU multiplies bfloat16 no faster than float32: training in {FLOAT32} instead of "
+        f"{asked}."
+    )

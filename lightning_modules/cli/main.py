@@ -3,6 +3,7 @@
 import logging
 import sys
 import warnings
+from argparse import SUPPRESS
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,15 +23,14 @@ from lightning_modules.callbacks.checkpoints import (
     BestCheckpoint,
     LastCheckpoint,
 )
-from lightning_modules.callbacks.clock import RunClock
+from lightning_modules.callbacks.length import RunClock, StopAfterImages
 from lightning_modules.callbacks.progress import ImagesProgressBar
 from lightning_modules.callbacks.scalars import ScalarLog
 from lightning_modules.callbacks.sheets import Sheets
-from lightning_modules.callbacks.stop import StopAfterImages
-from lightning_modules.cli.hardware import suited_strategy
-from lightning_modules.cli.nulls import nulls_as_overlays
+from lightning_modules.cli.arguments import nulls_as_overlays
+from lightning_modules.cli.bases import BASE, laid_below, with_bases
+from lightning_modules.cli.hardware import suited_precision, suited_strategy
 from lightning_modules.cli.parser import NearestNameParser
-from lightning_modules.cli.run_precision import suited_precision
 from lightning_modules.cli.run_record import versions, write_json
 from lightning_modules.cli.verbs import VERBS, overview, run_verb
 from lightning_modules.training.base import TrainingModule
@@ -59,7 +59,7 @@ class RunCLI(LightningCLI):
             trainer_defaults=TRAINER_DEFAULTS,
             seed_everything_default=0,
             parser_class=NearestNameParser,
-            args=nulls_as_overlays(args),
+            args=nulls_as_overlays(with_bases(args)),
         )
 
     @staticmethod
@@ -68,8 +68,9 @@ class RunCLI(LightningCLI):
         return {name: LightningCLI.subcommands()[name] for name in ("fit", "validate")}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add `--run` and the callbacks that every run has."""
+        """Add `--run`, `base` and the callbacks that every run has."""
         parser.add_argument("--run", type=str, default="runs/run", help="Directory of the run.")
+        parser.add_argument(f"--{BASE}", type=laid_below, help=SUPPRESS)
         parser.link_arguments("run", "trainer.default_root_dir")
         parser.add_lightning_class_args(StopAfterImages, "stop")
         parser.add_lightning_class_args(LastCheckpoint, "last_checkpoint")
@@ -250,7 +251,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"wild3d {args[0]}: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

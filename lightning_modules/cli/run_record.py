@@ -1,4 +1,4 @@
-"""What a run leaves behind beside its checkpoints: versions, figures, and where they are."""
+"""Record of a run beside its checkpoints: versions of code and packages, metrics."""
 
 import json
 import platform

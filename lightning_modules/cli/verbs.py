@@ -8,8 +8,7 @@ from typing import Any
 
 from jsonargparse import ActionConfigFile
 
-from lightning_modules.cli.arguments import gather_lists
-from lightning_modules.cli.flat_options import call_flat, option_groups
+from lightning_modules.cli.arguments import call_flat, gather_lists, option_groups
 from lightning_modules.cli.parser import NearestNameParser
 
 CONFIG = "config"

@@ -11,8 +11,7 @@ from rich.progress import track
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.files import replacing
-from datamodules.numpy_files import load_arrays
+from datamodules.files import load_arrays, replacing
 from datamodules.remote import is_local
 from lightning_modules.evaluation.feature_network import FeatureNetwork
 from lightning_modules.evaluation.features import Features

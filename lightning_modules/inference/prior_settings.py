@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
+from datamodules.files import ONLY, load_arrays
 from datamodules.modalities import TIMES_OF_DAY, TimeOfDay
-from datamodules.numpy_files import ONLY, load_arrays
 from lightning_modules.inference.sampling_options import SamplingOptions
 from models.priors.conditions import ConditionKinds, Conditions
 from models.priors.masked import MaskedDecoding, MaskedPrior

@@ -13,7 +13,7 @@ import imageio.v3 as iio
 from PIL import Image, UnidentifiedImageError
 
 from datamodules.errors import DataError
-from datamodules.numpy_files import load_arrays
+from datamodules.files import load_arrays
 from lightning_modules.cli.run_record import git_revision
 from lightning_modules.inference.loading import read_checkpoint
 from renderers.mesh import NOTE_KEY

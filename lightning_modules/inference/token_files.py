@@ -21,8 +21,7 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.files import write_atomically
-from datamodules.numpy_files import load_arrays
+from datamodules.files import load_arrays, write_atomically
 from lightning_modules.inference.classes import file_part, scene_name
 from lightning_modules.inference.loading import weights_hash
 from models.autoencoder import TokenAutoencoder

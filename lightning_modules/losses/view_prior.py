@@ -1,4 +1,4 @@
-"""How a learned distribution of views follows what the discriminator takes for real."""
+"""Score-function loss of a learned distribution of views, with the discriminator as the reward."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class ViewPriorWeights:
     entropy: float = 0.1
 
 
-def advantages(logits: Tensor, everyone: Tensor) -> Tensor:
+def view_advantages(logits: Tensor, everyone: Tensor) -> Tensor:
     """How much more views (N,) are taken for real than the others of all processes, (N,).
 
     The reward is log sigmoid(logit), the discriminator's belief that a view is real, less the mean
@@ -35,14 +35,14 @@ def advantages(logits: Tensor, everyone: Tensor) -> Tensor:
     others = len(all_rewards) - 1
     if others < 1:
         raise DataError(
-            "model.view_cells learns by comparing views, and a step has but one: raise "
+            "model.generator.view_cells learns by comparing views, and a step has but one: raise "
             "`data.batch_size` or `multi_view.views`."
         )
     return rewards - (all_rewards.sum() - rewards) / others
 
 
 def view_prior_loss(
-    log_probabilities: Tensor, cells: Tensor, advantage: Tensor, weights: ViewPriorWeights
+    log_probs: Tensor, cells: Tensor, advantages: Tensor, weights: ViewPriorWeights
 ) -> tuple[Tensor, Tensor]:
     """The loss () whose gradient makes views likelier that are taken for real, and the mean entropy
     () in nats.
@@ -50,12 +50,12 @@ def view_prior_loss(
     The score function estimate of the gradient of the expected reward.
 
     Args:
-        log_probabilities: (B, K) of the cells.
+        log_probs: (B, K) of the cells.
         cells: (B, V) drawn.
-        advantage: (B V,) of their views, scene by scene; see `advantages`.
+        advantages: (B V,) of their views, scene by scene; see `view_advantages`.
         weights: of reward and entropy.
     """
-    chosen = log_probabilities.gather(1, cells)
-    entropy = -(log_probabilities.exp() * log_probabilities).sum(1).mean()
-    loss = -weights.weight * (advantage.view_as(cells) * chosen).mean() - weights.entropy * entropy
+    chosen = log_probs.gather(1, cells)
+    entropy = -(log_probs.exp() * log_probs).sum(1).mean()
+    loss = -weights.weight * (advantages.view_as(cells) * chosen).mean() - weights.entropy * entropy
     return loss, entropy.detach()

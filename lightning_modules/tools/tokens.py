@@ -13,7 +13,7 @@ from torch import Tensor
 from datamodules.augment import Augmentation
 from datamodules.build.driver import build_shards
 from datamodules.build.encode import encode_tokens
-from datamodules.build.tokens import EncodedTokens
+from datamodules.build.writer import EncodedTokens
 from datamodules.collate import collate
 from datamodules.decode import ImageDecoder
 from datamodules.errors import DataError

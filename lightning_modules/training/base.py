@@ -1,7 +1,5 @@
-"""What the training of every system shares: progress in images, steps, averaged weights."""
+"""Base of every training: progress in images, optimiser steps, averaged weights."""
 
-import json
-from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, cast
 
 import torch
@@ -14,6 +12,7 @@ from datamodules.errors import DataError
 from datamodules.schema import Batch, TokenBatch
 from datamodules.stream_datamodule import StreamDataModule
 from lightning_modules.pictures.drawing import Pictures
+from lightning_modules.training.checks import changed_settings, check_format, check_same_model
 from lightning_modules.training.ema import ema_decay, update_average
 from lightning_modules.training.optimization import OptimizerSettings
 from lightning_modules.training.rng import Purpose, step_rng
@@ -39,12 +38,14 @@ class TrainingModule(LightningModule):
         ema_half_life: of the averaged weights, in images.
         seed: of everything random in a step.
 
-    headline: the validation figure to show while training, and how to print it.
-    protocol: what the figures of `result.json` mean.
+    headline: the validation metric to show while training, and how to print it.
+    protocol: what the metrics of `result.json` mean.
+    checkpoint_format: raised when a module stores its state in another form.
     """
 
     headline: ClassVar[tuple[str, str]]
     protocol: ClassVar[str]
+    checkpoint_format: ClassVar[int] = 1
 
     def __init__(self, max_images: int, ema_half_life: float, seed: int) -> None:
         super().__init__()
@@ -66,12 +67,12 @@ class TrainingModule(LightningModule):
         generated ones."""
         raise NotImplementedError
 
-    def figures(self) -> tuple[str, ...]:
-        """Names of the validation figures that it may have."""
+    def metric_names(self) -> tuple[str, ...]:
+        """Names of the validation metrics that it may have."""
         raise NotImplementedError
 
     def facts(self) -> dict[str, str]:
-        """What `result.json` is to say beside the figures, by name."""
+        """What `result.json` is to say beside the metrics, by name."""
         return {}
 
     def trained(self) -> RecipeModel:
@@ -93,6 +94,7 @@ class TrainingModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store progress, the place in the data, and the model's recipe for loading without this
         module."""
+        checkpoint["format"] = self.checkpoint_format
         checkpoint["images_seen"] = self.images_seen
         checkpoint["model"] = self.trained().recipe()
         if (datamodule := self._datamodule()) is not None:
@@ -102,8 +104,9 @@ class TrainingModule(LightningModule):
         """Take up progress where the checkpoint left it.
 
         Raises:
-            DataError: it holds another model, or was trained on other data.
+            DataError: it is of another format, holds another model, or was trained on other data.
         """
+        check_format(checkpoint, self.checkpoint_format)
         recipe = self.trained().recipe()
         check_same_model(checkpoint, recipe, self.state_dict())
         if self.global_rank == 0 and self.trainer.training:
@@ -114,6 +117,11 @@ class TrainingModule(LightningModule):
         if datamodule is not None and "data" in checkpoint:
             # Lightning hands it over to a datamodule of the same class only.
             datamodule.load_state_dict(checkpoint["data"])
+
+    def class_names(self) -> list[str]:
+        """Names of the data's classes, in the order of their labels."""
+        datamodule = self._datamodule()
+        return [] if datamodule is None else list(datamodule.manifest.classes)
 
     def _datamodule(self) -> StreamDataModule[Any] | None:
         datamodule = getattr(self.trainer, "datamodule", None)
@@ -172,52 +180,3 @@ class TrainingModule(LightningModule):
     def global_batch(self, batch: int) -> int:
         """Images of a step over all processes."""
         return batch * (dist.get_world_size() if dist.is_initialized() else 1)
-
-
-def check_same_model(checkpoint: dict[str, Any], recipe: Recipe, state: dict[str, Tensor]) -> None:
-    """Refuse to continue a run with another model.
-
-    Raises:
-        DataError: class or shapes differ; one sentence with the first difference, and the knob.
-    """
-    saved, own = checkpoint["model"]["class_path"], recipe["class_path"]
-    if saved != own:
-        raise DataError(
-            f"The run holds a {saved.rpartition('.')[2]}, this configuration trains a "
-            f"{own.rpartition('.')[2]}: start another run (`--run`)."
-        )
-    stored = checkpoint.get("state_dict", state)  # FSDP2 has loaded it already
-    for name in stored | state:
-        run, ours = (list(side[name].shape) if name in side else "none" for side in (stored, state))
-        if run != ours:
-            raise DataError(
-                f"The run's model has {name} of shape {run}, this configuration's "
-                f"{ours}: give the run's own sizes (config.yaml), or start another run "
-                "(`--run`)."
-            )
-
-
-def changed_settings(saved: Mapping[str, Any], own: Mapping[str, Any], path: str = "") -> list[str]:
-    """Settings that leave the shapes alone and differ from those a run was trained with so far,
-    e.g. ``"views.radius 1.6 (until now 2.5)"``."""
-    changes = []
-    for name in saved.keys() & own.keys():
-        before, now, knob = saved[name], own[name], f"{path}{name}"
-        if isinstance(before, Mapping) and isinstance(now, Mapping):
-            changes += changed_settings(before, now, f"{knob}.")
-        elif json.dumps(before) != json.dumps(now):  # tuples and lists are alike
-            changes.append(f"{knob} {now} (until now {before})")
-    return sorted(changes)
-
-
-def check_warmup(optimizer: OptimizerSettings, max_images: int, knob: str = "optimizer") -> None:
-    """Refuse a learning rate that would never reach its peak; knob: the setting's name.
-
-    Raises:
-        ValueError: one sentence with the value, the limit and the knob.
-    """
-    if optimizer.warmup >= max_images:
-        raise ValueError(
-            f"The learning rate would warm up for {optimizer.warmup} images of {max_images}: "
-            f"lower `{knob}.warmup`."
-        )

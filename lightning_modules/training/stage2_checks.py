@@ -1,9 +1,8 @@
-"""What does not fit together in stage 2, each told in a sentence."""
+"""Checks of stage 2: each thing that does not fit together is refused in a sentence."""
 
 from typing import Any
 
 from datamodules.errors import DataError
-from datamodules.schema import Batch, TokenBatch
 from datamodules.stream_datamodule import StreamDataModule
 from models.autoencoder import TokenAutoencoder
 from models.priors.conditions import ConditionDropout, ConditionKinds
@@ -22,20 +21,6 @@ def check_guidance(sampling: TokenSampling, dropout: ConditionDropout) -> None:
             f"sampling.guidance is {sampling.guidance} and dropout.everything 0: guidance compares "
             "with samples without conditions, let the prior learn some with `dropout.everything`."
         )
-
-
-def check_labels(batch: Batch | TokenBatch, classes: int) -> None:
-    """Refuse labels that are not below the number of classes, unless that is 0 (they are ignored).
-
-    Raises:
-        DataError: names the first such sample.
-    """
-    for key, label in zip(batch.keys, batch.label.tolist(), strict=True):
-        if classes and not -1 <= label < classes:
-            raise DataError(
-                f"{key} has label {label}, the prior {classes} classes: write the shards again, or "
-                "change `prior.kinds.classes`."
-            )
 
 
 def check_kinds(kinds: ConditionKinds, datamodule: StreamDataModule[Any]) -> None:

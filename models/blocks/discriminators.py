@@ -83,7 +83,8 @@ class Discriminator(nn.Module):
         if resolution < 8 or resolution & (resolution - 1):
             raise ValueError(
                 f"Discriminator resolution {resolution} is not a power of two >= 8: change "
-                "`rays.patch` or `rays.grid_stride` in stage 1, `model.model.resolution` of a GAN."
+                "`rays.patch` or `rays.grid_stride` in stage 1, `model.generator.resolution` of a "
+                "GAN."
             )
         if channel_base < resolution:
             raise ValueError(

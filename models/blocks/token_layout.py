@@ -1,4 +1,4 @@
-"""Where the tokens of a scene lie, and embeddings that say so."""
+"""Layout of a scene's tokens on one grid or three planes, and position embeddings."""
 
 from dataclasses import dataclass
 

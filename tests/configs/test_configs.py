@@ -15,11 +15,28 @@ from models.recipe import build_model
 
 ROOT = Path(__file__).parents[2]
 LADDER = sorted((ROOT / "configs" / "wildgan" / "ladder").glob("*.yaml"))
-CONFIGS = sorted(set((ROOT / "configs").rglob("*.yaml")) - set(LADDER))
+BASES = sorted((ROOT / "configs").rglob("base_*.yaml"))
+CONFIGS = sorted(set((ROOT / "configs").rglob("*.yaml")) - {*LADDER, *BASES})
 
 
 def relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
+
+
+def settings_of(path: Path) -> dict[str, Any]:
+    """What a configuration and its bases say."""
+    own = yaml.safe_load(path.read_text())
+    base = own.pop("base", None)
+    return own if base is None else merged(settings_of(path.parent / base), own)
+
+
+def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Settings laid over others."""
+    found = dict(below)
+    for name, value in above.items():
+        both = isinstance(value, dict) and isinstance(found.get(name), dict)
+        found[name] = merged(found[name], value) if both else value
+    return found
 
 
 def constructor_defaults(class_path: str) -> dict[str, Any]:
@@ -49,9 +66,11 @@ def make_command(path: Path) -> str:
 
 
 def trained(settings: dict[str, Any]) -> dict[str, Any]:
-    """What a configuration's module trains: the prior, or the autoencoder or classifier."""
+    """What a configuration's module trains."""
     arguments = settings["model"]["init_args"]
-    return arguments["prior" if "prior" in arguments else "model"]
+    kinds = ("autoencoder", "prior", "generator", "classifier")
+    (kind,) = (kind for kind in kinds if kind in arguments)
+    return arguments[kind]
 
 
 def test_the_shipped_configurations_are_found() -> None:
@@ -75,7 +94,7 @@ def test_the_command_line_accepts_every_key(path: Path, capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize("path", CONFIGS, ids=relative)
 def test_its_module_is_built_on_the_meta_device(path: Path) -> None:
-    settings = yaml.safe_load(path.read_text())["model"]
+    settings = settings_of(path)["model"]
     if "weights" in settings["init_args"]:
         settings["init_args"]["weights"]["perceptual"] = 0.0  # its weights can't be downloaded here
     parser = ArgumentParser(exit_on_error=False)
@@ -92,14 +111,14 @@ def test_its_header_tells_command_and_parameter_count(path: Path) -> None:
     header = "".join(line for line in text.splitlines(True) if line.startswith("#"))
     assert make_command(path) in header
     with torch.device("meta"):
-        model = build_model(trained(yaml.safe_load(text)))
+        model = build_model(trained(settings_of(path)))
     count = sum(parameter.numel() for parameter in model.parameters())
     assert f"{count / 1e6:.1f} M parameters" in header
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=relative)
 def test_it_repeats_no_default(path: Path) -> None:
-    settings = yaml.safe_load(path.read_text())
+    settings = settings_of(path)
     given = {part: settings[part] for part in ("model", "data")}
     repeated = repeated_defaults(given, {})
     assert not repeated, f"state only what differs from the defaults: drop {', '.join(repeated)}"
@@ -138,6 +157,26 @@ def test_a_step_of_the_ladder_changes_what_it_names_and_nothing_else(
     assert all(
         key in step or key.rpartition(".")[0] in parents or key in parents for key in changed
     )
+
+
+@pytest.mark.parametrize("base", BASES, ids=relative)
+def test_a_base_is_shared_and_repeats_no_default(base: Path) -> None:
+    users = [
+        path
+        for path in CONFIGS
+        if (own := yaml.safe_load(path.read_text()).get("base")) and path.parent / own == base
+    ]
+    assert len(users) >= 2
+    settings = yaml.safe_load(base.read_text())
+    assert not repeated_defaults({part: settings[part] for part in ("model", "data")}, {})
+
+
+@pytest.mark.parametrize("path", [path for path in CONFIGS if "\nbase:" in path.read_text()])
+def test_it_says_nothing_that_its_base_says(path: Path) -> None:
+    own = yaml.safe_load(path.read_text())
+    below = leaves(settings_of(path.parent / own.pop("base")))
+    said_again = [key for key, value in leaves(own).items() if below.get(key, key) == value]
+    assert not said_again, f"drop {', '.join(said_again)}"
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=relative)

@@ -1,8 +1,20 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 
-from datamodules.augment import Augmentation, Draw, Window, cut_camera, cut_image, cut_map, draw
+from datamodules.augment import (
+    Augmentation,
+    Draw,
+    Window,
+    cut_camera,
+    cut_image,
+    cut_map,
+    cut_rays,
+    draw,
+)
+from datamodules.rays import PinholeCamera, RayGrid, unit
 from renderers.cameras import Camera, orbit_camera
 from renderers.rays import camera_rays
 
@@ -49,9 +61,8 @@ def test_image_and_maps_are_cut_alike(flip, window, resolution):
 def test_camera_of_the_cut_image_sees_along_the_rays_of_its_pixels(flip):
     camera = orbit_camera(torch.tensor([0.4]), torch.tensor([0.3]), 2.0, 40.0)
     window = Window(left=3, top=1, side=6)
-    pose, intrinsics = cut_camera(
-        camera.cam2world[0].numpy(), camera.intrinsics[0].numpy(), window, (8, 12), flip
-    )
+    stored = PinholeCamera(camera.cam2world[0].numpy(), camera.intrinsics[0].numpy())
+    pose, intrinsics = cut_camera(stored, window, (8, 12), flip)
     rays = camera_rays(camera, 8, 12)
     cut = camera_rays(
         Camera(torch.from_numpy(pose)[None], torch.from_numpy(intrinsics)[None]), 6, 6
@@ -64,3 +75,41 @@ def test_camera_of_the_cut_image_sees_along_the_rays_of_its_pixels(flip):
     assert torch.allclose(cut.directions.view(6, 6, 3), expected, atol=1e-5)
     assert torch.allclose(cut.origins.view(6, 6, 3), origin, atol=1e-6)
     assert torch.linalg.det(torch.from_numpy(pose)) == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize(
+    ("window", "resolution"),
+    [(Window(7, 2, 20), 20), (Window(8, 0, 24), 12), (Window(3, 1, 23), 15), (Window(0, 0, 24), 1)],
+)
+def test_rays_of_the_cut_image_are_those_of_its_camera(flip, window, resolution):
+    height, width, fov = 24, 36, 50.0
+    camera = orbit_camera(torch.tensor([0.4]), torch.tensor([0.3]), 2.0, fov)
+    stored = camera_rays(camera, height, width)
+    vectors = [v.view(height, width, 3).numpy() for v in (stored.origins, stored.directions)]
+    rays = cut_rays(RayGrid(*vectors, (height, width)), window, resolution, flip)
+    pinhole = PinholeCamera(camera.cam2world[0].numpy(), camera.intrinsics[0].numpy())
+    pose, intrinsics = map(torch.from_numpy, cut_camera(pinhole, window, (height, width), flip))
+    expected = camera_rays(Camera(pose[None], intrinsics[None]), resolution, resolution)
+    assert rays.origins.shape == rays.directions.shape == (resolution, resolution, 3)
+    assert np.allclose(rays.origins.reshape(-1, 3), expected.origins[0], atol=1e-6)
+    error = np.linalg.norm(rays.directions.reshape(-1, 3) - expected.directions[0].numpy(), axis=-1)
+    spacing = 2 * math.tan(math.radians(fov / 2)) / height
+    resized = window.side != resolution
+    assert error.max() <= 1e-6 + resized * 0.1 * spacing**2
+    assert np.allclose(np.linalg.norm(rays.directions, axis=-1), 1, atol=1e-6)
+
+
+def test_a_point_is_seen_by_the_mirrored_ray_at_its_mirror_image():
+    rows, columns = np.indices((4, 4))
+    origins = np.stack([columns - 9, 0 * rows, rows], axis=-1).astype(np.float32)
+    directions = unit(np.stack([3 + 0.1 * columns, 1 - rows, 0 * rows + 2], axis=-1)).astype(
+        np.float32
+    )
+    stored = RayGrid(origins, directions, (4, 4))
+    plain, mirrored = (cut_rays(stored, Window(0, 0, 4), 4, flip) for flip in (False, True))
+    points = plain.origins + 5 * plain.directions
+    assert np.allclose(
+        mirrored.origins + 5 * mirrored.directions, points[:, ::-1] * [-1, 1, 1], atol=1e-5
+    )
+    assert (stored.origins == origins).all()

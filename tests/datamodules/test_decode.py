@@ -6,9 +6,16 @@ import pytest
 from PIL import Image
 
 from datamodules.augment import Augmentation, Draw
-from datamodules.build.encode import encode_depth, encode_jpeg, encode_mask, encode_png, encode_rays
-from datamodules.decode import decode_sample, read_camera
+from datamodules.build.encode import (
+    encode_camera,
+    encode_depth,
+    encode_jpeg,
+    encode_mask,
+    encode_png,
+)
+from datamodules.decode import ImageDecoder
 from datamodules.join import RawSample
+from datamodules.modalities import RAYS
 
 DRAW = Draw(False, 0.0, 0.0)
 RNG = np.random.default_rng(0)
@@ -27,6 +34,12 @@ def webp(pixels) -> bytes:
     return buffer.getvalue()
 
 
+def deep_png() -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((6, 8), 1000, np.uint16)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def test_every_modality_comes_back_exactly():
     depth = RNG.integers(0, 65536, (6, 8), np.uint16)
     mask = RNG.choice(np.array([0, 1, 2, 255], np.uint8), (6, 8))
@@ -35,14 +48,14 @@ def test_every_modality_comes_back_exactly():
         record={"label": 7, "size": [4, 2, 1.5], "time_of_day": "night"},
         depth=encode_depth(depth),
         mask=encode_mask(mask),
-        rays=encode_rays(pose, intrinsics),
+        rays=encode_camera(pose, intrinsics),
     )
-    sample = decode_sample(content, Augmentation(6), DRAW)
+    sample = ImageDecoder(Augmentation(6), camera=RAYS in content.sidecars)(content, DRAW)
     assert (sample.image == PIXELS.transpose(2, 0, 1)[:, :, 1:7]).all()
     assert (sample.depth == depth[:, 1:7]).all()
     assert sample.depth.dtype == np.uint16
     assert (sample.mask == mask[:, 1:7]).all()
-    assert (sample.cam2world == pose).all()
+    assert (sample.camera.cam2world == pose).all()
     assert (sample.label, sample.time_of_day, sample.size.tolist()) == (7, 2, [4, 2, 1.5])
 
 
@@ -50,7 +63,7 @@ def test_around_the_object_there_is_the_background_and_no_depth():
     depth = np.full((6, 8), 9, np.uint16)
     mask = RNG.choice(np.array([0, 1, 2, 255], np.uint8), (6, 8))
     content = raw(depth=encode_depth(depth), mask=encode_mask(mask))
-    sample = decode_sample(content, Augmentation(6, background=0.6), DRAW)
+    sample = ImageDecoder(Augmentation(6, background=0.6))(content, DRAW)
     inside = mask[:, 1:7] == 1
     pixels = PIXELS.transpose(2, 0, 1)[:, :, 1:7]
     assert (sample.image == np.where(inside, pixels, 153)).all()
@@ -58,18 +71,23 @@ def test_around_the_object_there_is_the_background_and_no_depth():
     assert (sample.mask == mask[:, 1:7]).all()
 
 
+def test_a_background_needs_masks():
+    with pytest.raises(ValueError, match="it has no mask, which the background needs"):
+        ImageDecoder(Augmentation(6, background=0.6))(raw(), DRAW)
+
+
 def test_what_is_not_recorded_is_unknown():
-    sample = decode_sample(raw(), Augmentation(6), DRAW)
+    sample = ImageDecoder(Augmentation(6))(raw(), DRAW)
     assert (sample.label, sample.time_of_day) == (-1, -1)
     assert np.isnan(sample.size).all()
 
 
 def test_webp_and_grey_images_decode_to_three_channels():
-    sample = decode_sample(raw(webp(PIXELS), "webp"), Augmentation(6), DRAW)
+    sample = ImageDecoder(Augmentation(6))(raw(webp(PIXELS), "webp"), DRAW)
     assert (sample.image == PIXELS.transpose(2, 0, 1)[:, :, 1:7]).all()
     buffer = io.BytesIO()
     Image.fromarray(PIXELS[..., 0]).save(buffer, "JPEG")
-    assert decode_sample(raw(buffer.getvalue(), "jpg"), Augmentation(6), DRAW).image.shape[0] == 3
+    assert ImageDecoder(Augmentation(6))(raw(buffer.getvalue(), "jpg"), DRAW).image.shape[0] == 3
 
 
 @pytest.mark.parametrize(
@@ -78,14 +96,15 @@ def test_webp_and_grey_images_decode_to_three_channels():
         (raw(b""), "its image is empty"),
         (raw(b"\x89PNG nonsense"), "its image cannot be decoded"),
         (raw(encode_jpeg(PIXELS)[:200], "jpg"), "its image cannot be decoded"),
+        (raw(deep_png()), "its image has torch.uint16 pixels, expected 8 bits a channel"),
         (raw(extension="tiff"), "its image type 'tiff' is not jpg, png or webp"),
         (raw(encode_png(PIXELS[:5, :5])), "it is 5 x 5, smaller than resolution 6"),
         (raw(depth=encode_mask(np.zeros((6, 8), np.uint8))), "its depth is .* torch.uint8, exp"),
         (raw(mask=encode_mask(np.zeros((6, 6), np.uint8))), r"its mask is \(1, 6, 6\)"),
         (raw(mask=b""), "its mask is empty"),
-        (raw(rays=b"PK nonsense"), "its rays are not cam2world and intrinsics"),
-        (raw(rays=b"PK\x03\x04 cut off"), "its rays are not cam2world and intrinsics"),
-        (raw(rays=b""), "its rays are not cam2world and intrinsics"),
+        (raw(rays=b"PK nonsense"), "its rays cannot be read"),
+        (raw(rays=b"PK\x03\x04 cut off"), "its rays cannot be read"),
+        (raw(rays=b""), "its rays cannot be read"),
         (raw(record={"label": "cat"}), "its label is 'cat', expected an integer"),
         (raw(record={"size": [1, 2]}), r"its size is \[1, 2\]"),
         (raw(record={"size": [1, 0, 2]}), r"its size is \[1, 0, 2\], expected .* all above 0"),
@@ -97,14 +116,4 @@ def test_webp_and_grey_images_decode_to_three_channels():
 )
 def test_faults_are_named(content, sentence):
     with pytest.raises(ValueError, match=sentence):
-        decode_sample(content, Augmentation(6), DRAW)
-
-
-@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_cameras_written_by_others_are_read(save):
-    buffer = io.BytesIO()
-    save(buffer, intrinsics=np.full((3, 3), 0.5), cam2world=np.full((4, 4), 2.0))
-    pose, intrinsics = read_camera(buffer.getvalue())
-    assert (pose == 2).all()
-    assert (intrinsics == 0.5).all()
-    assert (pose.dtype, pose.shape, intrinsics.shape) == (np.float32, (4, 4), (3, 3))
+        ImageDecoder(Augmentation(6), camera=RAYS in content.sidecars)(content, DRAW)

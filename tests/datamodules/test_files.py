@@ -1,8 +1,10 @@
 import os
 
+import numpy as np
 import pytest
 
-from datamodules.files import remove_partials, replacing, write_atomically
+from datamodules.errors import DataError
+from datamodules.files import ONLY, load_arrays, remove_partials, replacing, write_atomically
 
 
 def fail_half_way(path) -> None:
@@ -29,3 +31,19 @@ def test_only_what_replacing_leaves_is_removed(tmp_path):
     remove_partials(tmp_path)
     remove_partials(tmp_path / "absent")
     assert set(os.listdir(tmp_path)) == kept
+
+
+def test_arrays_of_npy_and_npz_are_read(tmp_path):
+    np.save(tmp_path / "a.npy", np.arange(3))
+    np.savez(tmp_path / "b.npz", x=np.arange(2), y=np.zeros(1))
+    assert load_arrays(tmp_path / "a.npy", "--a")[ONLY].tolist() == [0, 1, 2]
+    assert sorted(load_arrays(str(tmp_path / "b.npz"), "--b")) == ["x", "y"]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"\x93NUMPY nonsense"])
+def test_a_file_that_holds_no_arrays_is_named(tmp_path, content):
+    with pytest.raises(FileNotFoundError, match=r"There is no file .*: check --cache"):
+        load_arrays(tmp_path / "a.npz", "--cache")
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(DataError, match=r"a.npz can't be read as .npz \("):
+        load_arrays(tmp_path / "a.npz", "--cache")

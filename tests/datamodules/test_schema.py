@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from datamodules.schema import Attributes, Batch, TokenBatch
+from datamodules.schema import Attributes, Batch, PixelRays, TokenBatch
+from datamodules.shared_memory import pack
 from renderers.cameras import Camera
 
 
@@ -13,6 +14,7 @@ def batch(depth=None) -> Batch:
         depth=depth,
         camera=Camera(torch.eye(4).repeat(2, 1, 1), torch.eye(3).repeat(2, 1, 1)),
         attributes=Attributes(torch.full((2, 3), float("nan")), torch.tensor([0, -1])),
+        rays=PixelRays(torch.arange(24.0).view(2, 2, 2, 3), -torch.arange(24.0).view(2, 2, 2, 3)),
     )
 
 
@@ -30,7 +32,17 @@ def test_moving_moves_every_tensor():
     assert moved.mask is None
     tensors = [moved.image, moved.label, moved.depth, moved.camera.cam2world]
     tensors += [moved.camera.intrinsics, moved.attributes.size, moved.attributes.time_of_day]
+    tensors += [moved.rays.origins, moved.rays.directions]
+    assert len(moved.tensors()) == len(tensors)
     assert {tensor.device.type for tensor in tensors} == {"meta"}
+
+
+def test_rays_go_with_the_rows_and_through_shared_memory():
+    whole = batch()
+    for part in (whole[1:], pack(whole).unpack()[1:]):
+        assert part.keys == ("b",)
+        assert part.rays.origins.flatten(1, 2)[0, :, 0].tolist() == [12, 15, 18, 21]
+        assert torch.equal(part.rays.directions, -part.rays.origins)
 
 
 def test_a_batch_without_depth_says_how_to_get_it():

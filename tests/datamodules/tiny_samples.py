@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from waiting import HANGS, wait_for
 
-from datamodules.build.encode import encode_depth, encode_mask, encode_png, encode_rays
+from datamodules.build.encode import encode_camera, encode_depth, encode_mask, encode_png
 from datamodules.build.writer import EncodedSample, Rejected
 
 SIDE = 4
@@ -28,7 +28,7 @@ def tiny_sample(number: int, sidecars: bool) -> EncodedSample:
         if sidecars
         else None,
         mask_png=encode_mask(np.full((SIDE, SIDE), number % 3, np.uint8)) if sidecars else None,
-        rays_npz=encode_rays(pose, np.eye(3)) if sidecars else None,
+        rays_npz=encode_camera(pose, np.eye(3)) if sidecars else None,
     )
 
 

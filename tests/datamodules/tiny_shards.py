@@ -84,7 +84,7 @@ def train_stream(
     shards = read_manifest(str(root)).splits["train"]
     samples = [shard.samples for shard in shards]
     view = Augmentation(SIDE, flip=flip)
-    decoding = Decoding(modalities, ImageDecoder(view), collate)
+    decoding = Decoding(modalities, ImageDecoder(view, camera="rays" in modalities), collate)
     source = Source(str(root), "train", shards, decoding, seed, on_error, lanes)
     plan = TrainPlan(sum(samples), batch_size, rank, world)
     return ShardStream(source, LaneOrder(samples, seed, lanes), plan)

@@ -8,7 +8,7 @@ from tiny_shards import SIDE, SIZES, number_of
 
 from datamodules.build.driver import build_shards
 from datamodules.build.encode import encode_tokens
-from datamodules.build.tokens import EncodedTokens
+from datamodules.build.writer import EncodedTokens
 from datamodules.manifest import Manifest
 from datamodules.tokens import TokenSettings
 

@@ -91,17 +91,19 @@ class DealtStage1(Stage1):
     def _calibrate(self, images: Tensor) -> None:
         """Leave the quantiser as it was built."""
 
-    def _draw_views(self, batch: int, noise: None) -> tuple[Pixels, Camera | None]:
+    def _draw_views(
+        self, batch: int, weights: dict[str, float], rng: None
+    ) -> tuple[Pixels, Camera | None]:
         world = dist.get_world_size() if dist.is_initialized() else 1
         shared = super().step_rng(Purpose.VIEWS, rank=0)
-        pixels, novel = super()._draw_views(batch * world, shared)
+        pixels, novel = super()._draw_views(batch * world, weights, shared)
         own = slice(self.global_rank, None, world)
         assert pixels.patch is not None
         assert novel is not None
         return Pixels(pixels.grid[own], pixels.patch[own]), novel[own]
 
     def configure_optimizers(self) -> list[Optimizer]:
-        return [SGD(part.parameters(), lr=0.0) for part in (self.model, self.adversaries)]
+        return [SGD(part.parameters(), lr=0.0) for part in (self.autoencoder, self.adversaries)]
 
 
 class RankWeights(Callback):
@@ -151,8 +153,8 @@ class DealtGAN(GAN):
         return directions[self._own], None if cells is None else cells[self._own]
 
     def _views(self, scenes: Scenes, directions: Tensor, rng: torch.Generator) -> Judged:
-        cameras = self.model.views.cameras(directions)
-        return render_judged(scenes, cameras, self.model.resolution, 8, None)
+        cameras = self.generator.views.cameras(directions)
+        return render_judged(scenes, cameras, self.generator.resolution, 8, None)
 
     @property
     def _world(self) -> int:
@@ -163,7 +165,7 @@ class DealtGAN(GAN):
         return slice(self.global_rank, None, self._world)
 
     def configure_optimizers(self) -> list[Optimizer]:
-        return [SGD(part.parameters(), lr=0.0) for part in (self.model, self.critic)]
+        return [SGD(part.parameters(), lr=0.0) for part in (self.generator, self.adversary)]
 
 
 class PoisonedGAN(Callback):

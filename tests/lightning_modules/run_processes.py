@@ -92,7 +92,7 @@ class Runs:
 
     def command(self, run: Path, *options: str) -> list[str]:
         """What a user types, to be started with `ENVIRONMENT`."""
-        program = [sys.executable, "-m", "lightning_modules.cli.main"]
+        program = [sys.executable, "-m", "lightning_modules.cli"]
         return [*program, *self.arguments(run, *options)]
 
     def launch(self, run: Path, *options: str) -> str:

@@ -18,7 +18,7 @@ model:
   init_args:
     max_images: 192
     ema_half_life: 20
-    model:
+    classifier:
       class_path: models.classifier.SmallClassifier
       init_args: {{classes: 3, resolution: {SIDE}, width: 8}}
     optimizer: {{lr: 1.0e-2, warmup: 16}}
@@ -77,4 +77,4 @@ def test_other_classes_than_those_of_the_data_are_refused(
     assert fit(files[0], tmp_path / "one", tmp_path / "run") == 2
     message = capsys.readouterr().err
     assert "tells 3 classes apart, the data have 1" in message
-    assert "model.model.classes" in message
+    assert "model.classifier.classes" in message

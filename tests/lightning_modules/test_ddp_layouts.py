@@ -61,7 +61,7 @@ def grown(runs: Probed, tmp_path_factory: pytest.TempPathFactory) -> tuple[Launc
     A code counts as dead, and is revived, below nine tenths of its uniform share.
     """
     run = tmp_path_factory.mktemp("grown")
-    dying = ["--model.model.init_args.codebook.dead_share", "0.9"]
+    dying = ["--model.autoencoder.init_args.codebook.dead_share", "0.9"]
     alone = runs.fit(run, [*dying, "--data.batch_size", "3", "--model.max_images", "9"])
     return alone, runs.fit(run, [*dying, "--model.max_images", "41"], ranks=2)
 
@@ -92,8 +92,8 @@ def test_processes_end_with_the_same_weights_average_and_codebook_to_the_bit(
     first, second = (grown[1].state(rank) for rank in (0, 1))
     assert first["revived"] == second["revived"] > 0
     names = first["weights"].keys()
-    parts = ("model.", "ema.", "model.quantizer.codebook", "ema.quantizer.codebook")
-    parts += ("model.quantizer.usage", "adversaries.main.", "adversaries.novel.")
+    parts = ("autoencoder.", "ema.", "autoencoder.quantizer.codebook", "ema.quantizer.codebook")
+    parts += ("autoencoder.quantizer.usage", "adversaries.main.", "adversaries.novel.")
     assert all(any(name.startswith(part) for name in names) for part in parts)
     for name, value in first["weights"].items():
         assert torch.equal(value, second["weights"][name]), name
@@ -105,7 +105,10 @@ def test_two_processes_learn_what_one_with_their_batches_together_does(
     options = ["--model.class_path", "run_probes.DealtStage1", "--model.max_images", "32"]
     options += ["--model.rays.patch_images", "8", "--model.rays.novel_images", "8"]
     options += ["--model.optimizer.lr", "1", "--model.discriminator_optimizer.lr", "0.1"]
-    options += ["--model.model.init_args.codebook.dead_share", "0"]  # revival draws from rank 0
+    options += [
+        "--model.autoencoder.init_args.codebook.dead_share",
+        "0",
+    ]  # revival draws from rank 0
     one = runs.fit(tmp_path / "one", [*options, "--data.batch_size", "8"])
     two = runs.fit(tmp_path / "two", [*options, "--data.batch_size", "4"], ranks=2)
     assert one.batches() == two.batches()

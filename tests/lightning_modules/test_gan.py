@@ -128,7 +128,8 @@ def test_other_settings_of_the_model_are_told_when_a_run_is_continued(
     assert gan_runs.fit(tmp_path, "--model.max_images", "8") == 0
     assert "From now on" not in capsys.readouterr().out
     assert (
-        gan_runs.fit(tmp_path, "--model.max_images", "12", "--model.model.views.radius", "3") == 0
+        gan_runs.fit(tmp_path, "--model.max_images", "12", "--model.generator.views.radius", "3")
+        == 0
     )
     assert "From now on the model has views.radius 3.0 (until now 1.2)" in capsys.readouterr().out
 
@@ -136,7 +137,7 @@ def test_other_settings_of_the_model_are_told_when_a_run_is_continued(
 def test_a_sheet_has_its_rows_however_few_images_validate(
     gan_runs: GANRuns, tmp_path: Path
 ) -> None:
-    options = ["--model.max_images", "4", "--model.model.classes", "0", "--sheets.images", "3"]
+    options = ["--model.max_images", "4", "--model.generator.classes", "0", "--sheets.images", "3"]
     assert gan_runs.fit(tmp_path, *options, "--data.val_batch_size", "1") == 0
     height = read_image(str(tmp_path / "sheets/000000004.png")).shape[-2]
     assert height == 3 * (16 + GAP)
@@ -163,20 +164,20 @@ def test_rendering_may_start_small(gan_runs: GANRuns, tmp_path: Path) -> None:
 def test_a_discriminator_may_see_disparity(gan_runs: GANRuns, tmp_path: Path) -> None:
     seeing = ["--model.shown.disparity", "true", "--model.max_images", "8"]
     assert gan_runs.fit(tmp_path, *seeing, "--data.depth", "true") == 0
-    first = last(tmp_path)["state_dict"]["critic.adversary.discriminator.from_image.weight"]
+    first = last(tmp_path)["state_dict"]["adversary.discriminator.from_image.weight"]
     assert first.shape[1] == 3 + 3 + 1
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--model.model.classes", "2"], "The generator has 2 classes, the data 1"),
+        (["--model.generator.classes", "2"], "The generator has 2 classes, the data 1"),
         (["--data.resolution", "8"], "loaded at 8"),
         (["--model.shown.disparity", "true"], "set `data.depth` to true"),
         (["--model.raw_side", "2"], "raw_side goes from 2 to 2"),
         (["--model.raw_side", "[[0, 4], [90, 8]]"], "raw_side ends at 6 pixels after 48 images"),
-        (["--model.model.box.half", "0.7"], "keep `model.model.box.half` below 0.693"),
-        (["--model.model.raw_resolution", "5"], "renderings of 5"),
+        (["--model.generator.box.half", "0.7"], "keep `model.generator.box.half` below 0.693"),
+        (["--model.generator.raw_resolution", "5"], "renderings of 5"),
         (["--model.multi_view.views", "0"], "multi_view.views is 0"),
         (["--model.score.features", "none.ckpt"], "no checkpoint none.ckpt"),
         (["--model.discriminator.r1_interval", "0"], "r1_interval is 0 steps"),
@@ -208,7 +209,7 @@ def test_objects_are_judged_and_scored_on_one_background(
 ) -> None:
     runs = GANRuns(gan_runs.config, tmp_path / "shards")
     classifier = save_classifier(tmp_path / "classifier.ckpt")
-    options = ["--model.model.classes", str(len(CLASSES)), "--model.collapse.scenes", "6"]
+    options = ["--model.generator.classes", str(len(CLASSES)), "--model.collapse.scenes", "6"]
     options += ["--model.score.features", classifier, "--model.max_images", "16"]
     write_classes(runs.root)
     assert runs.fit(tmp_path / "run", *options, "--data.background", "1.0") == 0
@@ -229,16 +230,18 @@ def test_objects_are_judged_and_scored_on_one_background(
 
 
 def test_a_distribution_of_views_may_be_learned(gan_runs: GANRuns, tmp_path: Path) -> None:
-    learning = ["--model.model.view_cells", "{yaws: 4, heights: 2}", "--model.max_images", "24"]
+    learning = ["--model.generator.view_cells", "{yaws: 4, heights: 2}", "--model.max_images", "24"]
     several = ["--model.multi_view", "{views: 2, from_images: 8}"]
     assert gan_runs.fit(tmp_path, *learning, *several) == 0
-    odds = last(tmp_path)["state_dict"]["model.view_prior.odds"]
+    odds = last(tmp_path)["state_dict"]["generator.view_prior.odds"]
     assert odds.shape == (1, 8)
     assert odds.abs().max() > 0
     assert "generator/view_entropy" in curves(tmp_path).Tags()["scalars"]
 
 
-@pytest.mark.parametrize(("network", "loss"), [("model", "generator"), ("critic", "discriminator")])
+@pytest.mark.parametrize(
+    ("network", "loss"), [("generator", "generator"), ("adversary", "discriminator")]
+)
 def test_a_gradient_that_is_not_finite_stops_before_its_network_changes(
     network: str, loss: str, gan_runs: GANRuns, tmp_path: Path
 ) -> None:

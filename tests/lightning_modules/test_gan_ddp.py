@@ -16,7 +16,7 @@ def test_two_processes_learn_what_one_does_and_end_alike(tiny_root: Path, tmp_pa
         "--model.max_images",
         "24",
         *later,
-        "--model.model.view_cells",
+        "--model.generator.view_cells",
         "{yaws: 3, heights: 2}",
     ]
     weights = probe("RankWeights", {"folder": tmp_path / "ranks"})

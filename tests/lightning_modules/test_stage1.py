@@ -2,13 +2,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from box_autoencoder import BoxAutoencoder
 from quick_training import train
 
-from datamodules.schema import Batch
+from datamodules.schema import Batch, PixelRays
 from lightning_modules.adversarial.stage1_adversaries import LateDiscriminator
 from lightning_modules.losses.weights import Stage1Weights
 from lightning_modules.stage1 import Stage1
-from lightning_modules.stage1_rays import RayPlan
+from lightning_modules.stage1_rays import RayPlan, draw_pixels, rays_of_pixels, render_views
 from lightning_modules.training.optimization import OptimizerSettings
 from lightning_modules.training.rng import Purpose
 from models.blocks.plane_decoder import PlaneSize
@@ -63,7 +64,7 @@ def test_the_average_follows_the_model() -> None:
     stage = module(PIXELS_ONLY)
     train(stage, disc_batch(), 30)
     scenes = stage.ema.reconstruct(disc_batch().float_image())
-    ours = stage.model.reconstruct(disc_batch().float_image())
+    ours = stage.autoencoder.reconstruct(disc_batch().float_image())
     difference = (scenes.planes - ours.planes).abs().mean()
     assert 0 < difference < 0.5 * ours.planes.abs().mean()
 
@@ -80,11 +81,11 @@ def test_terms_of_weight_zero_are_not_computed() -> None:
 def test_a_loss_that_is_not_finite_stops_before_the_weights_change() -> None:
     stage = module(PIXELS_ONLY)
     with torch.no_grad():
-        stage.model.field.out.bias[1] = torch.nan
-    before = stage.model.field.hidden.weight.clone()
+        stage.autoencoder.field.out.bias[1] = torch.nan
+    before = stage.autoencoder.field.hidden.weight.clone()
     with pytest.raises(FloatingPointError, match="l2 = nan"):
         train(stage, disc_batch(), 1)
-    assert torch.equal(stage.model.field.hidden.weight, before)
+    assert torch.equal(stage.autoencoder.field.hidden.weight, before)
 
 
 def test_settings_that_do_not_fit_are_named() -> None:
@@ -105,5 +106,43 @@ def test_novel_views_are_drawn_only_while_something_looks_at_them(seen: int, dra
         tiny_model(), 1000, weights, RayPlan(2, 0, 0, 2), optimizer=settings, discriminator=judge
     )
     stage.images_seen = seen
-    _, cameras = stage._draw_views(4, stage.step_rng(Purpose.VIEWS, 0))
+    _, cameras = stage._draw_views(4, weights.at(seen), stage.step_rng(Purpose.VIEWS, 0))
     assert (cameras is not None) is drawn
+
+
+def ray_batch() -> Batch:
+    """`disc_batch` with rays of its own: parallel ones along -z, as no pinhole camera has them."""
+    batch = disc_batch()
+    y, x = torch.meshgrid(-torch.linspace(-0.9, 0.9, SIDE), torch.linspace(-0.9, 0.9, SIDE))
+    origins = torch.stack([x, y, torch.full_like(x, 3.0)], -1).expand(4, SIDE, SIDE, 3)
+    directions = torch.tensor([0.0, 0.0, -1.0]).expand(4, SIDE, SIDE, 3)
+    return replace(batch, rays=PixelRays(origins.contiguous(), directions.contiguous()))
+
+
+def test_an_autoencoder_of_another_system_is_trained_along_the_rays_of_its_images() -> None:
+    weights = replace(PIXELS_ONLY, depth=0.1)
+    settings = OptimizerSettings(lr=1e-2, warmup=10, floor=1.0)
+    model = BoxAutoencoder()
+    stage = Stage1(model, 10_000, weights, RayPlan(2, 0, 0, 0), optimizer=settings)
+    logs = train(stage, ray_batch(), 150)
+    assert model.calibrated == 1
+    assert logs[-1]["loss/l2"] < 0.2 * logs[0]["loss/l2"]
+    assert all(set(log) >= {"loss/depth", "codebook/perplexity"} for log in logs)
+
+
+def test_the_rays_rendered_are_those_of_the_pixels_drawn() -> None:
+    batch, rng = ray_batch(), torch.Generator().manual_seed(0)
+    pixels = draw_pixels(RayPlan(4, 8, 2), 4, SIDE, True, rng)
+    for at in (pixels.grid, pixels.patch):
+        rays = rays_of_pixels(batch.rays, at)
+        assert rays is not None
+        torch.testing.assert_close(rays.origins[..., 0], (at[..., 0] * SIDE - 0.5) * 0.12 - 0.9)
+        torch.testing.assert_close(rays.origins[..., 1], 0.9 - (at[..., 1] * SIDE - 0.5) * 0.12)
+        assert (rays.directions == torch.tensor([0.0, 0.0, -1.0])).all()
+    assert rays_of_pixels(None, pixels.grid) is None
+    views = render_views(
+        BoxAutoencoder(), BoxAutoencoder()(batch.float_image())[1], pixels, None, rng, batch.rays
+    )
+    # Distances along the rays: the box lies between z = 1 and z = -1, the rays begin at z = 3.
+    torch.testing.assert_close(views.grid_depth, views.grid.t)
+    assert 2 <= views.grid.t.min() < views.grid.t.max() <= 4

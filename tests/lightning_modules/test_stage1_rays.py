@@ -2,9 +2,11 @@ import math
 
 import pytest
 import torch
+from tiny_model import tiny_model
 from torch import Tensor
 
-from lightning_modules.stage1_rays import Pixels, RayPlan, draw_pixels, render_views
+from lightning_modules.stage1_rays import NovelViews, Pixels, RayPlan, draw_pixels, render_views
+from models.autoencoder import CanonicalView
 from models.scenes import Scenes, expand_camera
 from models.spaces import ContractedSpace
 from renderers.cameras import orbit_camera
@@ -89,22 +91,22 @@ def test_equal_noise_places_alike() -> None:
 def test_shapes_of_all_views() -> None:
     pixels = Pixels(torch.rand(3, 16, 2), torch.rand(2, 25, 2))
     novel = orbit_camera(torch.tensor([0.1]), torch.tensor([0.0]), RADIUS, FOV)
-    views = render_views(scenes(3), pixels, novel, noise())
+    views = render_views(tiny_model(), scenes(3), pixels, novel, noise())
     assert views.grid.rgb.shape == (3, 16, 3)
-    assert views.grid_cosine.shape == (3, 16)
+    assert views.grid_depth.shape == (3, 16, 96)
     assert views.grid.weights.shape == (3, 16, 96)
     assert views.patch is not None
     assert views.patch.rgb.shape == (2, 25, 3)
     assert views.novel is not None
     assert views.novel.rgb.shape == (1, 16, 3)
-    alone = render_views(scenes(3), Pixels(pixels.grid, None), None, noise())
+    alone = render_views(tiny_model(), scenes(3), Pixels(pixels.grid, None), None, noise())
     assert alone.patch is None
     assert alone.novel is None
 
 
 def test_grid_and_patch_see_the_scene_where_their_pixels_are() -> None:
     pixels = draw_pixels(RayPlan(grid_stride=4, patch=4), 2, 16, True, noise())
-    views = render_views(scenes(2), pixels, None, noise())
+    views = render_views(tiny_model(), scenes(2), pixels, None, noise())
     for rendering, at in ((views.grid, pixels.grid), (views.patch, pixels.patch)):
         torch.testing.assert_close(rendering.rgb[..., :2], seen_on_wall(at), atol=0.03, rtol=0)
         torch.testing.assert_close(
@@ -117,7 +119,7 @@ def test_novel_views_are_taken_from_their_own_camera() -> None:
     # looks along -x with world -z to its right.
     camera = orbit_camera(torch.tensor([math.pi / 2]), torch.zeros(1), RADIUS, FOV)
     pixels = Pixels(torch.tensor([[[0.25, 0.5], [0.75, 0.5]]]), None)
-    novel = render_views(scenes(1), pixels, camera, noise()).novel
+    novel = render_views(tiny_model(), scenes(1), pixels, camera, noise()).novel
     assert novel is not None
     left, right = novel.depth[0].tolist()
     assert left > 15  # empty: the far bound
@@ -128,21 +130,22 @@ def test_grid_disparity_is_that_along_the_optical_axis() -> None:
     made = scenes(2)
     canonical = expand_camera(made.canonical, 2)
     grid = draw_pixels(RayPlan(grid_stride=4), 2, 16, False, noise()).grid
-    views = render_views(made, Pixels(grid, None), None, noise())
+    views = render_views(tiny_model(), made, Pixels(grid, None), None, noise())
     half = math.tan(math.radians(FOV / 2))
     slope = (2 * grid - 1) * half  # x, y of the ray at z = 1
     z = views.grid.t / (1 + slope.square().sum(-1, keepdim=True)).sqrt()
     near, far = made.space.near, made.space.far
     expected = (1 / z - 1 / far) / (1 / near - 1 / far)
-    torch.testing.assert_close(views.grid_disparity(made.space), expected, atol=1e-5, rtol=1e-4)
+    found = made.space.scale_disparity(1 / views.grid_depth)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
     assert canonical.forward[0].tolist() == [0.0, 0.0, -1.0]
 
 
 def test_accumulated_disparity_of_a_flat_wall_is_flat() -> None:
     made = scenes(1)
     pixels = draw_pixels(RayPlan(grid_stride=2), 1, 16, False, noise())
-    views = render_views(made, pixels, None, noise())
-    disparity = (views.grid.weights * views.grid_disparity(made.space)).sum(-1)
+    views = render_views(tiny_model(), made, pixels, None, noise())
+    disparity = (views.grid.weights * made.space.scale_disparity(1 / views.grid_depth)).sum(-1)
     expected = (1 / RADIUS - 1 / 20) / (1 - 1 / 20)
     torch.testing.assert_close(disparity, torch.full((1, 64), expected), atol=0.01, rtol=0)
 
@@ -160,3 +163,29 @@ def test_rays_keep_float32_precision_under_autocast() -> None:
 def test_a_stride_that_does_not_divide_the_image_is_refused() -> None:
     with pytest.raises(ValueError, match="stride 3 must divide the image size 16"):
         draw_pixels(RayPlan(grid_stride=3), 2, 16, False, noise())
+
+
+def angles(position: Tensor) -> tuple[Tensor, Tensor]:
+    """Yaw and pitch (B,) of camera positions around the origin."""
+    x, y, z = position.unbind(-1)
+    return torch.atan2(x, z), torch.asin(y / position.norm(dim=-1))
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_novel_views_fill_the_cap_and_stay_inside(scale: float) -> None:
+    view, novel = CanonicalView(), NovelViews(yaw=0.4, pitch=0.2)
+    rng = torch.Generator().manual_seed(0)
+    camera = novel.draw(view, 2000, scale, rng)
+    yaw, pitch = angles(camera.position)
+    for angle, limit in ((yaw, 0.4 * scale), (pitch, 0.2 * scale)):
+        assert -limit - 1e-5 <= angle.min() < -0.98 * limit
+        assert 0.98 * limit < angle.max() <= limit + 1e-5
+        # Uniform: the standard deviation is the half-extent over sqrt(3).
+        assert angle.std().item() == pytest.approx(limit / math.sqrt(3), rel=0.05)
+    torch.testing.assert_close(camera.position.norm(dim=-1), torch.full((2000,), 2.5))
+
+
+def test_novel_views_without_width_are_the_canonical_view() -> None:
+    view = CanonicalView()
+    camera = NovelViews().draw(view, 2, 0.0, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(camera.cam2world, view.camera().cam2world.expand(2, 4, 4))

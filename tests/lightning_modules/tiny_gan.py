@@ -44,7 +44,7 @@ def save_gan(path: Path, model: WildGAN | None = None) -> str:
     """A checkpoint as `GAN` writes it; its trained weights are not the averaged ones."""
     model = tiny_gan() if model is None else model
     state = model.state_dict()
-    weights = {f"model.{name}": torch.zeros_like(value) for name, value in state.items()}
+    weights = {f"generator.{name}": torch.zeros_like(value) for name, value in state.items()}
     weights |= {f"ema.{name}": value for name, value in state.items()}
     classes = list(CLASSES[: model.classes])
     content = {"model": model.recipe(), "state_dict": weights, "classes": classes}

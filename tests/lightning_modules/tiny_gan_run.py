@@ -12,7 +12,7 @@ model:
   init_args:
     max_images: 48
     ema_half_life: 20
-    model:
+    generator:
       classes: 1
       resolution: 16
       raw_resolution: 8

@@ -5,13 +5,16 @@ import torch
 from models.blocks.plane_decoder import PlaneSize
 from models.blocks.quantizer import CodebookSize
 from models.blocks.vit import ViTSize
+from models.spaces import ContractedSpace
 from models.vq3d import VQ3D
 from renderers.ray_sampling import RaySampling
 
 SIDE = 16
 
 
-def tiny_model(seed: int = 0, patch: int = 8) -> VQ3D:
+def tiny_model(
+    seed: int = 0, patch: int = 8, space: ContractedSpace = ContractedSpace(inner=0.45)
+) -> VQ3D:
     torch.manual_seed(seed)
     return VQ3D(
         resolution=SIDE,
@@ -21,5 +24,6 @@ def tiny_model(seed: int = 0, patch: int = 8) -> VQ3D:
         codebook=CodebookSize(8, 4),
         planes=PlaneSize(4, 8),
         field_hidden=8,
+        space=space,
         sampling=RaySampling(4, 0, "disparity"),
     )

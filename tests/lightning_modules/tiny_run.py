@@ -18,7 +18,7 @@ model:
   init_args:
     max_images: 48
     ema_half_life: 20
-    model:
+    autoencoder:
       class_path: models.vq3d.VQ3D
       init_args:
         resolution: {SIDE}

@@ -5,6 +5,7 @@ import pytest
 import torch
 import yaml
 
+import models
 from models.autoencoder import CanonicalView
 from models.blocks.field import DensityPrior
 from models.blocks.plane_decoder import PlaneSize
@@ -74,3 +75,14 @@ def test_a_recipe_is_plain_enough_for_checkpoints_and_yaml(tmp_path: Path) -> No
 def test_classes_that_are_not_ours_are_refused(class_path: str) -> None:
     with pytest.raises(ValueError, match=f"names the model class '{class_path}'"):
         build_model({"class_path": class_path, "init_args": {}})
+
+
+def test_a_module_of_our_name_in_another_place_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "strange.py").write_text(
+        "from torch import nn\n\n\nclass Model(nn.Module):\n    pass\n"
+    )
+    monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path)])
+    with pytest.raises(ValueError, match=r"names the model class 'models\.strange\.Model'"):
+        build_model({"class_path": "models.strange.Model", "init_args": {}})

@@ -1,5 +1,3 @@
-import math
-
 import pytest
 import torch
 from torch import Tensor
@@ -8,7 +6,7 @@ from models.autoencoder import CanonicalView
 from models.blocks.plane_decoder import PlaneSize
 from models.blocks.quantizer import CodebookSize
 from models.blocks.vit import ViTSize
-from models.vq3d import VQ3D, NovelViews
+from models.vq3d import VQ3D
 from renderers.ray_sampling import RaySampling
 
 
@@ -30,12 +28,6 @@ def model() -> VQ3D:
 @pytest.fixture(scope="module")
 def images() -> Tensor:
     return torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-
-
-def angles(position: Tensor) -> tuple[Tensor, Tensor]:
-    """Yaw and pitch (B,) of camera positions around the origin."""
-    x, y, z = position.unbind(-1)
-    return torch.atan2(x, z), torch.asin(y / position.norm(dim=-1))
 
 
 def test_an_image_becomes_a_grid_of_tokens(model: VQ3D, images: Tensor) -> None:
@@ -79,26 +71,6 @@ def test_the_canonical_camera_is_on_plus_z_and_looks_along_minus_z() -> None:
     torch.testing.assert_close(camera.forward, torch.tensor([[0.0, 0.0, -1.0]]))
     # 90 degrees: the focal length is half the image.
     torch.testing.assert_close(camera.intrinsics[0, 0, 0], torch.tensor(0.5))
-
-
-@pytest.mark.parametrize("scale", [1.0, 0.5])
-def test_novel_views_fill_the_cap_and_stay_inside(scale: float) -> None:
-    view, novel = CanonicalView(), NovelViews(yaw=0.4, pitch=0.2)
-    rng = torch.Generator().manual_seed(0)
-    camera = novel.draw(view, 2000, scale, rng)
-    yaw, pitch = angles(camera.position)
-    for angle, limit in ((yaw, 0.4 * scale), (pitch, 0.2 * scale)):
-        assert -limit - 1e-5 <= angle.min() < -0.98 * limit
-        assert 0.98 * limit < angle.max() <= limit + 1e-5
-        # Uniform: the standard deviation is the half-extent over sqrt(3).
-        assert angle.std().item() == pytest.approx(limit / math.sqrt(3), rel=0.05)
-    torch.testing.assert_close(camera.position.norm(dim=-1), torch.full((2000,), 2.5))
-
-
-def test_novel_views_without_width_are_the_canonical_view() -> None:
-    view = CanonicalView()
-    camera = NovelViews().draw(view, 2, 0.0, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(camera.cam2world, view.camera().cam2world.expand(2, 4, 4))
 
 
 def test_a_resolution_that_patches_do_not_tile_is_refused() -> None:

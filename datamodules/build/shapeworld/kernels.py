@@ -145,7 +145,7 @@ def _along(o: V3, d: V3, t: float) -> V3:
 
 @njit
 def _meets(sphere: V4, o: V3, d: V3, spread: float) -> tuple[float, float]:
-    """Where a ray enters and leaves a sphere widened by `spread` per distance, or _NEVER."""
+    """Entry and exit of a ray through a sphere widened by `spread` per distance, or _NEVER."""
     x, y, z = sphere[0] - o[0], sphere[1] - o[1], sphere[2] - o[2]
     along = x * d[0] + y * d[1] + z * d[2]
     radius = sphere[3] + spread * max(along, 0.0)

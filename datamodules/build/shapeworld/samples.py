@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datamodules.build.encode import encode_depth, encode_mask, encode_png, encode_rays
+from datamodules.build.encode import encode_camera, encode_depth, encode_mask, encode_png
 from datamodules.build.shapeworld.renderer import render, scene_camera
 from datamodules.build.shapeworld.sampling import scene_for
 from datamodules.build.shapeworld.scene import Scene
@@ -67,7 +67,7 @@ def encode_scene(key: str, scene: Scene, resolution: int) -> EncodedSample:
         json_record=record,
         depth_png=encode_depth(relative_disparity(view.z_depth)),
         mask_png=encode_mask(view.mask),
-        rays_npz=encode_rays(camera.cam2world.numpy(), camera.intrinsics.numpy()),
+        rays_npz=encode_camera(camera.cam2world.numpy(), camera.intrinsics.numpy()),
     )
 
 

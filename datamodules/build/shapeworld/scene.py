@@ -1,4 +1,4 @@
-"""What a shapeworld scene is made of: primitives, materials, light, surroundings, a pose."""
+"""Scenes of shapeworld: primitives, materials, light, surroundings, a pose."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Pattern(IntEnum):
 
 
 class Wall(IntEnum):
-    """What stands around object and cameras alike, so that all views see one world."""
+    """Walls around object and cameras alike, so that all views see one world."""
 
     NONE = 0  # open ground to the horizon
     ROUND = 1  # a cylinder about the y axis

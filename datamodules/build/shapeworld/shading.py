@@ -18,7 +18,7 @@ _FOG_DISTANCE = 30.0
 
 @dataclass(frozen=True)
 class Hits:
-    """What R rays met: float64 arrays, `surface` int32 as in `stage`.
+    """Hits of R rays: float64 arrays, `surface` int32 as in `stage`.
 
     surface (R,); t (R,); directions, points, local, normals (R, 3); lit, openness (R,) in [0, 1].
     """

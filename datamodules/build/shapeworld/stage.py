@@ -1,4 +1,4 @@
-"""What rays meet when no primitive is in their way: the ground, a wall or the sky."""
+"""Ground, wall and sky, which rays meet when no primitive is in their way."""
 
 from __future__ import annotations
 

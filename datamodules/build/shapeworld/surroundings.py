@@ -1,4 +1,4 @@
-"""What stands around an object: light of a time of day, ground, wall and sky, occluders."""
+"""Surroundings of an object: light of a time of day, ground, wall and sky, occluders."""
 
 from __future__ import annotations
 

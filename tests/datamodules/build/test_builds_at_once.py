@@ -73,9 +73,11 @@ def test_the_second_build_waits_and_finds_the_shards_of_the_first(tmp_path, whol
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_build_frees_the_folder_and_ends_its_workers(tmp_path, whole, workers):
     first = start(tmp_path, workers)
-    wait_for(lambda: len(list((tmp_path / "out/train").glob("*.partial"))) >= workers)
-    assert list(tmp_path.glob("*.pid"))
+    # All tars of as many shards: a worker that is still starting would write after the kill.
+    tars = workers * len(("rgb", "depth", "mask", "rays"))
+    wait_for(lambda: len(list((tmp_path / "out/train").glob("*.partial"))) == tars)
     pids = [int(path.stem) for path in tmp_path.glob("*.pid")]
+    assert len(pids) == workers
     first.send_signal(signal.SIGKILL)
     first.wait()
     wait_for(lambda: not any(alive(pid) for pid in pids))

@@ -46,6 +46,16 @@ def test_a_sidecar_that_does_not_match_is_refused_and_named(tmp_path):
         write_sidecar(tmp_path, "train", name, "depth", wrong)
         with pytest.raises(DataError, match=sentence):
             register_sidecar(tmp_path, "depth")
+    write_sidecar(tmp_path, "train", name, "mask", contents)
+    mask, depth = (tmp_path / f"train/{kind}-000000.tar" for kind in ("mask", "depth"))
+    mask.replace(depth)
+    with pytest.raises(DataError, match=r"key k000: the file ends in .mask.png, expected .depth.p"):
+        register_sidecar(tmp_path, "depth")
+    depth.write_bytes(b"garbage!" * 64)
+    with pytest.raises(
+        DataError, match=r"tar is damaged: the archive is corrupt: .*successfully\.$"
+    ):
+        register_sidecar(tmp_path, "depth")
     assert (tmp_path / "manifest.json").read_text() == before
     with pytest.raises(DataError, match="modality 'normals' is not one of depth, mask, rays"):
         write_sidecar(tmp_path, "train", name, "normals", [])

@@ -7,7 +7,7 @@ import pytest
 import webdataset
 from tiny_samples import tiny_sample
 
-from datamodules.build.encode import encode_depth, encode_mask, encode_rays, encode_tokens
+from datamodules.build.encode import encode_camera, encode_depth, encode_mask, encode_tokens
 from datamodules.build.writer import EncodedSample, Rejected, read_record, record_path, write_shard
 from datamodules.errors import DataError
 
@@ -86,8 +86,8 @@ def test_encoders_refuse_what_the_format_cannot_hold():
         encode_mask(np.full((2, 2), 7, np.uint8))
     with pytest.raises(ValueError, match=r"mask must be \(H, W\) uint8, got \(2, 2\) int64"):
         encode_mask(np.zeros((2, 2), np.int64))
-    with pytest.raises(ValueError, match=r"camera must be .*, got \(3, 4\) and \(3, 3\)"):
-        encode_rays(np.zeros((3, 4)), np.eye(3))
+    with pytest.raises(ValueError, match=r"camera must be \(4, 4\) and \(3, 3\), got \(3, 4\)"):
+        encode_camera(np.zeros((3, 4)), np.eye(3))
     with pytest.raises(ValueError, match=r"tokens must be \(V, T\) from 0 to 7, got \(1, 2\)"):
         encode_tokens(np.array([[3, 8]]), 8)
 

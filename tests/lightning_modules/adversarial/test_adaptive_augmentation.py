@@ -3,13 +3,16 @@ from itertools import pairwise
 import pytest
 import torch
 
-from lightning_modules.adversarial.adaptive_augmentation import Augmentation, ChangeProbability
+from lightning_modules.adversarial.adaptive_augmentation import (
+    AdaptiveAugmentation,
+    ChangeProbability,
+)
 
 BY_HEART, UNSURE = torch.tensor(1.0), torch.tensor(0.1)
 
 
 def regulated(target: float | None = 0.6) -> ChangeProbability:
-    return ChangeProbability(Augmentation(("color",), target, images=1_000))
+    return ChangeProbability(AdaptiveAugmentation(("color",), target, images=1_000))
 
 
 def test_the_probability_rises_while_photographs_are_known_by_heart_and_falls_after() -> None:
@@ -46,7 +49,7 @@ def test_a_target_can_be_dropped_when_a_run_is_continued() -> None:
 
 
 def test_without_changes_nothing_is_regulated() -> None:
-    assert not ChangeProbability(Augmentation()).regulated
+    assert not ChangeProbability(AdaptiveAugmentation()).regulated
     assert regulated().regulated
 
 
@@ -62,9 +65,9 @@ def test_it_is_saved() -> None:
 @pytest.mark.parametrize("target", [-1.0, 1.0, 1.5])
 def test_a_target_no_sign_can_pass_is_refused(target: float) -> None:
     with pytest.raises(ValueError, match="a mean of signs"):
-        Augmentation(target=target)
+        AdaptiveAugmentation(target=target)
 
 
 def test_no_images_are_refused() -> None:
     with pytest.raises(ValueError, match="it must be at least 1"):
-        Augmentation(images=0)
+        AdaptiveAugmentation(images=0)

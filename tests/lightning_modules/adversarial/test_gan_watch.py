@@ -5,9 +5,9 @@ import torch
 from tiny_gan import SIDE, tiny_gan
 
 from lightning_modules.adversarial import gan_watch
-from lightning_modules.adversarial.adversary import DiscriminatorSettings
+from lightning_modules.adversarial.adversary import Adversary, DiscriminatorSettings
 from lightning_modules.adversarial.collapse import diversity
-from lightning_modules.adversarial.critic import Critic, CriticInput
+from lightning_modules.adversarial.discriminator_input import DiscriminatorInput, InputSettings
 from lightning_modules.adversarial.gan_views import Judged, render_judged
 from lightning_modules.adversarial.gan_watch import diversities
 from models.view_distribution import ViewDistribution
@@ -19,8 +19,9 @@ SCENES = 20
 
 def look(model: WildGAN, scenes: int = SCENES) -> dict[str, float]:
     torch.manual_seed(0)
-    critic = Critic(model.classes, SIDE, False, DiscriminatorSettings(64, 8), CriticInput())
-    return diversities(model, critic, scenes, torch.Generator().manual_seed(0))
+    adversary = Adversary(3, SIDE, DiscriminatorSettings(64, 8), model.classes)
+    shown = DiscriminatorInput(SIDE, False, InputSettings())
+    return diversities(model, adversary, shown, scenes, torch.Generator().manual_seed(0))
 
 
 def test_scenes_are_seen_from_the_middle_of_the_views_of_training(

@@ -7,7 +7,7 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_run import write_shards
 
-from lightning_modules.cli import run_precision
+from lightning_modules.cli import hardware
 from lightning_modules.cli.main import main
 
 
@@ -158,7 +158,7 @@ def test_a_run_stores_the_precision_it_could_do(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(run_precision, "bf16_is_fast", lambda: False)
+    monkeypatch.setattr(hardware, "bf16_is_fast", lambda: False)
     arguments = [
         "--config",
         str(tiny_config),

@@ -1,7 +1,11 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 
-from lightning_modules.cli.hardware import suited_strategy
+from datamodules.errors import DataError
+from lightning_modules.cli import hardware
+from lightning_modules.cli.hardware import suited_precision, suited_strategy
 
 FINDS_UNUSED = "ddp_find_unused_parameters_true"
 
@@ -27,3 +31,52 @@ def test_devices_found_by_lightning_count(
 def test_one_process_and_a_strategy_by_name_stay() -> None:
     assert suited_strategy("auto", True, 1, 1) == "auto"
     assert suited_strategy("ddp_static_graph", True, 8, 1) == "ddp_static_graph"
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool, bool], None]:
+    """Pretend to be on a machine with or without fast bfloat16 products and an accelerator."""
+
+    def pretend(fast: bool, accelerated: bool) -> None:
+        monkeypatch.setattr(hardware, "bf16_is_fast", lambda: fast)
+        monkeypatch.setattr(hardware.torch.accelerator, "is_available", lambda: accelerated)
+
+    return pretend
+
+
+@pytest.mark.parametrize("accelerator", ["cpu", "auto"])
+def test_a_cpu_without_bfloat16_units_trains_in_float32_and_says_so(
+    machine: Callable[[bool, bool], None], accelerator: str
+) -> None:
+    machine(False, False)
+    chosen, why = suited_precision("bf16-mixed", accelerator)
+    assert chosen == "32-true"
+    assert why is not None
+    assert "32-true instead of bf16-mixed" in why
+
+
+@pytest.mark.parametrize("asked", ["16", "16-mixed", "16-true"])
+def test_float16_is_refused(asked: str) -> None:
+    with pytest.raises(DataError, match=f"trainer.precision is {asked}: float16 is not supported"):
+        suited_precision(asked, "gpu")
+
+
+@pytest.mark.parametrize(
+    ("fast", "accelerated", "accelerator", "asked"),
+    [
+        (True, False, "cpu", "bf16-mixed"),
+        (False, True, "auto", "bf16-mixed"),
+        (False, True, "cuda", "bf16-mixed"),
+        (False, False, "cpu", "32-true"),
+        (False, False, "cpu", "64-true"),
+    ],
+)
+def test_what_the_hardware_can_do_stays(
+    machine: Callable[[bool, bool], None],
+    fast: bool,
+    accelerated: bool,
+    accelerator: str,
+    asked: str,
+) -> None:
+    machine(fast, accelerated)
+    assert suited_precision(asked, accelerator) == (asked, None)

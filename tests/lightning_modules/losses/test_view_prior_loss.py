@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from datamodules.errors import DataError
-from lightning_modules.losses.view_prior import ViewPriorWeights, advantages, view_prior_loss
+from lightning_modules.losses.view_prior import ViewPriorWeights, view_advantages, view_prior_loss
 
 
 def test_views_that_are_taken_for_real_become_likelier() -> None:
@@ -16,7 +16,7 @@ def test_views_that_are_taken_for_real_become_likelier() -> None:
         cells = torch.multinomial(log_probabilities.detach().exp(), 1, generator=rng)
         weights = ViewPriorWeights(1.0, 0.0)
         logits = real[cells[:, 0]]
-        ahead = advantages(logits, logits)
+        ahead = view_advantages(logits, logits)
         loss, _ = view_prior_loss(log_probabilities, cells, ahead, weights)
         (gradient,) = torch.autograd.grad(loss, odds)
         odds.data -= gradient
@@ -37,7 +37,7 @@ def test_its_gradient_is_that_of_the_expected_reward() -> None:
     # Steps of two views only: a baseline that held the view itself would halve the gradient.
     logits = real[cells[:, 0]]
     pairs = logits.view(-1, 2)
-    ahead = torch.vmap(advantages)(pairs, pairs).flatten()
+    ahead = torch.vmap(view_advantages)(pairs, pairs).flatten()
     loss, _ = view_prior_loss(log_probabilities, cells, ahead, ViewPriorWeights(1.0, 0.0))
     (estimate,) = torch.autograd.grad(loss, odds)
     torch.testing.assert_close(estimate, exact, atol=3e-3, rtol=0)
@@ -60,9 +60,9 @@ def test_entropy_is_in_nats_and_pulls_towards_even_odds() -> None:
 
 def test_views_are_compared_with_the_others_of_all_processes() -> None:
     everyone = torch.tensor([2.0, -1.0, 0.5, 0.0])
-    whole = advantages(everyone, everyone)
-    assert torch.equal(torch.cat([advantages(p, everyone) for p in everyone.split(1)]), whole)
+    whole = view_advantages(everyone, everyone)
+    assert torch.equal(torch.cat([view_advantages(p, everyone) for p in everyone.split(1)]), whole)
     rewards = torch.nn.functional.logsigmoid(everyone)
     torch.testing.assert_close(whole[1], rewards[1] - rewards[[0, 2, 3]].mean())
     with pytest.raises(DataError, match=r"a step has but one: raise `data.batch_size`"):
-        advantages(everyone[:1], everyone[:1])
+        view_advantages(everyone[:1], everyone[:1])

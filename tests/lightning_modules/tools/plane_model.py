@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from models.autoencoder import CanonicalView, TokenAutoencoder
 from models.blocks.field import DensityPrior, TriplaneField
-from models.blocks.quantizer import CodebookSize, Quantized, VectorQuantizer
+from models.blocks.quantizer import CodebookSize, VectorQuantizer
 from models.blocks.token_layout import TokenLayout
 from models.recipe import Recipe
 from models.scenes import Scenes
@@ -31,29 +31,18 @@ class PlaneModel(TokenAutoencoder):
     def layout(self) -> TokenLayout:
         return TokenLayout(GRID, GRID, 3)
 
-    @property
-    def codes(self) -> int:
-        return self.quantizer.size.codes
-
     def recipe(self) -> Recipe:
         return {"class_path": "plane_model.PlaneModel", "init_args": {}}
 
-    def encode(self, images: Tensor) -> Quantized:
+    def features(self, images: Tensor) -> Tensor:
         means = nn.functional.adaptive_avg_pool2d(images, GRID).flatten(2).transpose(1, 2)
         of_planes = self.to_tokens(means).unflatten(2, (3, WIDTH)).transpose(1, 2)  # (B, P, 4, D)
-        encoded: Quantized = self.quantizer(of_planes.flatten(1, 2))
-        return encoded
+        return of_planes.flatten(1, 2)
 
     def decode(self, vectors: Tensor) -> Scenes:
         planes = vectors.unflatten(1, (3, GRID, GRID)).permute(0, 1, 4, 2, 3)
         sampling = RaySampling(4, 0, "disparity")
         return Scenes(planes, self.field, ContractedSpace(), sampling, self.view.camera())
 
-    def lookup(self, tokens: Tensor) -> Tensor:
-        return self.quantizer.lookup(tokens)
-
-    def blend(self, first: Tensor, second: Tensor, share: float) -> Tensor:
-        return self.quantizer.blend(first, second, share)
-
-    def reconstruct(self, images: Tensor) -> Scenes:
-        return self.decode(self.encode(images).vectors)
+    def scale_disparity(self, disparity: Tensor) -> Tensor:
+        return disparity

@@ -1,13 +1,13 @@
 import pytest
 
-from lightning_modules.callbacks.clock import RunClock
+from lightning_modules.callbacks.length import RunClock
 
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What the clock on the wall shows, to be set."""
     time = [500.0]
-    monkeypatch.setattr("lightning_modules.callbacks.clock.time.monotonic", lambda: time[0])
+    monkeypatch.setattr("lightning_modules.callbacks.length.time.monotonic", lambda: time[0])
     return time
 
 

@@ -1,11 +1,18 @@
-"""Tell whether the files a build was given are the same as before, without reading them."""
+"""Checks of the files a build is given: the same as before, and masks with the codes used here."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+from PIL import Image
+
 from datamodules.build.sources import SourceImage, size_of
+from datamodules.errors import DataError
+from datamodules.modalities import MASK_BACKGROUND, MASK_UNKNOWN
+
+LOOKED_AT = 20  # about as many masks
 
 
 def image_fingerprint(images: Sequence[SourceImage], class_names: Sequence[str]) -> str:
@@ -30,3 +37,22 @@ def _fingerprint(head: str, files: Iterable[tuple[str, int]]) -> str:
         count += size >= 0
         total += max(size, 0)
     return f"{count} files, {total} bytes, {digest.hexdigest()}"
+
+
+def check_mask_codes(images: Sequence[SourceImage], folder: str) -> None:
+    """Look at masks of images spread over the source; those that can't be read are left for later.
+
+    Raises DataError if they hold 0 and 255 and nothing else, as tools write background and object.
+    """
+    found: set[int] = set()
+    for image in images[:: max(1, len(images) // LOOKED_AT)]:
+        try:
+            with Image.open(image.sidecar(folder)) as file:
+                found |= set(np.unique(np.asarray(file)).tolist())
+        except (OSError, Image.DecompressionBombError):
+            continue
+    if found == {MASK_BACKGROUND, MASK_UNKNOWN}:
+        raise DataError(
+            f"masks in {folder} hold 0 and 255 only, and 255 is unknown: divide them by 255, so "
+            "that objects are 1."
+        )

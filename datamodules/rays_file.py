@@ -1,0 +1,116 @@
+"""Files `<key>.rays.npz`: the pinhole camera of an image, or the rays of its pixels as a grid.
+
+docs/shards.md describes them. Headers are checked before memory is taken for what they announce.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+from tokenize import TokenError
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
+from zlib import error as ZlibError
+
+import numpy as np
+
+from datamodules.rays import PinholeCamera, RayGrid
+
+VERSION_CAMERA = 1
+VERSION_GRID = 2
+UNIT_TOLERANCE = 1e-3  # by which the length of a stored direction may differ from 1
+
+_UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, BadZipFile, ZlibError, TokenError)
+
+
+def read_rays(content: bytes, size: tuple[int, int]) -> PinholeCamera | RayGrid:
+    """Decode the rays file of an image of `size` (H, W); ValueError with the reason if unusable."""
+    camera = _stored_camera(content)
+    if camera is not None:
+        return camera
+    try:
+        with ZipFile(io.BytesIO(content)) as archive:
+            return _parse(archive, size)
+    except _UNREADABLE as error:
+        raise ValueError(f"its rays cannot be read ({error})") from error
+
+
+def _parse(archive: ZipFile, size: tuple[int, int]) -> PinholeCamera | RayGrid:
+    names = archive.namelist()
+    version = _read_array(archive, "version", 1).item() if "version.npy" in names else 1
+    if version == VERSION_CAMERA:
+        pose, matrix = _read_array(archive, "cam2world", 16), _read_array(archive, "intrinsics", 9)
+        return PinholeCamera(
+            pose.astype(np.float32).reshape(4, 4), matrix.astype(np.float32).reshape(3, 3)
+        )
+    if version != VERSION_GRID:
+        raise ValueError(
+            f"they have version {version}, this release reads {VERSION_CAMERA}, a camera, and "
+            f"{VERSION_GRID}, rays of the pixels"
+        )
+    height, width = size
+    stored = _read_array(archive, "size", 2).tolist()
+    if stored != [height, width]:
+        raise ValueError(f"their size is {stored}, that of the image [{height}, {width}]")
+    origins = _read_nodes(archive, "origins", size)
+    directions = _read_nodes(archive, "directions", size)
+    lengths = np.sqrt((directions * directions).sum(axis=-1))
+    if (np.abs(lengths - 1) > UNIT_TOLERANCE).any():
+        raise ValueError(f"their directions are {lengths.min():g} to {lengths.max():g} long, not 1")
+    return RayGrid(origins, directions, size)
+
+
+def _read_nodes(archive: ZipFile, name: str, size: tuple[int, int]) -> np.ndarray:
+    """Finite vectors (h, w, 3) float32 at 1 to H x W nodes."""
+    height, width = size
+    nodes = _read_array(archive, name, 3 * height * width)
+    if nodes.dtype != np.float32 or nodes.ndim != 3 or nodes.shape[2] != 3:
+        raise ValueError(f"their {name} are {nodes.shape} {nodes.dtype}, not (h, w, 3) float32")
+    if not (0 < nodes.shape[0] <= height and 0 < nodes.shape[1] <= width):
+        raise ValueError(
+            f"their {name} have {nodes.shape[0]} x {nodes.shape[1]} nodes, expected 1 x 1 to "
+            f"{height} x {width}"
+        )
+    if not np.isfinite(nodes).all():
+        raise ValueError(f"their {name} are not all finite")
+    return nodes
+
+
+def _read_array(archive: ZipFile, name: str, most: int) -> np.ndarray:
+    """A member of at most `most` numbers; ValueError before more memory is taken than they need."""
+    if f"{name}.npy" not in archive.namelist():
+        raise ValueError(f"they have no {name}")
+    if archive.getinfo(f"{name}.npy").compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+        raise ValueError(f"their {name} are compressed otherwise than by deflate")
+    with archive.open(f"{name}.npy") as file:
+        # Later versions of the npy format, which long headers need, could announce gigabytes.
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError(f"their {name} are no npy of version 1.0")
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+        numbers = math.prod(shape)
+        if not 0 <= numbers <= most or dtype.kind not in "fiu":
+            raise ValueError(f"their {name} are {shape} {dtype}, at most {most} numbers expected")
+        # One byte more, so that a longer member is noticed and the checksum of the zip is tested.
+        content = file.read(numbers * dtype.itemsize + 1)
+    if len(content) != numbers * dtype.itemsize:
+        raise ValueError(f"their {name} have {len(content)} bytes, {shape} {dtype} announced")
+    return np.frombuffer(content, dtype).reshape(shape, order="F" if by_columns else "C")
+
+
+def _stored_camera(content: bytes) -> PinholeCamera | None:
+    """The arrays as `encode_camera` lays them out, far faster than by `ZipFile`; else None."""
+    arrays = []
+    position = 0
+    for name, shape in ((b"cam2world.npy", (4, 4)), (b"intrinsics.npy", (3, 3))):
+        start = content.find(b"\x93NUMPY", position)
+        if not 0 <= start <= len(content) - 10 or content.find(name, position, start) < 0:
+            return None
+        header_end = start + 10 + struct.unpack_from("<H", content, start + 8)[0]
+        position = header_end + 4 * shape[0] * shape[1]
+        header = f"'descr': '<f4', 'fortran_order': False, 'shape': {shape}".encode()
+        if header not in content[start:header_end] or position > len(content):
+            return None
+        arrays.append(np.frombuffer(content[header_end:position], "<f4").reshape(shape))
+    if b"version.npy" in content[position:]:
+        return None
+    return PinholeCamera(arrays[0], arrays[1])

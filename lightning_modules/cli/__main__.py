@@ -1,0 +1,41 @@
+"""Entry of the `wild3d` command, which first sees that its packages are ours.
+
+`models`, `datamodules` and `renderers` are common names: a folder of one of these names that comes
+first on the path would be imported instead, perhaps in part. Nothing of ours is imported before.
+"""
+
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+PACKAGES = ("datamodules", "models", "renderers", "lightning_modules")
+
+
+def main() -> int:
+    """Run one verb with the words of the command line; returns the exit code."""
+    if (hidden := hidden_package()) is not None:
+        print(f"wild3d: {hidden}", file=sys.stderr)
+        return 2
+    code: int = import_module("lightning_modules.cli.main").main()
+    return code
+
+
+def hidden_package() -> str | None:
+    """One sentence about the first of our packages that Python would import from another place than
+    this file's, None if there is none."""
+    home = Path(__file__).resolve().parents[2]
+    for name in PACKAGES:
+        spec = find_spec(name)
+        places = [] if spec is None else [*(spec.submodule_search_locations or ()), spec.origin]
+        found = next((Path(place).resolve() for place in places if place), None)
+        if found != home / name:
+            return (
+                f"the package {name} of {home} is hidden by {found}, which comes first on "
+                "Python's path: rename that, or take its folder off PYTHONPATH."
+            )
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
