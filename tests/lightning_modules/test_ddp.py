@@ -1,10 +1,12 @@
 """Two processes train one run, and one process continues it."""
 
 import json
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
-from run_processes import Runs, last
+from run_processes import Runs, last, launched
 from tiny_gan_run import GANRuns
 from tiny_prior_run import PriorRuns
 
@@ -50,3 +52,12 @@ def test_the_command_starts_both_ranks_of_a_prior(
     runs = prior_runs.of("autoregressive")
     runs.launch(tmp_path, *TWO, "--trainer.strategy", strategy)
     continue_alone(runs, tmp_path, "TokenDataModule")
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_command_once_for_every_rank(stage1_runs: Runs, tmp_path: Path) -> None:
+    script = tmp_path / "train.sh"  # torchrun would take `--run` for an option of its own
+    script.write_text(shlex.join(stage1_runs.command(tmp_path, *TWO)))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    launched([*torchrun, "--nproc_per_node", "2", "--no-python", "sh", str(script)])
+    continue_alone(stage1_runs, tmp_path, "ShardDataModule")
