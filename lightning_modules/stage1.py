@@ -26,7 +26,7 @@ from lightning_modules.training.schedules import Schedule, check_schedule, sched
 from models.blocks.quantizer import Quantized, perplexity
 from models.vq3d import VQ3D, NovelViews
 from renderers.cameras import Camera
-from renderers.rays import gather_image
+from renderers.pixels import gather_image
 
 
 class Stage1(TrainingModule):

@@ -8,13 +8,8 @@ from torch import Tensor
 from models.scenes import Scenes, axis_cosine, expand_camera
 from models.spaces import ContractedSpace
 from renderers.cameras import Camera
-from renderers.rays import (
-    patch_pixels,
-    random_corners,
-    random_offsets,
-    rays_at,
-    strided_pixels,
-)
+from renderers.pixels import patch_pixels, random_corners, random_offsets, strided_pixels
+from renderers.rays import rays_at
 from renderers.rendering import Rendering
 
 

@@ -14,7 +14,7 @@ from lightning_modules.adversarial.adversary import (
 from lightning_modules.losses.weights import Stage1Weights
 from lightning_modules.stage1_rays import Pixels, RayPlan, Renderings
 from models.spaces import ContractedSpace
-from renderers.rays import gather_image
+from renderers.pixels import gather_image
 
 
 @dataclass(frozen=True)

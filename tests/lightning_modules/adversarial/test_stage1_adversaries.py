@@ -10,7 +10,7 @@ from lightning_modules.losses.weights import Stage1Weights
 from lightning_modules.stage1_rays import Pixels, RayPlan, Renderings, draw_pixels, render_views
 from models.spaces import ContractedSpace
 from models.vq3d import VQ3D, NovelViews
-from renderers.rays import patch_pixels, strided_pixels
+from renderers.pixels import patch_pixels, strided_pixels
 from renderers.rendering import Rendering
 
 PLAN = RayPlan(grid_stride=2, patch=8, patch_images=2, novel_images=2)
