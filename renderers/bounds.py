@@ -1,4 +1,4 @@
-"""Where along a ray to look: near and far distances."""
+"""Near and far ends of rays: the interval of each that is integrated."""
 
 from __future__ import annotations
 
@@ -27,6 +27,15 @@ class Bounds:
     def slice(self, start: int, stop: int) -> Bounds:
         """Return the bounds of the rays start..stop of every batch element."""
         return Bounds(self.near[:, start:stop], self.far[:, start:stop], self.hit[:, start:stop])
+
+    def disparity_range(self) -> Tensor:
+        """Return 1 / far of the farthest end and 1 / near of the nearest one, (B, 2).
+
+        Rays that miss the scene do not count; where all do, the range is (inf, 0).
+        """
+        low = 1.0 / self.far.masked_fill(~self.hit, 0.0).amax(dim=1)
+        high = 1.0 / self.near.masked_fill(~self.hit, float("inf")).amin(dim=1)
+        return torch.stack([low, high], dim=1)
 
 
 def constant_bounds(rays: Rays, near: float, far: float) -> Bounds:

@@ -8,15 +8,16 @@ import torch
 from torch import Tensor
 
 from renderers.bounds import Bounds
-from renderers.cameras import Camera
 from renderers.ray_sampling import RaySampling, positions_to_distance, stratified_positions
-from renderers.rays import Rays, camera_rays
-from renderers.rendering import Rendering, concatenate_rays
+from renderers.rays import Rays
+from renderers.rendering import ImageRendering, Rendering
 from renderers.resampling import importance_distances
 from renderers.volume_integration import Samples, integrate
 
 Field = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Maps world points (B, N, 3) to density (B, N) float32 >= 0 and features (B, N, C)."""
+POINTS_PER_CHUNK = 1 << 20
+"""Field evaluations that `render_image` holds at once, if not told otherwise."""
 
 
 def evaluate_field(field: Field, rays: Rays, t: Tensor) -> Samples:
@@ -58,41 +59,38 @@ def render_rays(
 @torch.no_grad()
 def render_image(
     field: Field,
-    camera: Camera,
-    height: int,
-    width: int,
+    rays: Rays,
     sampling: RaySampling,
-    bounds: Callable[[Rays], Bounds],
+    bounds: Bounds,
     *,
     background: Tensor | None = None,
     far_is_opaque: bool = False,
-    points_per_chunk: int = 1 << 20,
-) -> Rendering:
-    """Render all pixels of cameras (B,) without gradients, R = height * width row by row, a chunk
-    of rays at a time.
+    points_per_chunk: int = POINTS_PER_CHUNK,
+) -> ImageRendering:
+    """Render all rays (B, R) of images without gradients, a chunk of rays at a time.
 
-    bounds: e.g. `functools.partial(box_bounds, half_extent=1.0)`. points_per_chunk limits the field
-    evaluations held in memory at once; the result does not depend on it. `rays_to_image` folds the
-    result into images.
+    Arguments as of `render_rays`, rays for example of `camera_rays`; `rays_to_image` folds the
+    result into images. points_per_chunk limits the field evaluations held in memory at once, though
+    not below one ray of each image; the result does not depend on it.
     """
-    rays = camera_rays(camera, height, width)
-    limits = bounds(rays)
-    per_ray = rays.directions.shape[0] * (sampling.coarse + sampling.fine)
-    step = max(1, points_per_chunk // per_ray)
-    parts = []
-    for start in range(0, height * width, step):
+    batch, count = rays.directions.shape[:2]
+    step = max(1, points_per_chunk // (batch * (sampling.coarse + sampling.fine)))
+    whole: ImageRendering | None = None
+    for start in range(0, count, step):
         stop = start + step
         backdrop = background
         if background is not None and background.ndim == 3 and background.shape[1] > 1:
             backdrop = background[:, start:stop]
-        parts.append(
-            render_rays(
-                field,
-                rays.slice(start, stop),
-                sampling,
-                limits.slice(start, stop),
-                background=backdrop,
-                far_is_opaque=far_is_opaque,
-            )
+        part = render_rays(
+            field,
+            rays.slice(start, stop),
+            sampling,
+            bounds.slice(start, stop),
+            background=backdrop,
+            far_is_opaque=far_is_opaque,
         )
-    return concatenate_rays(parts)
+        if whole is None:
+            whole = ImageRendering.empty(count, part)
+        whole.write(start, part)
+    assert whole is not None
+    return whole

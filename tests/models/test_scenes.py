@@ -156,6 +156,47 @@ def test_a_refiner_makes_the_image_of_what_is_rendered_at_its_size() -> None:
     assert refined.view(camera(), 16, 12).disparity.shape == (2, 16, 12)
 
 
+@pytest.mark.parametrize("refined", [False, True])
+def test_a_view_does_not_depend_on_how_many_points_are_held_at_once(refined: bool) -> None:
+    sizes: list[int] = []
+
+    def ball(planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        sizes.append(points.shape[0] * points.shape[1])
+        return 9.0 * (points.norm(dim=-1) < 0.3), points
+
+    made = scenes(ball)
+    if refined:
+        made = replace(made, refiner=Inverter(torch.tensor([0.0, 0.3])))
+    whole = made.view(camera(), 6, 6)
+    sizes.clear()
+    parts = made.view(camera(), 6, 6, points_per_chunk=1024)
+    assert max(sizes) == 512  # of two images four rays each, 64 coarse or 64 fine samples
+    for name in ("rgb", "disparity", "opacity", "disparity_range"):
+        torch.testing.assert_close(getattr(parts, name), getattr(whole, name))
+
+
+@pytest.mark.parametrize("refined", [False, True])
+def test_a_view_knows_the_range_of_disparities_of_its_pixels(refined: bool) -> None:
+    wide, box = camera(2, fov_degrees=40.0), replace(scenes(void), space=BoxSpace(0.5))
+    if refined:
+        box = replace(box, refiner=Inverter(torch.zeros(2)))
+    bounds = box.space.bounds(camera_rays(wide, 16, 16))
+    assert not bounds.hit.all()
+    found = box.view(wide, 16, 16).disparity_range
+    for image in range(2):
+        near, far = (x[image][bounds.hit[image]] for x in (bounds.near, bounds.far))
+        assert found[image].tolist() == pytest.approx([1 / far.max().item(), 1 / near.min().item()])
+
+
+def test_the_range_of_disparities_is_that_of_the_box_along_parallel_rays() -> None:
+    own = orbit_camera(torch.tensor([0.0, math.pi / 4]), torch.zeros(2), RADIUS, 1.0)
+    box = replace(scenes(void), space=BoxSpace(0.5))
+    half = torch.tensor([0.5, 0.5 * math.sqrt(2)])  # of the box along the nearly parallel rays
+    expected = torch.stack([1 / (RADIUS + half), 1 / (RADIUS - half)], 1)
+    found = box.view(own, 4, 4).disparity_range
+    torch.testing.assert_close(found, expected, rtol=0.01, atol=0)
+
+
 def test_colour_is_the_first_three_features() -> None:
     def many(planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         return points[..., 0], torch.arange(5.0).expand(*points.shape[:2], 5)
