@@ -16,7 +16,7 @@ from renderers.rendering import Rendering
 
 
 class PlaneField(Protocol):
-    """What a system supplies: planes and points of the cube to density and colour."""
+    """A system's own part: planes and points of the cube to density and colour."""
 
     def __call__(self, planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """Return density (B, N) float32 >= 0 and features (B, N, C), of which the first three are
@@ -60,8 +60,9 @@ class View:
 class Scenes:
     """B scenes: planes (B, 3, C, H, W), the field that reads them, and how they are rendered.
 
-    canonical: the camera (1,) or (B,) a scene was made for; field: see `PlaneField`; refiner: makes
-    images of what is rendered, None where that is the image.
+    canonical: the camera (1,) or (B,) a scene was made for; field: see `PlaneField`; space: of all
+    scenes alike, or of each its own; refiner: makes images of what is rendered, None where that is
+    the image.
     """
 
     planes: Tensor
@@ -80,8 +81,8 @@ class Scenes:
         shared = len(self.canonical.cam2world) == 1
         canonical = self.canonical if shared else self.canonical[index]
         refiner = None if self.refiner is None else self.refiner[index]
-        planes = self.planes[index]
-        return Scenes(planes, self.field, self.space, self.sampling, canonical, refiner)
+        planes, space = self.planes[index], self.space[index]
+        return Scenes(planes, self.field, space, self.sampling, canonical, refiner)
 
     def at(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Density (B, N) and features (B, N, C) at world points (B, N, 3), see `PlaneField`."""
