@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from renderers.dispatch import fast_path, triplane_kernel
+from renderers.dispatch import fast_path, kernels
+
+KERNELS = "renderers.cpu.triplane_kernel"
 
 
 def check_triplane(planes: Tensor, points: Tensor) -> None:
@@ -41,7 +43,7 @@ class _SampleTriplane(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, planes: Tensor, points: Tensor) -> Tensor:
         ctx.save_for_backward(planes, points)
-        kernel = triplane_kernel()
+        kernel = kernels(KERNELS)
         return kernel.lookup(kernel.as_rows(planes), points)
 
     @staticmethod
@@ -50,7 +52,7 @@ class _SampleTriplane(torch.autograd.Function):
         if torch.is_grad_enabled():  # double backward: stay differentiable
             features = sample_triplane_plain(planes, points)
             return torch.autograd.grad(features, planes, grad, create_graph=True)[0], None
-        return triplane_kernel().scatter(grad.contiguous(), points, planes), None
+        return kernels(KERNELS).scatter(grad.contiguous(), points, planes), None
 
 
 def sample_triplane(planes: Tensor, points: Tensor) -> Tensor:

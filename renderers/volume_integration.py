@@ -16,9 +16,11 @@ from torch import Tensor
 
 from renderers.bounds import Bounds
 from renderers.compositing import composite
-from renderers.dispatch import fast_path, integration_kernel
+from renderers.dispatch import fast_path, kernels
 from renderers.ray_sampling import merge_by_rank, merge_ranks
 from renderers.rendering import Rendering
+
+KERNELS = "renderers.cpu.integration_kernel"
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class _Integrate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *operands: Any) -> tuple[Tensor, ...]:
         *tensors, opaque = operands
-        t, source, weights, weights_c, weights_f, sums = integration_kernel().integrate_forward(
+        t, source, weights, weights_c, weights_f, sums = kernels(KERNELS).integrate_forward(
             *tensors, opaque
         )
         ctx.save_for_backward(*tensors, t, source, weights)
@@ -137,5 +139,5 @@ class _Integrate(torch.autograd.Function):
         else:
             saved = (*tensors[4:], t, source, weights)
             dense = tuple(grad.contiguous() for grad in grads)
-            densities = integration_kernel().integrate_backward(saved, dense)
+            densities = kernels(KERNELS).integrate_backward(saved, dense)
         return *densities, None, None, None, None, None
