@@ -36,6 +36,10 @@ def composite(weights: Tensor, features: Tensor) -> Tensor:
     """Return sum_s weights_s features_s in float32, (B, R, C).
 
     weights: (B, R, S) float32; features: (B, R, S, C) of any float type.
+
+    >>> features = torch.tensor([[[[1.0, 0.0], [2.0, 4.0]]]])
+    >>> composite(torch.tensor([[[0.5, 0.25]]]), features).tolist()
+    [[[1.0, 1.0]]]
     """
     if not fast_path(features):
         return composite_plain(weights, features)

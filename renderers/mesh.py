@@ -58,6 +58,10 @@ def density_grid(
     The lattice spans the box from -half_extent to half_extent along each axis, faces included, with
     as many points along its short sides as along its long ones; `chunk` points are evaluated at
     once.
+
+    >>> grid = density_grid(lambda points: points[..., 0], resolution=3, half_extent=2.0)
+    >>> grid[:, 0, 0].tolist()
+    [-2.0, 0.0, 2.0]
     """
     xs, ys, zs = (
         torch.linspace(-half, half, resolution, device=device) for half in _three(half_extent)
@@ -81,6 +85,11 @@ def extract_mesh(
     half_extent: that of the grid. level: density of the surface; when None, the `quantile` of the
     grid, which adapts to densities of unknown scale. Raises ValueError when no density reaches the
     level, or for a quantile outside (0, 1).
+
+    >>> grid = density_grid(lambda points: 0.5 - points.norm(dim=-1), resolution=33)
+    >>> ball = extract_mesh(grid, level=0.0)
+    >>> round(float(np.linalg.norm(ball.vertices, axis=1).mean()), 2), len(component_faces(ball))
+    (0.5, 1)
     """
     from skimage.measure import marching_cubes
 

@@ -15,7 +15,11 @@ def _to_pixels(rows: Tensor, columns: Tensor, height: int, width: int) -> Tensor
 
 
 def pixel_centres(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
-    """Return all pixel centres (1, height * width, 2), row by row."""
+    """Return all pixel centres (1, height * width, 2), row by row.
+
+    >>> pixel_centres(1, 2).tolist()
+    [[[0.25, 0.5], [0.75, 0.5]]]
+    """
     rows, columns = torch.arange(height, device=device), torch.arange(width, device=device)
     return _to_pixels(rows[None], columns[None], height, width)
 
@@ -26,6 +30,9 @@ def strided_pixels(height: int, width: int, stride: int, offset: Tensor) -> Tens
 
     offset: (B, 2) integers in [0, stride), row and column of the first pixel. Raises ValueError
     when the stride does not divide the image, since rows of differing length could not be batched.
+
+    >>> strided_pixels(4, 4, 2, torch.tensor([[1, 0]])).tolist()
+    [[[0.125, 0.375], [0.625, 0.375], [0.125, 0.875], [0.625, 0.875]]]
     """
     if height % stride or width % stride:
         raise ValueError(f"stride {stride} must divide the image size {height} x {width}")
@@ -44,6 +51,9 @@ def patch_pixels(height: int, width: int, size: int, corner: Tensor) -> Tensor:
 
     corner: (B, 2) integers, row and column of the upper left pixel. Raises ValueError when the
     patch exceeds the image.
+
+    >>> patch_pixels(4, 4, 2, torch.tensor([[0, 2]])).tolist()
+    [[[0.625, 0.125], [0.875, 0.125], [0.625, 0.375], [0.875, 0.375]]]
     """
     if size > min(height, width):
         raise ValueError(f"patch size {size} exceeds the image size {height} x {width}")
@@ -63,6 +73,10 @@ def sample_image(image: Tensor, pixels: Tensor) -> Tensor:
     `Rendering.rgb`.
 
     At pixel centres this is the pixel itself; outside the image, the nearest border value.
+
+    >>> image = torch.tensor([[[[0.0, 1.0], [2.0, 3.0]]]])
+    >>> sample_image(image, torch.tensor([[[0.25, 0.25], [0.5, 0.5]]])).flatten().tolist()
+    [0.0, 1.5]
     """
     grid = (2.0 * pixels - 1.0).to(image.dtype).unsqueeze(1)
     sampled = grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
@@ -74,6 +88,10 @@ def gather_image(image: Tensor, pixels: Tensor) -> Tensor:
     R, C), exact.
 
     Use it for labels and masks, which must not be interpolated.
+
+    >>> image = torch.tensor([[[[0, 1], [2, 3]]]])
+    >>> gather_image(image, torch.tensor([[[0.25, 0.25], [0.51, 0.51]]])).flatten().tolist()
+    [0, 3]
     """
     height, width = image.shape[-2:]
     column = (pixels[..., 0] * width).long().clamp(0, width - 1)

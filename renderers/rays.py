@@ -36,7 +36,15 @@ class Rays:
 
 
 def rays_at(camera: Camera, pixels: Tensor) -> Rays:
-    """Return the rays of cameras (B,) through `pixels` (B, R, 2), x and y in [0, 1]."""
+    """Return the rays of cameras (B,) through `pixels` (B, R, 2), x and y in [0, 1].
+
+    >>> from renderers.cameras import orbit_camera
+    >>> camera = orbit_camera(torch.zeros(1), 0.0, radius=2.0, fov_degrees=90.0)
+    >>> rays = rays_at(camera, torch.tensor([[[0.5, 0.5], [1.0, 0.5]]]))  # centre, right border
+    >>> rays.at(torch.tensor([[[2.0], [2.0]]])).squeeze()
+    tensor([[0.0000, 0.0000, 0.0000],
+            [1.4142, 0.0000, 0.5858]])
+    """
     matrix = camera.intrinsics
     y = (pixels[..., 1] - matrix[:, 1, 2, None]) / matrix[:, 1, 1, None]
     x = (pixels[..., 0] - matrix[:, 0, 2, None] - matrix[:, 0, 1, None] * y) / matrix[:, 0, 0, None]
@@ -46,11 +54,21 @@ def rays_at(camera: Camera, pixels: Tensor) -> Rays:
 
 
 def camera_rays(camera: Camera, height: int, width: int) -> Rays:
-    """Return the rays through all pixel centres, row by row: R = height * width."""
+    """Return the rays through all pixel centres, row by row: R = height * width.
+
+    >>> from renderers.cameras import orbit_camera
+    >>> rays = camera_rays(orbit_camera(torch.zeros(2), 0.0, 2.0, 90.0), height=4, width=6)
+    >>> rays.directions.shape, rays.origins[0, 0].tolist()
+    (torch.Size([2, 24, 3]), [0.0, 0.0, 2.0])
+    """
     pixels = pixel_centres(height, width, camera.cam2world.device)
     return rays_at(camera, pixels.expand(camera.cam2world.shape[0], -1, -1))
 
 
 def rays_to_image(values: Tensor, height: int, width: int) -> Tensor:
-    """Fold values per ray (B, height * width, C), row by row, into (B, C, height, width)."""
+    """Fold values per ray (B, height * width, C), row by row, into (B, C, height, width).
+
+    >>> rays_to_image(torch.arange(6).view(1, 6, 1), height=2, width=3).tolist()
+    [[[[0, 1, 2], [3, 4, 5]]]]
+    """
     return values.transpose(1, 2).unflatten(2, (height, width))

@@ -42,6 +42,17 @@ def render_rays(
     Every sample is evaluated once and takes part in the result. Without a generator sampling is
     deterministic (bin midpoints). background: broadcasts against (B, R, C). far_is_opaque: see
     `integration_weights`.
+
+    >>> from renderers.bounds import box_bounds
+    >>> def ball(points: Tensor) -> tuple[Tensor, Tensor]:  # white, solid, of radius 0.5
+    ...     return 1e4 * (points.norm(dim=-1) < 0.5), torch.ones_like(points)
+    >>> origins = torch.tensor([[[0.0, 0.0, 2.0], [0.7, 0.0, 2.0]]])  # the second ray misses it
+    >>> rays = Rays(origins, torch.tensor([0.0, 0.0, -1.0]).expand(1, 2, 3))
+    >>> seen = render_rays(ball, rays, RaySampling(64, 64), box_bounds(rays, 1.0))
+    >>> [f"{depth:.1f}" for depth in seen.depth[0].tolist()]  # its front, the box's end
+    ['1.5', '3.0']
+    >>> seen.opacity.round().tolist(), seen.weights.shape
+    ([[1.0, 0.0]], torch.Size([1, 2, 128]))
     """
     batch, count = rays.directions.shape[:2]
     device = rays.directions.device
@@ -72,25 +83,37 @@ def render_image(
     Arguments as of `render_rays`, rays for example of `camera_rays`; `rays_to_image` folds the
     result into images. points_per_chunk limits the field evaluations held in memory at once, though
     not below one ray of each image; the result does not depend on it.
+
+    >>> from renderers.bounds import constant_bounds
+    >>> def ball(points: Tensor) -> tuple[Tensor, Tensor]:  # white, solid, of radius 0.5
+    ...     return 1e4 * (points.norm(dim=-1) < 0.5), torch.ones_like(points)
+    >>> x = torch.tensor([[-0.7, -0.3, 0.3, 0.7]])  # a row of four parallel rays
+    >>> rays = Rays(x[..., None] * torch.eye(3)[0], torch.eye(3)[2].expand(1, 4, 3))
+    >>> image = render_image(ball, rays, RaySampling(32, 32), constant_bounds(rays, 0.1, 1.0))
+    >>> image.opacity.round().tolist()
+    [[0.0, 1.0, 1.0, 0.0]]
     """
     batch, count = rays.directions.shape[:2]
     step = max(1, points_per_chunk // (batch * (sampling.coarse + sampling.fine)))
     whole: ImageRendering | None = None
     for start in range(0, count, step):
         stop = start + step
-        backdrop = background
-        if background is not None and background.ndim == 3 and background.shape[1] > 1:
-            backdrop = background[:, start:stop]
         part = render_rays(
             field,
             rays.slice(start, stop),
             sampling,
             bounds.slice(start, stop),
-            background=backdrop,
+            background=_of_rays(background, start, stop),
             far_is_opaque=far_is_opaque,
         )
-        if whole is None:
-            whole = ImageRendering.empty(count, part)
+        whole = whole or ImageRendering.empty(count, part)
         whole.write(start, part)
     assert whole is not None
     return whole
+
+
+def _of_rays(background: Tensor | None, start: int, stop: int) -> Tensor | None:
+    """Return the background of the rays start..stop, which may be one for all rays."""
+    if background is None or background.ndim < 3 or background.shape[1] == 1:
+        return background
+    return background[:, start:stop]

@@ -62,6 +62,10 @@ def sample_triplane(planes: Tensor, points: Tensor) -> Tensor:
     planes: (B, 3, C, H, W) float32 or bfloat16; the first named axis of a plane runs along W, the
     second along H; -1 and 1 are the outer borders of the border cells (align_corners=False).
     Outside, planes are zero, as in EG3D. Planes that are channels-last in memory are read in place.
+
+    >>> planes = torch.tensor([1.0, 10.0, 100.0]).view(1, 3, 1, 1, 1).expand(1, 3, 1, 4, 4)
+    >>> sample_triplane(planes, torch.tensor([[[0.0, 0.0, 0.0], [0.0, 0.0, 2.0]]])).tolist()
+    [[[111.0], [1.0]]]
     """
     check_triplane(planes, points)
     if points.requires_grad or not fast_path(planes):
