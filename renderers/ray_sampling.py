@@ -33,6 +33,11 @@ class RaySampling:
         if self.spacing not in ("distance", "disparity"):
             raise ValueError(f"spacing must be 'distance' or 'disparity', got {self.spacing!r}")
 
+    @property
+    def total(self) -> int:
+        """Samples of a ray."""
+        return self.coarse + self.fine
+
 
 def positions_to_distance(positions: Tensor, bounds: Bounds, spacing: Spacing) -> Tensor:
     """Map positions (B, R, S) in [0, 1] to distances between near and far.

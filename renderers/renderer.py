@@ -94,16 +94,14 @@ def render_image(
     [[0.0, 1.0, 1.0, 0.0]]
     """
     batch, count = rays.directions.shape[:2]
-    step = max(1, points_per_chunk // (batch * (sampling.coarse + sampling.fine)))
-    whole: ImageRendering | None = None
+    step, whole = max(1, points_per_chunk // (batch * sampling.total)), None
     for start in range(0, count, step):
-        stop = start + step
         part = render_rays(
             field,
-            rays.slice(start, stop),
+            rays.slice(start, start + step),
             sampling,
-            bounds.slice(start, stop),
-            background=_of_rays(background, start, stop),
+            bounds.slice(start, start + step),
+            background=_of_rays(background, start, start + step),
             far_is_opaque=far_is_opaque,
         )
         whole = whole or ImageRendering.empty(count, part)
