@@ -23,7 +23,7 @@ HalfExtent = float | tuple[float, float, float]
 """Half the side of a cube around the origin, or the three of a box."""
 FORMATS = (".glb", ".ply", ".obj")
 NOTE_KEY = "wild3d"
-"""What a note is stored under, see `save_mesh`."""
+"""Key that a note is stored under, see `save_mesh`."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def largest_component(mesh: Mesh) -> Mesh:
 
 
 def _face_components(mesh: Mesh) -> np.ndarray:
-    """Which component each face is of, (F,) from 0: faces that share a vertex are connected."""
+    """Index of the component of each face, (F,) from 0: faces that share a vertex are connected."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 

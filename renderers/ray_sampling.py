@@ -1,4 +1,4 @@
-"""Where along a ray to evaluate the field.
+"""Positions along rays at which the field is evaluated.
 
 Samplers work on positions in [0, 1]; `positions_to_distance` maps them between near and far,
 linearly in distance or in disparity. Randomness comes from the given torch.Generator; without one,

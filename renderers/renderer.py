@@ -1,4 +1,4 @@
-"""Render rays through a field: coarse samples, then fine ones where those saw something."""
+"""Hierarchical rendering of a field: coarse samples along rays, then importance samples."""
 
 from __future__ import annotations
 

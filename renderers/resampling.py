@@ -1,4 +1,4 @@
-"""Fine samples where the coarse ones found something."""
+"""Importance sampling: fine samples where the weights of the coarse ones are."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ AdversarialObjective = Literal["non_saturating", "hinge"]
 
 
 def generator_loss(fake: Tensor, objective: AdversarialObjective = "non_saturating") -> Tensor:
-    """What the generator minimises, from logits of its images, any shape.
+    """Loss () of the generator, from logits of its images, any shape.
 
     non_saturating: mean softplus(-fake) (arXiv 1406.2661, section 3); hinge: mean -fake.
 
@@ -26,7 +26,7 @@ def generator_loss(fake: Tensor, objective: AdversarialObjective = "non_saturati
 def discriminator_loss(
     real: Tensor, fake: Tensor, objective: AdversarialObjective = "non_saturating"
 ) -> Tensor:
-    """What the discriminator minimises, from logits of real and generated images, any shape.
+    """Loss () of the discriminator, from logits of real and generated images, any shape.
 
     non_saturating: mean softplus(-real) + mean softplus(fake);
     hinge: mean relu(1 - real) + mean relu(1 + fake) (arXiv 1705.02894).

@@ -10,7 +10,7 @@ from models.scenes import PlaneField
 
 @dataclass(frozen=True)
 class DensitySmoothness:
-    """How strongly density is held smooth; EG3D's values.
+    """Weight and sampling of the density smoothness; EG3D's values.
 
     weight: of the loss, 0 for none; interval: steps between two times, each counts that often;
     points: a scene; distance: between neighbours, as standard deviation in units of the cube.

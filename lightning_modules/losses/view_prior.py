@@ -1,4 +1,4 @@
-"""How a learned distribution of views follows what the discriminator takes for real."""
+"""Policy gradient of a learned distribution of views; the discriminator's logits reward it."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ class ViewPriorWeights:
 
 
 def advantages(logits: Tensor, everyone: Tensor) -> Tensor:
-    """How much more views (N,) are taken for real than the others of all processes, (N,).
+    """Advantages (N,) of views: how much more they are taken for real than all others.
 
     The reward is log sigmoid(logit), the discriminator's belief that a view is real, less the mean
     reward of all other views: a baseline that does not depend on the view itself leaves the score

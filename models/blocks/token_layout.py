@@ -1,4 +1,4 @@
-"""Where the tokens of a scene lie, and embeddings that say so."""
+"""Places of a scene's tokens on its planes, and their embeddings."""
 
 from dataclasses import dataclass
 
