@@ -9,7 +9,7 @@ from models.scenes import Scenes, axis_cosine, expand_camera
 from models.spaces import BoxSpace, ContractedSpace, SceneBoxes
 from renderers.cameras import Camera, orbit_camera
 from renderers.ray_sampling import RaySampling
-from renderers.rays import camera_rays
+from renderers.rays import Rays, camera_rays
 
 RADIUS = 2.5
 
@@ -186,6 +186,18 @@ def test_a_view_knows_the_range_of_disparities_of_its_pixels(refined: bool) -> N
     for image in range(2):
         near, far = (x[image][bounds.hit[image]] for x in (bounds.near, bounds.far))
         assert found[image].tolist() == pytest.approx([1 / far.max().item(), 1 / near.min().item()])
+
+
+def test_the_rays_of_a_view_are_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[int] = []
+
+    def counted(one: Camera, height: int, width: int) -> Rays:
+        built.append(height * width)
+        return camera_rays(one, height, width)
+
+    monkeypatch.setattr("models.scenes.camera_rays", counted)
+    scenes(wall).view(camera(), 4, 6)
+    assert built == [24]
 
 
 def test_the_range_of_disparities_is_that_of_the_box_along_parallel_rays() -> None:
