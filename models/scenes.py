@@ -81,7 +81,7 @@ class Scenes:
         shared = len(self.canonical.cam2world) == 1
         canonical = self.canonical if shared else self.canonical[index]
         refiner = None if self.refiner is None else self.refiner[index]
-        planes, space = self.planes[index], self.space[index]
+        planes, space = self.planes[index], self.space.select(index)
         return Scenes(planes, self.field, space, self.sampling, canonical, refiner)
 
     def at(self, points: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ class Space(Protocol):
     def background(self) -> float | None:
         """Grey level in [0, 1] behind the scene; None: rays end on their last sample."""
 
-    def __getitem__(self, index: slice) -> Self:
+    def select(self, index: slice) -> Self:
         """Space of a slice of the scenes; a shared one is itself."""
 
     def box(self) -> HalfExtents | None:
@@ -53,7 +53,7 @@ class ContractedSpace:
         """None: what is far is part of the scene."""
         return
 
-    def __getitem__(self, index: slice) -> Self:
+    def select(self, index: slice) -> Self:
         """This space, which all scenes share."""
         return self
 
@@ -92,7 +92,7 @@ class BoxSpace:
             raise ValueError(f"BoxSpace half is {self.half}: give a number above 0.")
         _check_background(self.background)
 
-    def __getitem__(self, index: slice) -> Self:
+    def select(self, index: slice) -> Self:
         """This box, which all scenes share."""
         return self
 
@@ -134,7 +134,7 @@ class SceneBoxes:
             raise ValueError(f"SceneBoxes half_extents hold {broken}: give numbers above 0.")
         _check_background(self.background)
 
-    def __getitem__(self, index: slice) -> "SceneBoxes":
+    def select(self, index: slice) -> "SceneBoxes":
         """The boxes of a slice of the scenes."""
         return SceneBoxes(self.half_extents[index], self.background)
 
