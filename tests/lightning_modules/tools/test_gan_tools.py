@@ -89,12 +89,13 @@ def test_a_video_shows_the_scene_of_the_sheet_from_all_around(gan: str, tmp_path
 def test_a_mesh_fills_the_box_and_has_the_level_of_objects_in_boxes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert box_level(BoxSpace(0.5)) == pytest.approx(np.log(2) * 16)
-    assert box_level(BoxSpace(2.0)) == pytest.approx(np.log(2) * 4)
-    path = save_gan(tmp_path / "dense.ckpt", tiny_gan(bias=box_level(BoxSpace(0.6))))
+    assert box_level(BoxSpace(0.5).box()) == pytest.approx(np.log(2) * 16)
+    assert box_level(BoxSpace(2.0).box()) == pytest.approx(np.log(2) * 4)
+    level = box_level(BoxSpace(0.6).box())
+    path = save_gan(tmp_path / "dense.ckpt", tiny_gan(bias=level))
     chosen = {"classes": ("mug",), "resolution": 12, "format": "ply", "out": str(tmp_path)}
     meshes = []
-    for given in ({}, {"level": box_level(BoxSpace(0.6)), "half_extent": 0.6}, {"quantile": 0.9}):
+    for given in ({}, {"level": level, "half_extent": 0.6}, {"quantile": 0.9}):
         run(mesh, path, **chosen, **given)
         meshes.append(trimesh.load(tmp_path / "mug-seed0.ply", process=False).vertices)
     np.testing.assert_array_equal(meshes[0], meshes[1])
