@@ -13,7 +13,7 @@ from lightning_modules.inference.regions import Corners, TokenBox, token_box
 from lightning_modules.inference.scene_makers import PriorScenes
 from lightning_modules.pictures.drawing import colored_disparity, sheet
 from models.autoencoder import TokenAutoencoder
-from models.priors.token_prior import OPEN
+from models.priors.token_prior import TO_SAMPLE
 
 TURN = 0.3
 """Radians of yaw of the novel views, within what training judges."""
@@ -77,7 +77,7 @@ def redrawn_tokens(
     opened = ~photo.inside if keep else photo.inside
     if not opened.any():
         raise DataError("The region is the whole image, keep would draw nothing: make it smaller.")
-    given = photo.tokens.masked_fill(opened, OPEN).repeat(len(seeds), 1)
+    given = photo.tokens.masked_fill(opened, TO_SAMPLE).repeat(len(seeds), 1)
     return maker.tokens([label] * len(seeds), seeds, given)
 
 

@@ -1,4 +1,4 @@
-"""What the autoregressive and the masked prior share: embeddings, transformer, head, and verbs."""
+"""Base of the autoregressive and the masked prior: embeddings, transformer, head, and methods."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from models.recipe import Recipe
 EMBEDDING_STD = 0.5
 """Spread of the initial token embeddings."""
 
-OPEN = -1
-"""In tokens given to `generate`: to be drawn."""
+TO_SAMPLE = -1
+"""In tokens given to `generate`: one to be drawn."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class TokenPrior(nn.Module, ABC):
         given: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> Tensor:
-        """Draw tokens (B, T); those of `given` (B, T) that are not `OPEN` are kept."""
+        """Draw tokens (B, T); those of `given` (B, T) that are not `TO_SAMPLE` are kept."""
 
     def recipe(self) -> Recipe:
         """Class and arguments to build this prior again; see `models.recipe`."""
