@@ -1,7 +1,11 @@
-"""How far scenes are from being flat."""
+"""Non-flatness: how far scenes are from showing everything at one depth."""
 
 import torch
 from torch import Tensor
+
+from models.scenes import Scenes, View, expand_camera
+from renderers.cameras import Camera
+from renderers.rays import camera_rays
 
 
 def non_flatness(
@@ -38,3 +42,24 @@ def non_flatness(
     histogram = share.new_zeros(len(share), bins).scatter_add_(1, place, counted)
     probability = histogram / histogram.sum(1, keepdim=True)
     return torch.special.entr(probability).sum(1).exp()
+
+
+def view_flatness(scenes: Scenes, camera: Camera, view: View) -> Tensor:
+    """Non-flatness (B,) float64 of a view of scenes from a camera, (1,) or (B,), on the CPU; NaN
+    where an image shows nothing.
+
+    It is of disparity, within `disparity_range`; pixels count by their opacity.
+    """
+    low, high = disparity_range(scenes, camera, *view.disparity.shape[1:])
+    return non_flatness(view.disparity, low, high, view.opacity).cpu()
+
+
+def disparity_range(
+    scenes: Scenes, camera: Camera, height: int, width: int
+) -> tuple[Tensor, Tensor]:
+    """Disparity (B,) at the farthest and at the nearest end of each image's rays, no matter which
+    images are drawn together."""
+    bounds = scenes.space.bounds(camera_rays(expand_camera(camera, len(scenes)), height, width))
+    low = 1 / bounds.far.masked_fill(~bounds.hit, 0.0).amax(1)
+    high = 1 / bounds.near.masked_fill(~bounds.hit, float("inf")).amin(1)
+    return low, high

@@ -14,8 +14,7 @@ from datamodules.errors import DataError
 from datamodules.files import replacing
 from datamodules.numpy_files import load_arrays
 from datamodules.remote import is_local
-from lightning_modules.evaluation.feature_network import FeatureNetwork
-from lightning_modules.evaluation.features import Features
+from lightning_modules.evaluation.feature_network import FeatureNetwork, Features
 from lightning_modules.evaluation.real_images import RealImages
 
 FOLDER = "features"

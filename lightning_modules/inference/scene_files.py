@@ -1,4 +1,4 @@
-"""What is written of a photograph's scene: a sheet, a video and a mesh."""
+"""Files of a photograph's scene: a sheet, a video and a mesh."""
 
 from dataclasses import dataclass
 from pathlib import Path

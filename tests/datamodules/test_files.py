@@ -1,8 +1,9 @@
+import json
 import os
 
 import pytest
 
-from datamodules.files import remove_partials, replacing, write_atomically
+from datamodules.files import remove_partials, replacing, write_atomically, write_json
 
 
 def fail_half_way(path) -> None:
@@ -29,3 +30,12 @@ def test_only_what_replacing_leaves_is_removed(tmp_path):
     remove_partials(tmp_path)
     remove_partials(tmp_path / "absent")
     assert set(os.listdir(tmp_path)) == kept
+
+
+def test_json_is_written_whole_and_read_back(tmp_path):
+    path = tmp_path / "run" / "result.json"
+    write_json(path, {"psnr": 20.5, "name": "a"})
+    write_json(path, {"psnr": 21.5})
+    assert json.loads(path.read_text()) == {"psnr": 21.5}
+    assert path.read_text().endswith("}\n")
+    assert [p.name for p in path.parent.iterdir()] == ["result.json"]

@@ -1,4 +1,4 @@
-"""How a GAN is fitted to a photograph."""
+"""Settings of fitting a GAN to a photograph."""
 
 from dataclasses import dataclass
 

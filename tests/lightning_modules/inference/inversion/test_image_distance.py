@@ -12,7 +12,7 @@ from lightning_modules.inference.inversion.distance import (
     PixelDistance,
     open_distance,
 )
-from lightning_modules.inversion import distance
+from lightning_modules.inference.inversion import distance
 from lightning_modules.losses.perceptual import VGG16_FILE, find_vgg16_weights
 
 
