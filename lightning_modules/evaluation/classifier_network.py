@@ -110,7 +110,7 @@ class ClassifierExtractor(FeatureExtractorBase):
 
     @staticmethod
     def can_be_compiled() -> bool:
-        """Whether torch-fidelity may trace it: not when images come in several sizes."""
+        """False: torch-fidelity may not trace it, since images come in several sizes."""
         return False
 
     @staticmethod

@@ -20,7 +20,7 @@ DRAWN_AT_ONCE = 32
 
 @dataclass(frozen=True)
 class ScoreSettings:
-    """How a generator is scored while it is trained, against the training images.
+    """Settings of a generator's score while it is trained, against the training images.
 
     features: network whose features are compared: checkpoint of a classifier (`make classifier`),
     or inception; null for no KID. images: generated for a score. inception_weights: file of

@@ -19,7 +19,7 @@ KID_SUBSET_SIZE = 1000
 
 @dataclass(frozen=True)
 class MetricSettings:
-    """How FID, KID and IS are estimated.
+    """Metrics to compute, and settings of their estimates.
 
     Args:
         metrics: fid, kid, is (Inception Score) and nfs (non-flatness score).

@@ -84,7 +84,7 @@ def _cache_file(network: FeatureNetwork, images: RealImages, cache: str | None) 
 
 
 def _read(path: Path, key: str) -> RealFeatures | None:
-    """What is in the cache under this key, None if that is nothing."""
+    """Features in the cache under this key, None if there are none."""
     if not path.is_file():
         return None
     try:

@@ -45,7 +45,7 @@ def render_path(scenes: Scenes, camera: Camera, size: int) -> Iterator[Tensor]:
 
 
 def film(scenes: Scenes, camera: Camera, size: int, description: str) -> list[Tensor]:
-    """What `render_path` gives, with a progress bar."""
+    """Pictures of `render_path`, with a progress bar."""
     frames, total = render_path(scenes, camera, size), len(camera.cam2world)
     return list(track(frames, description=description, total=total))
 

@@ -57,7 +57,7 @@ def wrong_kind(path: str | Path, kind: str, model: nn.Module) -> DataError:
 
 
 def read_checkpoint(path: str | Path, kind: str) -> dict[str, Any]:
-    """What is in a checkpoint file with a model; `kind` is what the errors call it.
+    """Content of a checkpoint file with a model; `kind` is what the errors call it.
 
     Raises:
         FileNotFoundError: there is no such file.

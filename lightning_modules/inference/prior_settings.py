@@ -38,7 +38,7 @@ class SharedConditions:
 
     @property
     def unset(self) -> bool:
-        """Whether nothing is given."""
+        """True if nothing is given."""
         return self.size is None and self.time_of_day is None and self.semantics is None
 
 

@@ -24,7 +24,7 @@ GLB_HEADER = struct.Struct("<4sIII4s")
 
 @dataclass(frozen=True)
 class Provenance:
-    """What made a file.
+    """Origin of a file.
 
     command: program and arguments; checkpoint: path as the user gave it; checkpoint_sha256: of that
     file, in hex; seeds: of the scenes in the file, none where nothing was drawn; git: revision of
@@ -77,8 +77,8 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def read_provenance(path: str | Path) -> Provenance | None:
-    """What made a .png, .gif, .mp4, .glb, .ply, .obj, .npz or the .ckpt of an inversion; None if
-    it does not say.
+    """Provenance of a .png, .gif, .mp4, .glb, .ply, .obj, .npz or the .ckpt of an inversion; None
+    if it does not say.
 
     Raises:
         FileNotFoundError: there is no such file.

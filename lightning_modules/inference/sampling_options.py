@@ -18,7 +18,7 @@ Settings = TypeVar("Settings", TokenSampling, MaskedDecoding)
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """How a prior or a GAN draws scenes.
+    """Options of a prior or a GAN that draws scenes.
 
     Args:
         truncation: of a GAN: moves latents towards the mean of their class, 1, the default, leaves

@@ -124,7 +124,7 @@ class SceneDrawer(SceneMaker):
 
     @property
     def framing(self) -> Framing:
-        """How the photographs of its training were cut."""
+        """Cut of the photographs of its training."""
         return Framing()
 
     @property

@@ -98,7 +98,7 @@ def evaluate(
 def _framing(
     drawer: SceneDrawer, crop_share: float | None, background: float | Literal["photo"] | None
 ) -> Framing:
-    """How real images are cut: as asked for, else as in the generator's training."""
+    """Cut of the real images: as asked for, else as in the generator's training."""
     trained = drawer.framing
     share = trained.crop_share if crop_share is None else crop_share
     if background == "photo":

@@ -15,7 +15,7 @@ TIMES = 3
 
 @dataclass(frozen=True)
 class ConditionKinds:
-    """Which conditions a prior takes: each but the class adds a prefix token.
+    """Conditions that a prior takes: each but the class adds a prefix token.
 
     classes: number of classes, 0 for none; size: length, width and height of the object's box;
     time_of_day: one of three; semantics: width of a semantic feature vector, 0 for none.
@@ -113,7 +113,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class ConditionDropout:
-    """How often training drops conditions: all of a sample's, for guidance, and each alone,
+    """Rates at which training drops conditions: all of a sample's, for guidance, and each alone,
     so that any subset can condition a sample."""
 
     everything: float = 0.1

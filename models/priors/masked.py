@@ -33,8 +33,8 @@ from renderers.cpu.precision import bf16_is_fast
 
 @dataclass(frozen=True)
 class MaskedDecoding:
-    """How a masked prior fills in tokens: in `steps` rounds, of which `schedule` says how much each
-    leaves masked. `choice_temperature` times a Gumbel number, falling to zero over the steps, is
+    """Decoding of a masked prior: in `steps` rounds, of which `schedule` says how much each leaves
+    masked. `choice_temperature` times a Gumbel number, falling to zero over the steps, is
     added to the log-probabilities by which tokens are kept."""
 
     steps: int = 12
@@ -181,7 +181,7 @@ def choice_scores(logits: Tensor, drawn: Tensor, uniform: Tensor, temperature: f
 
 
 def least_confident(scores: Tensor, counts: Tensor) -> Tensor:
-    """Which tokens to mask again, (B, T) bool: those of the lowest scores (B, T), infinite
+    """Mask (B, T) bool of the tokens to mask again: those of the lowest scores (B, T), infinite
     for known ones; counts (B,), held between 1 and one less than are unknown.
 
     Where one token is unknown, it is masked again until the last step.

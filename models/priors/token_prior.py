@@ -35,7 +35,7 @@ class PriorLoss:
 
 @dataclass(frozen=True)
 class PriorScores:
-    """How well a prior predicts given samples: nll (B,) in nats per token, accuracy (B,)."""
+    """Scores of a prior on given samples: nll (B,) in nats per token, accuracy (B,)."""
 
     nll: Tensor
     accuracy: Tensor
@@ -91,7 +91,7 @@ class TokenPrior(nn.Module, ABC):
     def training_loss(
         self, tokens: Tensor, conditions: Conditions, rng: torch.Generator
     ) -> PriorLoss:
-        """What a training step on tokens (B, T) minimises."""
+        """Loss of a training step on tokens (B, T)."""
 
     @abstractmethod
     def scores(self, tokens: Tensor, conditions: Conditions, rng: torch.Generator) -> PriorScores:
@@ -147,5 +147,5 @@ def smoothed(nll: Tensor, logits: Tensor, smoothing: float) -> Tensor:
 
 
 def hits(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Where the most probable code is the token, (B, T) float32."""
+    """1 where the most probable code is the token, else 0, (B, T) float32."""
     return (logits.argmax(-1) == tokens).float()

@@ -62,5 +62,5 @@ class InversionSettings:
 
     @property
     def view_is_given(self) -> bool:
-        """Whether the user says where the photograph was taken from."""
+        """True if the user says where the photograph was taken from."""
         return self.yaw_degrees is not None

@@ -14,7 +14,7 @@ from renderers.rays import camera_rays, rays_to_image
 
 @dataclass(frozen=True)
 class FitMetrics:
-    """How near a scene is to a photograph: mean squared error of pixels in [0, 1], PSNR in dB, and
+    """Nearness of a scene to a photograph: mean squared error of pixels in [0, 1], PSNR in dB, and
     the distance that was minimised."""
 
     mse: float
@@ -49,7 +49,7 @@ class InversionTarget:
 
     @torch.no_grad()
     def metrics(self, scenes: Scenes) -> FitMetrics:
-        """How near a scene (1) is."""
+        """Nearness of a scene (1)."""
         seen = self.image(scenes).clamp(0, 1)
         error = float((seen - self.photo).square().mean())
         distance = float(self.distance(seen, self.photo))
