@@ -70,12 +70,7 @@ def edit(
         sampling: how tokens are drawn.
     """
     check_size(size)
-    if (source is None) == (action == "insert"):
-        raise DataError("insert takes a part of another photograph, --source; other actions don't.")
-    if action == "insert":
-        check_unused({"label": label, "seeds": seeds} | sampling.given, "insert draws nothing")
-    else:
-        check_unused({"source_region": source_region}, f"{action} takes no part of another")
+    _check_used(action, source, source_region, label, seeds, sampling)
     maker = open_maker(checkpoint, stage1, sampling, device)
     model, number, drawn = maker.autoencoder, -1, []
     photos = [open_photo(model, image, region, "--region", device)]
@@ -99,3 +94,20 @@ def edit(
     scenes = TokenScenes(results, named, [number] * len(results), drawn or [-1])
     write_tokens(path.with_suffix(".npz"), scenes, model, note)
     print(f"region of {photos[0].box} tokens of {model.layout}: {path}")
+
+
+def _check_used(
+    action: Action,
+    source: str | None,
+    source_region: Corners | None,
+    label: str | None,
+    seeds: tuple[int, ...] | None,
+    sampling: SamplingOptions,
+) -> None:
+    """DataError if an action lacks its source, or takes no notice of an option."""
+    if (source is None) == (action == "insert"):
+        raise DataError("insert takes a part of another photograph, --source; other actions don't.")
+    if action == "insert":
+        check_unused({"label": label, "seeds": seeds} | sampling.given, "insert draws nothing")
+    else:
+        check_unused({"source_region": source_region}, f"{action} takes no part of another")
