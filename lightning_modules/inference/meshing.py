@@ -34,7 +34,7 @@ joint volume in common; at four times the density it encloses 0 to 0.7 of it."""
 
 @dataclass(frozen=True)
 class Surface:
-    """Which surface of a scene becomes a mesh.
+    """The surface of a scene that becomes a mesh.
 
     resolution: lattice points along each side of the box; half_extent: of the box around the
     origin, in world units; level: density of the surface; quantile: of the box's densities, in
@@ -80,7 +80,7 @@ def box_level(box: HalfExtents) -> float:
 
 
 @dataclass(frozen=True)
-class MeshFigures:
+class MeshStatistics:
     """Size of a mesh, and the connected components of the surface it was taken from: how many, and
     the largest one's share of the faces."""
 
@@ -98,7 +98,7 @@ class MeshFigures:
 
 
 @torch.no_grad()
-def scene_mesh(scenes: Scenes, surface: Surface) -> tuple[Mesh, MeshFigures]:
+def scene_mesh(scenes: Scenes, surface: Surface) -> tuple[Mesh, MeshStatistics]:
     """The mesh of the first scene, with vertex colours.
 
     Raises:
@@ -111,15 +111,15 @@ def scene_mesh(scenes: Scenes, surface: Surface) -> tuple[Mesh, MeshFigures]:
     faces = component_faces(mesh)
     if surface.largest_component:
         mesh = largest_component(mesh)
-    figures = MeshFigures(
+    statistics = MeshStatistics(
         len(mesh.vertices), len(mesh.faces), len(faces), float(faces[0] / faces.sum())
     )
-    return colour_vertices(mesh, first.color, device=device), figures
+    return colour_vertices(mesh, first.color, device=device), statistics
 
 
-def write_mesh(scenes: Scenes, path: Path, surface: Surface, note: str) -> MeshFigures:
+def write_mesh(scenes: Scenes, path: Path, surface: Surface, note: str) -> MeshStatistics:
     """Write the mesh of the first scene, making its folder; see `scene_mesh`."""
-    mesh, figures = scene_mesh(scenes, surface)
+    mesh, statistics = scene_mesh(scenes, surface)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_mesh(mesh, path, note)
-    return figures
+    return statistics

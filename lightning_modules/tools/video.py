@@ -10,10 +10,10 @@ from lightning_modules.inference.camera_paths import (
     trajectory_cameras,
     write_video,
 )
+from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.sampling_options import SamplingOptions
-from lightning_modules.inference.scene_choice import SceneChoice, make_scene, wanted_scenes
-from lightning_modules.inference.scene_makers import open_maker
+from lightning_modules.inference.scene_choice import SceneChoice
 from renderers.renderer import POINTS_PER_CHUNK
 
 
@@ -54,12 +54,11 @@ def video(
     """
     check_video(size, formats, fps)
     maker = open_maker(checkpoint, stage1, sampling, device)
-    wanted = wanted_scenes(maker, scenes, sampling)
+    wanted = maker.wanted(scenes)
     camera = trajectory_cameras(maker.view, trajectory, frames)
     made = made_now(checkpoint)
     for scene in wanted:
-        made_scene = make_scene(maker, scene, device)
-        pictures = film(made_scene, camera, size, scene.name, points_per_chunk)
+        pictures = film(scene.make(), camera, size, scene.name, points_per_chunk)
         stem = Path(out) / f"{scene.name}-{trajectory}"
         for path in write_video(pictures, stem, formats, fps, made.note(*scene.seeds)):
             print(path)

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
+from lightning_modules.inference.inversion import distance
 from lightning_modules.inference.inversion.distance import (
     FeatureDistance,
     PixelDistance,
     open_distance,
 )
-from lightning_modules.inversion import distance
 from lightning_modules.losses.perceptual import VGG16_FILE, find_vgg16_weights
 
 
