@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from datamodules.augment import Framing
+from datamodules.classes import ALL, class_labels, scene_name
 from datamodules.errors import DataError
-from lightning_modules.inference.classes import ALL, class_labels, scene_name
 from lightning_modules.inference.sampling_options import SamplingOptions, check_unused
 from lightning_modules.inference.scene_choice import Passage, SceneChoice, distinct_seeds
 from lightning_modules.inference.scene_maker import DrawnScenes, SceneDrawer, SceneMaker

@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from datamodules.classes import file_part
 from datamodules.errors import DataError
-from lightning_modules.inference.classes import file_part
 from lightning_modules.inference.gan_scenes import GANMaker
 from lightning_modules.inference.inversion.inverted import InvertedPhoto
 from lightning_modules.inference.sampling_options import SamplingOptions, check_unused

@@ -12,8 +12,8 @@ from rich.progress import track
 from torch import Tensor
 
 from datamodules.augment import Framing
+from datamodules.classes import ALL, class_labels, scene_name
 from datamodules.errors import DataError
-from lightning_modules.inference.classes import ALL, class_labels, scene_name
 from lightning_modules.inference.sampling_options import SamplingOptions, check_unused
 from lightning_modules.inference.scene_choice import (
     Passage,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from lightning_modules.inference.classes import class_name, spread_labels
+from datamodules.classes import class_name, spread_labels
 from lightning_modules.pictures.captions import labelled
 from lightning_modules.pictures.drawing import Pictures, colored_disparity, sheet
 from lightning_modules.pictures.stage1_pictures import swing_frames

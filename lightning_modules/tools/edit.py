@@ -5,9 +5,9 @@ from typing import Literal
 
 import torch
 
+from datamodules.classes import class_label
 from datamodules.errors import DataError
 from lightning_modules.inference.camera_paths import check_size
-from lightning_modules.inference.classes import class_label
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.regions import Corners

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from datamodules.augment import Framing
+from datamodules.classes import class_name
 from datamodules.errors import DataError
 from datamodules.files import write_json
 from datamodules.modalities import TRAIN
@@ -19,7 +20,6 @@ from lightning_modules.evaluation.metrics import MetricSettings, metrics_of
 from lightning_modules.evaluation.networks import WITH_INCEPTION, open_network
 from lightning_modules.evaluation.real_features import real_features
 from lightning_modules.evaluation.real_images import RESIZE, RealImages
-from lightning_modules.inference.classes import class_name
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.sampling_options import SamplingOptions

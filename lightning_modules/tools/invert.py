@@ -9,10 +9,10 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from datamodules.classes import class_label, class_name
 from datamodules.errors import DataError
 from datamodules.files import write_json
 from lightning_modules.inference.camera_paths import Trajectory
-from lightning_modules.inference.classes import class_label, class_name
 from lightning_modules.inference.gan_scenes import GANScenes
 from lightning_modules.inference.inversion.class_guess import open_guess
 from lightning_modules.inference.inversion.distance import open_distance

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from datamodules.classes import ALL, class_labels, class_name, spread_labels
 from datamodules.errors import DataError
 from lightning_modules.inference.camera_paths import check_size
-from lightning_modules.inference.classes import ALL, class_labels, class_name, spread_labels
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.sample_grid import Grid, canonical_sheets, views_sheet

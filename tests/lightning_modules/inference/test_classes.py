@@ -2,8 +2,8 @@
 
 import pytest
 
+from datamodules.classes import class_labels, class_name, file_name, spread_labels
 from datamodules.errors import DataError
-from lightning_modules.inference.classes import class_labels, class_name, file_name, spread_labels
 
 NAMES = ("chair", "mug", "oak tree", "7")
 
