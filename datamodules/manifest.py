@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -76,6 +77,15 @@ class Manifest:
             return _parse(raw)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{source} is a malformed manifest: {_reason(error)}.") from error
+
+
+def images_hash(source: Manifest, modality: str = RGB) -> str:
+    """SHA-256 in hex of the checksums of all images, or of a sidecar; others may come and go."""
+    checksums = {
+        split: [shard.files[modality].sha256 for shard in shards]
+        for split, shards in source.splits.items()
+    }
+    return hashlib.sha256(json.dumps(checksums, sort_keys=True).encode()).hexdigest()
 
 
 def shard_from_json(raw: Mapping[str, Any]) -> ShardInfo:

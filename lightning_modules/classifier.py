@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from datamodules.classes import class_name, file_part
 from datamodules.errors import DataError
 from datamodules.schema import Batch, TokenBatch
-from lightning_modules.inference.classes import class_name, file_part
 from lightning_modules.metrics.classification import ClassifierMetrics
 from lightning_modules.pictures.captions import labelled
 from lightning_modules.pictures.drawing import Pictures, sheet

@@ -37,7 +37,7 @@ from lightning_modules.training.schedules import Schedule, check_schedule, sched
 from models.autoencoder import TokenAutoencoder
 from models.blocks.quantizer import Quantized, perplexity
 from renderers.cameras import Camera
-from renderers.rays import gather_image
+from renderers.pixels import gather_image
 
 
 class Stage1(TrainingModule):

@@ -10,15 +10,14 @@ from datamodules.schema import PixelRays
 from models.autoencoder import CanonicalView, TokenAutoencoder
 from models.scenes import Scenes
 from renderers.cameras import Camera, cap_angles, uniform_pairs
-from renderers.rays import (
-    Rays,
+from renderers.pixels import (
     gather_image,
     patch_pixels,
     random_corners,
     random_offsets,
-    rays_at,
     strided_pixels,
 )
+from renderers.rays import Rays, rays_at
 from renderers.rendering import Rendering
 
 

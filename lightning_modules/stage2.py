@@ -48,7 +48,7 @@ class Stage2(TrainingModule):
         prior: autoregressive or masked.
         stage1: checkpoint of the stage-1 model whose tokens these are.
         max_images: images to train on; the learning rate ends there and `StopAfterImages` stops.
-        dropout: how often conditions are left open.
+        dropout: how often conditions are dropped.
         optimizer: of the prior.
         sampling: of the samples that are drawn while training.
         ema_half_life: of the averaged weights, in images; they validate, draw and are exported.

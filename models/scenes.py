@@ -1,6 +1,6 @@
 """`Scenes`: a batch of 3D scenes, whichever system made them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -11,12 +11,12 @@ from models.spaces import Space
 from renderers.cameras import Camera, distance_to_z
 from renderers.ray_sampling import RaySampling
 from renderers.rays import Rays, camera_rays, rays_to_image
-from renderers.renderer import render_image, render_rays
+from renderers.renderer import POINTS_PER_CHUNK, render_image, render_rays
 from renderers.rendering import Rendering
 
 
 class PlaneField(Protocol):
-    """What a system supplies: planes and points of the cube to density and colour."""
+    """A system's own part: planes and points of the cube to density and colour."""
 
     def __call__(self, planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """Return density (B, N) float32 >= 0 and features (B, N, C), of which the first three are
@@ -45,20 +45,24 @@ class View:
     """Whole images of scenes, float32.
 
     rgb: (B, 3, H, W) in [0, 1]; disparity: (B, H, W) 1 / depth along the optical axis, which is
-    what depth networks and depth sidecars give; opacity: (B, H, W).
+    what depth networks and depth sidecars give; opacity: (B, H, W); disparity_range: (B, 2), 1 /
+    distance of the farthest and of the nearest end of the rays through an image's pixels, see
+    `Bounds.disparity_range`.
     """
 
     rgb: Tensor
     disparity: Tensor
     opacity: Tensor
+    disparity_range: Tensor
 
 
 @dataclass(frozen=True)
 class Scenes:
     """B scenes: planes (B, 3, C, H, W), the field that reads them, and how they are rendered.
 
-    canonical: the camera (1,) or (B,) a scene was made for; field: see `PlaneField`; refiner: makes
-    images of what is rendered, None where that is the image.
+    canonical: the camera (1,) or (B,) a scene was made for; field: see `PlaneField`; space: of all
+    scenes alike, or of each its own; refiner: makes images of what is rendered, None where that is
+    the image.
     """
 
     planes: Tensor
@@ -77,8 +81,8 @@ class Scenes:
         shared = len(self.canonical.cam2world) == 1
         canonical = self.canonical if shared else self.canonical[index]
         refiner = None if self.refiner is None else self.refiner[index]
-        planes = self.planes[index]
-        return Scenes(planes, self.field, self.space, self.sampling, canonical, refiner)
+        planes, space = self.planes[index], self.space.select(index)
+        return Scenes(planes, self.field, space, self.sampling, canonical, refiner)
 
     def at(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Density (B, N) and features (B, N, C) at world points (B, N, 3), see `PlaneField`."""
@@ -104,47 +108,59 @@ class Scenes:
             far_is_opaque=self.space.background is None,
         )
 
-    def view(self, camera: Camera, height: int, width: int) -> View:
+    def view(
+        self,
+        camera: Camera,
+        height: int,
+        width: int,
+        points_per_chunk: int = POINTS_PER_CHUNK,
+    ) -> View:
         """Render whole images of cameras (B,) or (1,), without gradients, chunk by chunk.
 
         Scenes with a refiner are rendered at its own size, and what it makes is resized.
+        points_per_chunk: field evaluations held in memory at once; the images do not depend on it.
         """
         camera = expand_camera(camera, len(self))
         if self.refiner is not None:
-            return self._refined_view(self.refiner, camera, height, width)
-        raw = self._raw_view(camera, height, width)
-        return View(raw.rgb.clamp(0, 1), raw.disparity, raw.opacity)
+            return self._refined_view(self.refiner, camera, height, width, points_per_chunk)
+        raw = self._raw_view(camera, height, width, points_per_chunk)
+        return replace(raw, rgb=raw.rgb.clamp(0, 1))
 
     def _background(self) -> Tensor | None:
         grey = self.space.background
         return None if grey is None else self.planes.new_full((1, 1, 1), grey)
 
-    def _raw_view(self, camera: Camera, height: int, width: int) -> View:
-        """What the rays see, in `rgb` all channels of the features."""
+    def _raw_view(self, camera: Camera, height: int, width: int, points_per_chunk: int) -> View:
+        """Render what the rays see, in `rgb` all channels of the features."""
+        rays = camera_rays(camera, height, width)
+        bounds = self.space.bounds(rays)
         rendering = render_image(
             self.at,
-            camera,
-            height,
-            width,
+            rays,
             self.sampling,
-            self.space.bounds,
+            bounds,
             background=self._background(),
             far_is_opaque=self.space.background is None,
+            points_per_chunk=points_per_chunk,
         )
         shape = (len(self), height, width)
-        cosine = axis_cosine(camera_rays(camera, height, width), camera)
         return View(
             rays_to_image(rendering.rgb, height, width),
-            (rendering.disparity / cosine).reshape(shape),
+            (rendering.disparity / axis_cosine(rays, camera)).reshape(shape),
             rendering.opacity.reshape(shape),
+            bounds.disparity_range(),
         )
 
     @torch.no_grad()
-    def _refined_view(self, refiner: Refiner, camera: Camera, height: int, width: int) -> View:
-        raw = self._raw_view(camera, refiner.raw, refiner.raw)
+    def _refined_view(
+        self, refiner: Refiner, camera: Camera, height: int, width: int, points_per_chunk: int
+    ) -> View:
+        raw = self._raw_view(camera, refiner.raw, refiner.raw, points_per_chunk)
         geometry = resized(torch.stack([raw.disparity, raw.opacity], 1), height, width)
         rgb = resized(refiner(raw.rgb).float(), height, width).clamp(0, 1)
-        return View(rgb, geometry[:, 0], geometry[:, 1])
+        # The pixels shown are not those rendered: the outermost rays lie farther out.
+        shown = self.space.bounds(camera_rays(camera, height, width))
+        return View(rgb, geometry[:, 0], geometry[:, 1], shown.disparity_range())
 
 
 def resized(images: Tensor, height: int, width: int) -> Tensor:

@@ -1,8 +1,8 @@
-"""Where a scene lies: which part of space the cube of the planes stands for."""
+"""Spaces that scenes lie in: the part of the world that the cube of the planes stands for."""
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from torch import Tensor
 
@@ -10,19 +10,28 @@ from renderers.bounds import Bounds, box_bounds, constant_bounds
 from renderers.contraction import contract
 from renderers.rays import Rays
 
+HalfExtents = tuple[float, float, float]
+"""Half the sides of a box around the origin along x, y and z, in world units."""
+
 
 class Space(Protocol):
-    """What `Scenes` need to know of space."""
+    """Space of B scenes, or one that any number of scenes share."""
 
     @property
     def background(self) -> float | None:
         """Grey level in [0, 1] behind the scene; None: rays end on their last sample."""
 
+    def select(self, index: slice) -> Self:
+        """Space of a slice of the scenes; a shared one is itself."""
+
+    def box(self) -> HalfExtents | None:
+        """Box that holds all of the first scene, None where no box does."""
+
     def bounds(self, rays: Rays) -> Bounds:
-        """Where along the rays there is anything to see."""
+        """Interval of each ray (B, R) in which there is anything to see."""
 
     def to_cube(self, points: Tensor) -> Tensor:
-        """World points (..., 3) to cube points (..., 3) in [-1, 1]."""
+        """World points (B, N, 3) to cube points (B, N, 3) in [-1, 1]."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +53,16 @@ class ContractedSpace:
         """None: what is far is part of the scene."""
         return
 
+    def select(self, index: slice) -> Self:
+        """This space, which all scenes share."""
+        return self
+
+    def box(self) -> None:
+        """None: a scene has no end."""
+        return
+
     def bounds(self, rays: Rays) -> Bounds:
-        """Where along the rays there is anything to see."""
+        """The interval from `near` to `far` of every ray (B, R)."""
         return constant_bounds(rays, self.near, self.far)
 
     def scale_disparity(self, disparity: Tensor) -> Tensor:
@@ -73,15 +90,79 @@ class BoxSpace:
         """Raise ValueError for a box without extent or a grey level outside [0, 1]."""
         if not (self.half > 0 and math.isfinite(self.half)):
             raise ValueError(f"BoxSpace half is {self.half}: give a number above 0.")
-        if self.background is not None and not 0 <= self.background <= 1:
-            raise ValueError(
-                f"BoxSpace background is {self.background}: give a grey level from 0 to 1, or null."
-            )
+        _check_background(self.background)
+
+    def select(self, index: slice) -> Self:
+        """This box, which all scenes share."""
+        return self
+
+    def box(self) -> HalfExtents:
+        """The box itself, a cube."""
+        return self.half, self.half, self.half
 
     def bounds(self, rays: Rays) -> Bounds:
-        """Where rays enter and leave the box."""
+        """Interval of each ray (B, R) between where it enters and where it leaves the box."""
         return box_bounds(rays, self.half)
 
     def to_cube(self, points: Tensor) -> Tensor:
         """World points (..., 3) to cube points (..., 3); those of the box in [-1, 1]."""
         return points / self.half
+
+
+@dataclass(frozen=True, eq=False)
+class SceneBoxes:
+    """A box around the origin for each of B scenes, of sides of its own.
+
+    half_extents: (B, 3) half the sides along x, y and z, in world units; gradients reach them.
+    background: as of `BoxSpace`.
+
+    Raises ValueError for another shape, an extent that is not above 0 and finite, a grey level
+    outside [0, 1], and, when used, rays or points of another number of scenes.
+    """
+
+    half_extents: Tensor
+    background: float | None = 1.0
+
+    def __post_init__(self) -> None:
+        """Check extents and background."""
+        shape = tuple(self.half_extents.shape)
+        if len(shape) != 2 or shape[1] != 3:
+            raise ValueError(f"SceneBoxes half_extents are {shape}: give (B, 3), a row a scene.")
+        usable = (self.half_extents > 0) & self.half_extents.isfinite()
+        if not usable.all():
+            broken = self.half_extents[~usable.all(1)][0].tolist()
+            raise ValueError(f"SceneBoxes half_extents hold {broken}: give numbers above 0.")
+        _check_background(self.background)
+
+    def select(self, index: slice) -> "SceneBoxes":
+        """The boxes of a slice of the scenes."""
+        return SceneBoxes(self.half_extents[index], self.background)
+
+    def box(self) -> HalfExtents:
+        """The box of the first scene."""
+        x, y, z = self.half_extents[0].tolist()
+        return x, y, z
+
+    def bounds(self, rays: Rays) -> Bounds:
+        """Interval of each ray (B, R) between where it enters and where it leaves its box."""
+        self._check_scenes(len(rays.directions))
+        return box_bounds(rays, self.half_extents)
+
+    def to_cube(self, points: Tensor) -> Tensor:
+        """World points (B, N, 3) to cube points (B, N, 3); those of their box in [-1, 1]."""
+        self._check_scenes(len(points))
+        return points / self.half_extents[:, None]
+
+    def _check_scenes(self, count: int) -> None:
+        """Refuse another number of scenes, which one box, or one scene, would broadcast to."""
+        if count != len(self.half_extents):
+            raise ValueError(
+                f"SceneBoxes holds {len(self.half_extents)} boxes for {count} scenes: give "
+                "half_extents a row a scene."
+            )
+
+
+def _check_background(grey: float | None) -> None:
+    """Raise ValueError for a grey level outside [0, 1]."""
+    if grey is not None and not 0 <= grey <= 1:
+        raise ValueError(f"The box's background is {grey}: give a grey level from 0 to 1, or null.")

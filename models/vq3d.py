@@ -31,7 +31,7 @@ class VQ3D(TokenAutoencoder):
         codebook: size of the quantiser.
         planes: channels and side of the planes.
         field_hidden: width of the field MLP's hidden layer.
-        prior: fog that an untrained scene consists of.
+        prior: density of an untrained scene.
         view: the canonical camera.
         space: the contracted scene; with the default view an image covers 0.75 of the planes' width
             at the origin (0.46 with `inner` 1) and 0.36 far away.

@@ -80,7 +80,7 @@ class WildGAN(nn.Module):
         extra_blocks: option `g`, a block of the same resolution after every synthesis block.
         deep_field: option `d`, two more layers in the field.
         field_hidden: width of the field's hidden layers.
-        prior: fog that an untrained scene consists of.
+        prior: density of an untrained scene.
         box: where the scene lies.
         unbounded: the contracted whole of space, for the scene to lie there instead of the box.
         views: where photographs may have been taken from.

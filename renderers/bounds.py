@@ -1,4 +1,4 @@
-"""Where along a ray to look: near and far distances."""
+"""Near and far ends of rays: the interval of each that is integrated."""
 
 from __future__ import annotations
 
@@ -28,9 +28,27 @@ class Bounds:
         """Return the bounds of the rays start..stop of every batch element."""
         return Bounds(self.near[:, start:stop], self.far[:, start:stop], self.hit[:, start:stop])
 
+    def disparity_range(self) -> Tensor:
+        """Return 1 / far of the farthest end and 1 / near of the nearest one, (B, 2).
+
+        Rays that miss the scene do not count; where all do, the range is (inf, 0).
+
+        >>> near, far = torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[2.0, 4.0, 3.0]])
+        >>> Bounds(near, far, hit=far > near).disparity_range().tolist()
+        [[0.25, 1.0]]
+        """
+        low = 1.0 / self.far.masked_fill(~self.hit, 0.0).amax(dim=1)
+        high = 1.0 / self.near.masked_fill(~self.hit, float("inf")).amin(dim=1)
+        return torch.stack([low, high], dim=1)
+
 
 def constant_bounds(rays: Rays, near: float, far: float) -> Bounds:
-    """Give every ray the same interval. Raises ValueError unless 0 < near < far < infinity."""
+    """Give every ray the same interval. Raises ValueError unless 0 < near < far < infinity.
+
+    >>> rays = Rays(torch.zeros(1, 2, 3), torch.tensor([0.0, 0.0, -1.0]).expand(1, 2, 3))
+    >>> constant_bounds(rays, 1.0, 20.0).far.tolist()
+    [[20.0, 20.0]]
+    """
     if not 0.0 < near < far < float("inf"):
         raise ValueError(f"bounds need 0 < near < far < infinity, got near {near} and far {far}")
     shape = rays.directions.shape[:-1]
@@ -50,6 +68,11 @@ def box_bounds(
     half_extent: one number, three, or (B, 3). An origin inside the box starts at `min_near`, which
     also keeps disparities finite. A missed ray gets near == far at its closest approach to the box
     centre.
+
+    >>> origins = torch.tensor([[[0.0, 0.0, 2.0], [0.0, 0.7, 2.0]]])
+    >>> bounds = box_bounds(Rays(origins, torch.tensor([0.0, 0.0, -1.0]).expand(1, 2, 3)), 0.5)
+    >>> bounds.near.tolist(), bounds.far.tolist(), bounds.hit.tolist()
+    ([[1.5, 2.0]], [[2.5, 2.0]], [[True, False]])
     """
     extent = torch.as_tensor(half_extent, dtype=torch.float32, device=rays.origins.device)
     extent = extent.unsqueeze(1) if extent.ndim == 2 else extent

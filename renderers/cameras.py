@@ -80,6 +80,10 @@ def look_at(
 
     `up` is a world direction; where it is parallel to the view, world -z serves instead, so that
     the pose stays finite.
+
+    >>> pose = look_at(torch.tensor([0.0, 0.0, 2.0]))
+    >>> pose[:3, 2].tolist()  # the z axis of the camera in the world: it looks along -z
+    [0.0, 0.0, -1.0]
     """
     position = position.float()
     goal = torch.as_tensor(target, dtype=torch.float32, device=position.device)
@@ -106,6 +110,13 @@ def orbit_camera(
 
     yaw, pitch: radians; fov_degrees: horizontal field of view of a square image. All broadcast to
     the batch shape.
+
+    >>> camera = orbit_camera(0.0, torch.tensor([0.0, math.pi / 6]), radius=2.0, fov_degrees=90.0)
+    >>> camera.position
+    tensor([[0.0000, 0.0000, 2.0000],
+            [0.0000, 1.0000, 1.7321]])
+    >>> camera.intrinsics[0, 0, 0]  # focal length in image widths
+    tensor(0.5000)
     """
     given = (yaw, pitch, radius, fov_degrees)
     where = next((v.device for v in given if isinstance(v, Tensor)), torch.device("cpu"))
@@ -149,6 +160,12 @@ def from_pixel_intrinsics(
 
     pixel_centre: coordinate of the first pixel's centre in the source, 0.5 (COLMAP) or 0 (OpenCV
     calibration).
+
+    >>> matrix = torch.tensor([[100.0, 0.0, 32.0], [0.0, 100.0, 16.0], [0.0, 0.0, 1.0]])
+    >>> from_pixel_intrinsics(matrix, height=32, width=64)
+    tensor([[1.5625, 0.0000, 0.5000],
+            [0.0000, 3.1250, 0.5000],
+            [0.0000, 0.0000, 1.0000]])
     """
     shifted = matrix.float().clone()
     shifted[..., :2, 2] += 0.5 - pixel_centre
@@ -188,6 +205,14 @@ def project(points: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
     and z (B, N).
 
     Points behind the camera have z <= 0; their pixels mean nothing.
+
+    >>> camera = orbit_camera(torch.zeros(1), 0.0, radius=2.0, fov_degrees=90.0)
+    >>> pixels, z = project(torch.tensor([[[0.0, 0.0, 0.0], [0.5, 0.5, 1.0]]]), camera)
+    >>> pixels
+    tensor([[[0.5000, 0.5000],
+             [0.7500, 0.2500]]])
+    >>> z
+    tensor([[2., 1.]])
     """
     rotation = camera.cam2world[..., :3, :3]
     local = transform(rotation.mT.unsqueeze(-3), points - camera.position.unsqueeze(-2))

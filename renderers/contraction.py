@@ -12,13 +12,20 @@ def contract(points: Tensor) -> Tensor:
     mip-NeRF 360 (arXiv 2111.12077, eq. 10) with the infinity norm, halved: x / 2 inside the unit
     cube, else (2 - 1/|x|) x / (2 |x|). The norm is floored at one, so both cases are one
     expression, smooth at the origin.
+
+    >>> contract(torch.tensor([[0.5, 0.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, -4.0]])).tolist()
+    [[0.25, 0.0, 0.0], [0.75, 0.375, 0.0], [0.0, 0.0, -0.875]]
     """
     norm = points.abs().amax(dim=-1, keepdim=True).clamp_min(1.0)
     return points * ((1.0 - 0.5 / norm) / norm)
 
 
 def uncontract(contracted: Tensor) -> Tensor:
-    """Invert `contract` for coordinates (..., 3) in (-1, 1)^3; the border maps to 2^22."""
+    """Invert `contract` for coordinates (..., 3) in (-1, 1)^3; the border maps to 2^22.
+
+    >>> uncontract(torch.tensor([[0.25, 0.0, 0.0], [0.75, 0.375, 0.0]])).tolist()
+    [[0.5, 0.0, 0.0], [2.0, 1.0, 0.0]]
+    """
     doubled = 2.0 * contracted
     norm = doubled.abs().amax(dim=-1, keepdim=True).clamp_min(1.0)
     radius = 1.0 / (2.0 - norm).clamp_min(2.0**-22)

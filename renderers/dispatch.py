@@ -1,13 +1,13 @@
-"""Whether the compiled CPU kernels can be used, and access to them.
+"""Choice between compiled CPU kernels and plain PyTorch, and access to the kernels.
 
-The kernel modules are imported on first use, so `renderers` works without numba, slower, and says
-so once.
+Modules of kernels are imported on first use, so everything works without numba, slower, and says so
+once.
 """
 
 from __future__ import annotations
 
 import warnings
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 
-@lru_cache(maxsize=1)
+@cache
 def available() -> bool:
     """Return whether numba can compile the kernels here; warn once if not."""
     try:
@@ -41,31 +41,10 @@ def fast_path(storage: Tensor) -> bool:
     )
 
 
-def triplane_kernel() -> Any:
-    """Return the module of lookup and scatter kernels."""
-    return import_module("renderers.cpu.triplane_kernel")
+@cache
+def kernels(module: str) -> Any:
+    """Return a module of CPU kernels by its path, imported on first use.
 
-
-def compositing_kernel() -> Any:
-    """Return the module of compositing kernels."""
-    return import_module("renderers.cpu.compositing_kernel")
-
-
-def triplane_mlp_chunks() -> Any:
-    """Return the module with the chunk loops of the triplane MLP, around PyTorch's products."""
-    return import_module("renderers.cpu.triplane_mlp_chunks")
-
-
-def triplane_mlp_fused_kernel() -> Any:
-    """Return the module with the triplane MLP's forward in one kernel, products in float32."""
-    return import_module("renderers.cpu.triplane_mlp_fused_kernel")
-
-
-def ray_kernel() -> Any:
-    """Return the module of the importance sampling kernel."""
-    return import_module("renderers.cpu.ray_kernel")
-
-
-def integration_kernel() -> Any:
-    """Return the module of integration kernels."""
-    return import_module("renderers.cpu.integration_kernel")
+    It may be asked for where `fast_path` holds, which says whether numba is there.
+    """
+    return import_module(module)

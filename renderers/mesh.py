@@ -19,9 +19,11 @@ Density = Callable[[Tensor], Tensor]
 """Maps points (1, N, 3) to density (1, N)."""
 Colour = Callable[[Tensor], Tensor]
 """Maps points (1, N, 3) to colours (1, N, 3) in [0, 1]."""
+HalfExtent = float | tuple[float, float, float]
+"""Half the side of a cube around the origin, or the three of a box."""
 FORMATS = (".glb", ".ply", ".obj")
 NOTE_KEY = "wild3d"
-"""What a note is stored under, see `save_mesh`."""
+"""Key that a note is stored under, see `save_mesh`."""
 
 
 @dataclass(frozen=True)
@@ -46,36 +48,48 @@ def _in_chunks(function: Callable[[Tensor], Tensor], points: Tensor, chunk: int)
 def density_grid(
     density: Density,
     resolution: int,
-    half_extent: float = 1.0,
+    half_extent: HalfExtent = 1.0,
     chunk: int = 1 << 18,
     device: torch.device | str = "cpu",
 ) -> np.ndarray:
-    """Evaluate `density` on a cubic lattice, float32 (resolution, resolution, resolution), indices
-    x, y, z.
+    """Evaluate `density` on a lattice, float32 (resolution, resolution, resolution), indices x, y,
+    z.
 
-    The lattice spans [-half_extent, half_extent]^3, faces included; `chunk` points are evaluated at
+    The lattice spans the box from -half_extent to half_extent along each axis, faces included, with
+    as many points along its short sides as along its long ones; `chunk` points are evaluated at
     once.
+
+    >>> grid = density_grid(lambda points: points[..., 0], resolution=3, half_extent=2.0)
+    >>> grid[:, 0, 0].tolist()
+    [-2.0, 0.0, 2.0]
     """
-    axis = torch.linspace(-half_extent, half_extent, resolution, device=device)
+    xs, ys, zs = (
+        torch.linspace(-half, half, resolution, device=device) for half in _three(half_extent)
+    )
     slabs = max(1, chunk // resolution**2)
     parts = []
-    for x in axis.split(slabs):
-        points = torch.stack(torch.meshgrid(x, axis, axis, indexing="ij"), dim=-1)
+    for x in xs.split(slabs):
+        points = torch.stack(torch.meshgrid(x, ys, zs, indexing="ij"), dim=-1)
         parts.append(_in_chunks(density, points.flatten(0, 2), chunk).view(points.shape[:3]))
     return torch.cat(parts).numpy()
 
 
 def extract_mesh(
     grid: np.ndarray,
-    half_extent: float = 1.0,
+    half_extent: HalfExtent = 1.0,
     level: float | None = None,
     quantile: float = 0.95,
 ) -> Mesh:
     """March cubes over a `density_grid`; a surface that leaves the box is closed at its faces.
 
-    level: density of the surface; when None, the `quantile` of the grid, which adapts to densities
-    of unknown scale. Raises ValueError when no density reaches the level, or for a
-    quantile outside (0, 1).
+    half_extent: that of the grid. level: density of the surface; when None, the `quantile` of the
+    grid, which adapts to densities of unknown scale. Raises ValueError when no density reaches the
+    level, or for a quantile outside (0, 1).
+
+    >>> grid = density_grid(lambda points: 0.5 - points.norm(dim=-1), resolution=33)
+    >>> ball = extract_mesh(grid, level=0.0)
+    >>> round(float(np.linalg.norm(ball.vertices, axis=1).mean()), 2), len(component_faces(ball))
+    (0.5, 1)
     """
     from skimage.measure import marching_cubes
 
@@ -90,13 +104,22 @@ def extract_mesh(
             f"outside the box, and {grid.max():.4g}, the maximum inside"
         )
     padded = np.pad(grid, 1, constant_values=outside)
-    spacing = 2.0 * half_extent / (grid.shape[0] - 1)
+    halves = _three(half_extent)
+    spacing = [2.0 * half / (size - 1) for half, size in zip(halves, grid.shape, strict=True)]
     # Density grows inwards, so "ascent" turns the faces outwards.
     vertices, faces, _, _ = marching_cubes(
-        padded, level, spacing=(spacing,) * 3, gradient_direction="ascent"
+        padded, level, spacing=tuple(spacing), gradient_direction="ascent"
     )
-    vertices = np.clip(vertices - spacing - half_extent, -half_extent, half_extent)
+    half, step = (np.array(lengths, vertices.dtype) for lengths in (halves, spacing))
+    vertices = np.clip(vertices - step - half, -half, half)
     return Mesh(vertices.astype(np.float32), faces.astype(np.int64))
+
+
+def _three(half_extent: HalfExtent) -> tuple[float, float, float]:
+    """Return the half extents along x, y and z."""
+    if isinstance(half_extent, tuple):
+        return half_extent
+    return half_extent, half_extent, half_extent
 
 
 def component_faces(mesh: Mesh) -> np.ndarray:
@@ -114,7 +137,7 @@ def largest_component(mesh: Mesh) -> Mesh:
 
 
 def _face_components(mesh: Mesh) -> np.ndarray:
-    """Which component each face is of, (F,) from 0: faces that share a vertex are connected."""
+    """Index of the component of each face, (F,) from 0: faces that share a vertex are connected."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 

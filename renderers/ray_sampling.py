@@ -1,4 +1,4 @@
-"""Where along a ray to evaluate the field.
+"""Positions along rays at which the field is evaluated.
 
 Samplers work on positions in [0, 1]; `positions_to_distance` maps them between near and far,
 linearly in distance or in disparity. Randomness comes from the given torch.Generator; without one,
@@ -33,12 +33,24 @@ class RaySampling:
         if self.spacing not in ("distance", "disparity"):
             raise ValueError(f"spacing must be 'distance' or 'disparity', got {self.spacing!r}")
 
+    @property
+    def total(self) -> int:
+        """Samples of a ray."""
+        return self.coarse + self.fine
+
 
 def positions_to_distance(positions: Tensor, bounds: Bounds, spacing: Spacing) -> Tensor:
     """Map positions (B, R, S) in [0, 1] to distances between near and far.
 
     'distance': near + s (far - near). 'disparity': 1 / ((1 - s) / near + s / far), which spends
     samples on what is near; the companion of the contraction (mip-NeRF 360, section 5).
+
+    >>> bounds = Bounds(torch.tensor([[1.0]]), torch.tensor([[4.0]]), torch.tensor([[True]]))
+    >>> positions = torch.tensor([[[0.0, 0.5, 1.0]]])
+    >>> positions_to_distance(positions, bounds, "distance")
+    tensor([[[1.0000, 2.5000, 4.0000]]])
+    >>> positions_to_distance(positions, bounds, "disparity")
+    tensor([[[1.0000, 1.6000, 4.0000]]])
     """
     near, far = bounds.near.unsqueeze(-1), bounds.far.unsqueeze(-1)
     if spacing == "distance":
@@ -53,7 +65,11 @@ def stratified_positions(
     device: torch.device,
     rng: torch.Generator | None = None,
 ) -> Tensor:
-    """Return one position in each of `count` bins of [0, 1], ascending (batch, rays, count)."""
+    """Return one position in each of `count` bins of [0, 1], ascending (batch, rays, count).
+
+    >>> stratified_positions(1, 1, 4, torch.device("cpu")).tolist()
+    [[[0.125, 0.375, 0.625, 0.875]]]
+    """
     bins = torch.arange(count, dtype=torch.float32, device=device)
     if rng is None:
         return ((bins + 0.5) / count).expand(batch, rays, count)
@@ -92,6 +108,10 @@ def invert_histogram(edges: Tensor, weights: Tensor, levels: Tensor) -> Tensor:
     edges: (B, R, S + 1) ascending; weights: (B, R, S) >= 0. Stratified levels make stratified
     samples of the histogram, ascending as they are. All-zero weights count as equal. No gradient
     flows.
+
+    >>> edges, weights = torch.tensor([[[0.0, 0.5, 1.0]]]), torch.tensor([[[3.0, 1.0]]])
+    >>> invert_histogram(edges, weights, torch.tensor([[[0.25, 0.5, 0.875]]]))
+    tensor([[[0.1667, 0.3333, 0.7500]]])
     """
     cdf = (weights + 1e-12).cumsum(dim=-1)
     cdf = torch.cat([torch.zeros_like(cdf[..., :1]), cdf / cdf[..., -1:]], dim=-1)
@@ -108,6 +128,9 @@ def merge_ranks(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     ascending list.
 
     Ties put `first` first, so the ranks are a permutation of 0 .. S1 + S2 - 1.
+
+    >>> merge_ranks(torch.tensor([[[1.0, 3.0]]]), torch.tensor([[[2.0, 3.0, 4.0]]]))
+    (tensor([[[0, 2]]]), tensor([[[1, 3, 4]]]))
     """
     own_first = torch.arange(first.shape[-1], device=first.device)
     own_second = torch.arange(second.shape[-1], device=second.device)

@@ -1,4 +1,4 @@
-"""Render rays through a field: coarse samples, then fine ones where those saw something."""
+"""Hierarchical rendering of a field: coarse samples along rays, then importance samples."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import torch
 from torch import Tensor
 
 from renderers.bounds import Bounds
-from renderers.cameras import Camera
 from renderers.ray_sampling import RaySampling, positions_to_distance, stratified_positions
-from renderers.rays import Rays, camera_rays
-from renderers.rendering import Rendering, concatenate_rays
+from renderers.rays import Rays
+from renderers.rendering import ImageRendering, Rendering
 from renderers.resampling import importance_distances
 from renderers.volume_integration import Samples, integrate
 
 Field = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Maps world points (B, N, 3) to density (B, N) float32 >= 0 and features (B, N, C)."""
+POINTS_PER_CHUNK = 1 << 20
+"""Field evaluations that `render_image` holds at once, if not told otherwise."""
 
 
 def evaluate_field(field: Field, rays: Rays, t: Tensor) -> Samples:
@@ -41,6 +42,17 @@ def render_rays(
     Every sample is evaluated once and takes part in the result. Without a generator sampling is
     deterministic (bin midpoints). background: broadcasts against (B, R, C). far_is_opaque: see
     `integration_weights`.
+
+    >>> from renderers.bounds import box_bounds
+    >>> def ball(points: Tensor) -> tuple[Tensor, Tensor]:  # white, solid, of radius 0.5
+    ...     return 1e4 * (points.norm(dim=-1) < 0.5), torch.ones_like(points)
+    >>> origins = torch.tensor([[[0.0, 0.0, 2.0], [0.7, 0.0, 2.0]]])  # the second ray misses it
+    >>> rays = Rays(origins, torch.tensor([0.0, 0.0, -1.0]).expand(1, 2, 3))
+    >>> seen = render_rays(ball, rays, RaySampling(64, 64), box_bounds(rays, 1.0))
+    >>> [f"{depth:.1f}" for depth in seen.depth[0].tolist()]  # its front, the box's end
+    ['1.5', '3.0']
+    >>> seen.opacity.round().tolist(), seen.weights.shape
+    ([[1.0, 0.0]], torch.Size([1, 2, 128]))
     """
     batch, count = rays.directions.shape[:2]
     device = rays.directions.device
@@ -58,41 +70,48 @@ def render_rays(
 @torch.no_grad()
 def render_image(
     field: Field,
-    camera: Camera,
-    height: int,
-    width: int,
+    rays: Rays,
     sampling: RaySampling,
-    bounds: Callable[[Rays], Bounds],
+    bounds: Bounds,
     *,
     background: Tensor | None = None,
     far_is_opaque: bool = False,
-    points_per_chunk: int = 1 << 20,
-) -> Rendering:
-    """Render all pixels of cameras (B,) without gradients, R = height * width row by row, a chunk
-    of rays at a time.
+    points_per_chunk: int = POINTS_PER_CHUNK,
+) -> ImageRendering:
+    """Render all rays (B, R) of images without gradients, a chunk of rays at a time.
 
-    bounds: e.g. `functools.partial(box_bounds, half_extent=1.0)`. points_per_chunk limits the field
-    evaluations held in memory at once; the result does not depend on it. `rays_to_image` folds the
-    result into images.
+    Arguments as of `render_rays`, rays for example of `camera_rays`; `rays_to_image` folds the
+    result into images. points_per_chunk limits the field evaluations held in memory at once, though
+    not below one ray of each image; the result does not depend on it.
+
+    >>> from renderers.bounds import constant_bounds
+    >>> def ball(points: Tensor) -> tuple[Tensor, Tensor]:  # white, solid, of radius 0.5
+    ...     return 1e4 * (points.norm(dim=-1) < 0.5), torch.ones_like(points)
+    >>> x = torch.tensor([[-0.7, -0.3, 0.3, 0.7]])  # a row of four parallel rays
+    >>> rays = Rays(x[..., None] * torch.eye(3)[0], torch.eye(3)[2].expand(1, 4, 3))
+    >>> image = render_image(ball, rays, RaySampling(32, 32), constant_bounds(rays, 0.1, 1.0))
+    >>> image.opacity.round().tolist()
+    [[0.0, 1.0, 1.0, 0.0]]
     """
-    rays = camera_rays(camera, height, width)
-    limits = bounds(rays)
-    per_ray = rays.directions.shape[0] * (sampling.coarse + sampling.fine)
-    step = max(1, points_per_chunk // per_ray)
-    parts = []
-    for start in range(0, height * width, step):
-        stop = start + step
-        backdrop = background
-        if background is not None and background.ndim == 3 and background.shape[1] > 1:
-            backdrop = background[:, start:stop]
-        parts.append(
-            render_rays(
-                field,
-                rays.slice(start, stop),
-                sampling,
-                limits.slice(start, stop),
-                background=backdrop,
-                far_is_opaque=far_is_opaque,
-            )
+    batch, count = rays.directions.shape[:2]
+    step, whole = max(1, points_per_chunk // (batch * sampling.total)), None
+    for start in range(0, count, step):
+        part = render_rays(
+            field,
+            rays.slice(start, start + step),
+            sampling,
+            bounds.slice(start, start + step),
+            background=_of_rays(background, start, start + step),
+            far_is_opaque=far_is_opaque,
         )
-    return concatenate_rays(parts)
+        whole = whole or ImageRendering.empty(count, part)
+        whole.write(start, part)
+    assert whole is not None
+    return whole
+
+
+def _of_rays(background: Tensor | None, start: int, stop: int) -> Tensor | None:
+    """Return the background of the rays start..stop, which may be one for all rays."""
+    if background is None or background.ndim < 3 or background.shape[1] == 1:
+        return background
+    return background[:, start:stop]

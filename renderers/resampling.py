@@ -1,4 +1,4 @@
-"""Fine samples where the coarse ones found something."""
+"""Importance sampling: fine samples where the weights of the coarse ones are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from renderers.bounds import Bounds
-from renderers.dispatch import fast_path, ray_kernel
+from renderers.dispatch import fast_path, kernels
 from renderers.ray_sampling import (
     RaySampling,
     invert_histogram,
@@ -41,7 +41,7 @@ def importance_distances(
     if fast_path(t):
         operands = (density.float(), t, positions, bounds.near, bounds.far, levels)
         dense = (operand.contiguous() for operand in operands)
-        fine = ray_kernel().importance(*dense, PADDING, far_is_opaque)
+        fine = kernels("renderers.cpu.ray_kernel").importance(*dense, PADDING, far_is_opaque)
     else:
         weights = integration_weights(density, interval_lengths(t, bounds), far_is_opaque)
         fine = invert_histogram(position_edges(positions), smooth_weights(weights, PADDING), levels)

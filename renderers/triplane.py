@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from renderers.dispatch import fast_path, triplane_kernel
+from renderers.dispatch import fast_path, kernels
+
+KERNELS = "renderers.cpu.triplane_kernel"
 
 
 def check_triplane(planes: Tensor, points: Tensor) -> None:
@@ -41,7 +43,7 @@ class _SampleTriplane(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, planes: Tensor, points: Tensor) -> Tensor:
         ctx.save_for_backward(planes, points)
-        kernel = triplane_kernel()
+        kernel = kernels(KERNELS)
         return kernel.lookup(kernel.as_rows(planes), points)
 
     @staticmethod
@@ -50,7 +52,7 @@ class _SampleTriplane(torch.autograd.Function):
         if torch.is_grad_enabled():  # double backward: stay differentiable
             features = sample_triplane_plain(planes, points)
             return torch.autograd.grad(features, planes, grad, create_graph=True)[0], None
-        return triplane_kernel().scatter(grad.contiguous(), points, planes), None
+        return kernels(KERNELS).scatter(grad.contiguous(), points, planes), None
 
 
 def sample_triplane(planes: Tensor, points: Tensor) -> Tensor:
@@ -60,6 +62,10 @@ def sample_triplane(planes: Tensor, points: Tensor) -> Tensor:
     planes: (B, 3, C, H, W) float32 or bfloat16; the first named axis of a plane runs along W, the
     second along H; -1 and 1 are the outer borders of the border cells (align_corners=False).
     Outside, planes are zero, as in EG3D. Planes that are channels-last in memory are read in place.
+
+    >>> planes = torch.tensor([1.0, 10.0, 100.0]).view(1, 3, 1, 1, 1).expand(1, 3, 1, 4, 4)
+    >>> sample_triplane(planes, torch.tensor([[[0.0, 0.0, 0.0], [0.0, 0.0, 2.0]]])).tolist()
+    [[[111.0], [1.0]]]
     """
     check_triplane(planes, points)
     if points.requires_grad or not fast_path(planes):

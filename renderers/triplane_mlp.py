@@ -18,13 +18,14 @@ from torch.nn.functional import linear, softplus
 
 from renderers.cpu.precision import product_type
 from renderers.cpu.triplane_mlp_layers import Activation, prepare_layers
-from renderers.dispatch import (
-    fast_path,
-    triplane_kernel,
-    triplane_mlp_chunks,
-    triplane_mlp_fused_kernel,
-)
+from renderers.dispatch import fast_path, kernels
+from renderers.triplane import KERNELS as LOOKUP
 from renderers.triplane import check_triplane, sample_triplane
+
+CHUNKS = "renderers.cpu.triplane_mlp_chunks"
+"""The chunk loops, around PyTorch's products."""
+FUSED = "renderers.cpu.triplane_mlp_fused_kernel"
+"""The forward in one kernel, products in float32."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class _TriplaneMLP(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         layers = prepare_layers(weights, activation, product_type(planes))
         fused = layers.hidden.dtype == torch.float32
-        module = triplane_mlp_fused_kernel() if fused else triplane_mlp_chunks()
+        module = kernels(FUSED if fused else CHUNKS)
         density, features, inputs = module.forward(layers, planes, points, keep)
         ctx.save_for_backward(planes, points, inputs, features, *weights)
         ctx.activation = activation
@@ -133,7 +134,7 @@ class _TriplaneMLP(torch.autograd.Function):
                 outputs, [planes, *weights], [d_density, d_features], create_graph=True
             )
             return grads[0], None, None, None, *grads[1:]
-        result = triplane_mlp_chunks().backward(
+        result = kernels(CHUNKS).backward(
             prepare_layers(weights, ctx.activation, product_type(planes)),
             points,
             inputs,
@@ -143,5 +144,5 @@ class _TriplaneMLP(torch.autograd.Function):
         )
         d_planes = None
         if ctx.needs_input_grad[0]:
-            d_planes = triplane_kernel().scatter(result.inputs, points, planes)
+            d_planes = kernels(LOOKUP).scatter(result.inputs, points, planes)
         return d_planes, None, None, None, *result.weights

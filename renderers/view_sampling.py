@@ -86,7 +86,12 @@ def perturbed(directions: Tensor, spread: float, rng: torch.Generator) -> Tensor
 
 
 def direction_angles(directions: Tensor) -> tuple[Tensor, Tensor]:
-    """Return yaw and pitch (...) in radians of directions (..., 3)."""
+    """Return yaw and pitch (...) in radians of directions (..., 3).
+
+    >>> yaw, pitch = direction_angles(torch.tensor([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]))
+    >>> yaw.rad2deg().round().tolist(), pitch.tolist()
+    ([0.0, 90.0], [0.0, 0.0])
+    """
     x, y, z = directions.unbind(-1)
     return torch.atan2(x, z), torch.asin(y.clamp(-1.0, 1.0))
 

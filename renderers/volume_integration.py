@@ -16,9 +16,11 @@ from torch import Tensor
 
 from renderers.bounds import Bounds
 from renderers.compositing import composite
-from renderers.dispatch import fast_path, integration_kernel
+from renderers.dispatch import fast_path, kernels
 from renderers.ray_sampling import merge_by_rank, merge_ranks
 from renderers.rendering import Rendering
+
+KERNELS = "renderers.cpu.integration_kernel"
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,12 @@ class Samples:
 
 
 def interval_lengths(t: Tensor, bounds: Bounds) -> Tensor:
-    """Return the interval lengths (B, R, S) >= 0 of ascending distances t (B, R, S)."""
+    """Return the interval lengths (B, R, S) >= 0 of ascending distances t (B, R, S).
+
+    >>> bounds = Bounds(torch.tensor([[1.0]]), torch.tensor([[4.0]]), torch.tensor([[True]]))
+    >>> interval_lengths(torch.tensor([[[1.5, 2.5, 3.0]]]), bounds).tolist()
+    [[[1.0, 0.75, 1.25]]]
+    """
     inner = torch.lerp(t[..., 1:], t[..., :-1], 0.5)
     edges = torch.cat([bounds.near.unsqueeze(-1), inner, bounds.far.unsqueeze(-1)], dim=-1)
     return edges.diff(dim=-1).clamp_min(0.0)
@@ -48,6 +55,12 @@ def integration_weights(density: Tensor, lengths: Tensor, far_is_opaque: bool = 
     density, lengths: (B, R, S), density >= 0. Max, "Optical models for direct volume rendering",
     1995, discretised as in NeRF (arXiv 2003.08934, eq. 3). `far_is_opaque` puts the residual 1 -
     sum w on the last sample.
+
+    >>> halving = torch.full((1, 1, 3), 2.0).log()  # half the light passes a unit of length
+    >>> integration_weights(halving, torch.ones(1, 1, 3))
+    tensor([[[0.5000, 0.2500, 0.1250]]])
+    >>> integration_weights(halving, torch.ones(1, 1, 3), far_is_opaque=True)
+    tensor([[[0.5000, 0.2500, 0.2500]]])
     """
     optical = density.float() * lengths
     before = torch.cat([torch.zeros_like(optical[..., :1]), optical[..., :-1]], dim=-1)
@@ -71,6 +84,13 @@ def integrate(
     background: broadcasts against (B, R, C), weighted by the residual 1 - opacity. With
     `far_is_opaque` the last sample takes the residual, so opacity is one and a background stays
     invisible.
+
+    >>> bounds = Bounds(torch.tensor([[1.0]]), torch.tensor([[3.0]]), torch.tensor([[True]]))
+    >>> density = torch.full((1, 1, 2), 2.0).log()  # half the light passes a unit of length
+    >>> grey = torch.full((1, 1, 2, 1), 0.4)
+    >>> seen = integrate(Samples(torch.tensor([[[1.5, 2.5]]]), density, grey), None, bounds)
+    >>> seen.opacity, seen.rgb
+    (tensor([[0.7500]]), tensor([[[0.3000]]]))
     """
     density_f = coarse.density[..., :0] if fine is None else fine.density
     t_f = coarse.t[..., :0] if fine is None else fine.t
@@ -119,7 +139,7 @@ class _Integrate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *operands: Any) -> tuple[Tensor, ...]:
         *tensors, opaque = operands
-        t, source, weights, weights_c, weights_f, sums = integration_kernel().integrate_forward(
+        t, source, weights, weights_c, weights_f, sums = kernels(KERNELS).integrate_forward(
             *tensors, opaque
         )
         ctx.save_for_backward(*tensors, t, source, weights)
@@ -137,5 +157,5 @@ class _Integrate(torch.autograd.Function):
         else:
             saved = (*tensors[4:], t, source, weights)
             dense = tuple(grad.contiguous() for grad in grads)
-            densities = integration_kernel().integrate_backward(saved, dense)
+            densities = kernels(KERNELS).integrate_backward(saved, dense)
         return *densities, None, None, None, None, None

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from datamodules.errors import DataError
+from datamodules.files import write_json
 from lightning_modules.callbacks.checkpoints import (
     BEST,
     LAST,
@@ -31,7 +32,7 @@ from lightning_modules.cli.arguments import nulls_as_overlays
 from lightning_modules.cli.bases import BASE, laid_below, with_bases
 from lightning_modules.cli.hardware import suited_precision, suited_strategy
 from lightning_modules.cli.parser import NearestNameParser
-from lightning_modules.cli.run_record import versions, write_json
+from lightning_modules.cli.run_record import versions
 from lightning_modules.cli.verbs import VERBS, overview, run_verb
 from lightning_modules.training.base import TrainingModule
 

@@ -11,8 +11,8 @@ from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
 from torch_fidelity.utils import create_feature_extractor
 
 from datamodules.errors import DataError
-from lightning_modules.evaluation.feature_network import FeatureNetwork, weights_digest
-from lightning_modules.inference.loading import averaged_model, read_checkpoint
+from lightning_modules.evaluation.feature_network import FeatureNetwork
+from lightning_modules.inference.loading import load_model, weights_hash
 from models.classifier import SmallClassifier
 
 LAYERS = ("features", "logits")
@@ -42,12 +42,8 @@ def load_classifier(path: str) -> LoadedClassifier:
         FileNotFoundError: there is no such file.
         DataError: it holds another model.
     """
-    kind = "checkpoint of a classifier"
-    content = read_checkpoint(path, kind)
-    model = averaged_model(content, path)
-    if not isinstance(model, SmallClassifier):
-        raise DataError(f"{path} is no {kind}: its model is a {type(model).__name__}.")
-    return LoadedClassifier(model, content["data_name"], weights_digest(model))
+    model, content = load_model(path, "checkpoint of a classifier", SmallClassifier)
+    return LoadedClassifier(model, content["data_name"], weights_hash(model))
 
 
 def open_classifier(path: str) -> FeatureNetwork:
@@ -68,7 +64,8 @@ def open_classifier(path: str) -> FeatureNetwork:
 
 
 class ClassifierExtractor(FeatureExtractorBase):
-    """What torch-fidelity makes of a registered name and a checkpoint, for `calculate_metrics` too.
+    """A classifier as torch-fidelity builds it of its registered name and its checkpoint, for
+    `calculate_metrics` too.
 
     Args:
         name: registered, that of the classifier.
@@ -113,7 +110,7 @@ class ClassifierExtractor(FeatureExtractorBase):
 
     @staticmethod
     def can_be_compiled() -> bool:
-        """Whether torch-fidelity may trace it: not when images come in several sizes."""
+        """False: torch-fidelity may not trace it, since images come in several sizes."""
         return False
 
     @staticmethod

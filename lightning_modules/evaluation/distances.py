@@ -35,7 +35,7 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     """Fréchet distance of Gaussians with the moments of features (N, F) and (M, F).
 
     |mu - mu'|^2 + tr(S + S' - 2 (S S')^(1/2)), arXiv 1706.08500, equation 6. Biased upwards, the
-    more so the fewer the samples: compare figures of equal counts only.
+    more so the fewer the samples: compare values of equal counts only.
 
     Raises:
         DataError: there are fewer than two samples, or the widths differ.

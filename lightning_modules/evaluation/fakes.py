@@ -1,38 +1,77 @@
-"""Images drawn from a generator, batch by batch, with a progress bar."""
+"""Fakes: images of scenes that a generator draws, and all that is measured of them, so that none
+needs to be kept."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from rich.progress import track
+from torch import Tensor
 
 from datamodules.errors import DataError
-from lightning_modules.evaluation.image_source import DrawnImages, ImageSource
+from lightning_modules.evaluation.feature_network import FeatureNetwork, Features
+from lightning_modules.evaluation.flatness import view_flatness
+from lightning_modules.inference.scene_maker import SceneDrawer
+
+
+@torch.no_grad()
+def draw_fakes(
+    drawer: SceneDrawer, labels: Sequence[int], seeds: Sequence[int], flatness: bool = True
+) -> tuple[Tensor, Tensor | None]:
+    """Images (B, 3, H, W) in [0, 1] of labels, -1 any class, and seeds, at the drawer's resolution
+    and from its cameras; and, if asked for, their non-flatness (B,), see `view_flatness`.
+
+    Equal seeds draw equal images.
+    """
+    scenes = drawer.generate(labels, seeds)
+    camera = drawer.cameras(scenes, labels, seeds)
+    view = scenes.view(camera, drawer.resolution, drawer.resolution)
+    return view.rgb, view_flatness(view) if flatness else None
 
 
 @dataclass(frozen=True)
-class FakeImages:
-    """One image a label, with seeds 0, 1, and so on.
+class FakeMeasures:
+    """Features of N fakes, on the CPU, and their non-flatness (N,) if it was asked for."""
 
-    Raises DataError if there is none, or batch_size is below 1.
+    features: Features
+    non_flatness: Tensor | None
+
+    @property
+    def flatness_score(self) -> float | None:
+        """Mean non-flatness of the images that show anything, None if it was not asked for.
+
+        Raises:
+            DataError: none does.
+        """
+        if self.non_flatness is None:
+            return None
+        if self.non_flatness.isnan().all():
+            raise DataError("No image shows anything: leave nfs out of --metrics.")
+        return float(self.non_flatness.nanmean())
+
+
+def measure_fakes(
+    drawer: SceneDrawer,
+    labels: Sequence[int],
+    batch_size: int,
+    network: FeatureNetwork,
+    flatness: bool,
+) -> FakeMeasures:
+    """Draw one image a label, with seeds 0, 1, and so on, and measure them, with a progress bar.
+
+    Raises:
+        DataError: there is no label, or batch_size is below 1.
     """
-
-    source: ImageSource
-    labels: Sequence[int]
-    batch_size: int
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        if not self.labels or self.batch_size < 1:
-            raise DataError(
-                f"samples is {len(self.labels)}, batch_size {self.batch_size}: both must be at "
-                "least 1."
-            )
-
-    def __iter__(self) -> Iterator[DrawnImages]:
-        """Draw the batches."""
-        starts = range(0, len(self.labels), self.batch_size)
-        for start in track(starts, description="generated images"):
-            labels = self.labels[start : start + self.batch_size]
-            with torch.no_grad():
-                yield self.source.draw(labels, range(start, start + len(labels)))
+    if not labels or batch_size < 1:
+        raise DataError(
+            f"samples is {len(labels)}, batch_size {batch_size}: both must be at least 1."
+        )
+    features, scores = [], []
+    for start in track(range(0, len(labels), batch_size), description="generated images"):
+        some = labels[start : start + batch_size]
+        seeds = range(start, start + len(some))
+        images, non_flatness = draw_fakes(drawer, some, seeds, flatness)
+        features.append(network(images).cpu())
+        if non_flatness is not None:
+            scores.append(non_flatness)
+    return FakeMeasures(Features.cat(features), torch.cat(scores) if scores else None)

@@ -1,14 +1,38 @@
-"""A network whose features measure images, with the name that goes into every label."""
+"""A network whose features measure images, and features of images."""
 
-import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
-from lightning_modules.evaluation.features import Features
+
+@dataclass(frozen=True)
+class Features:
+    """Of N images, float32.
+
+    vectors: penultimate activations (N, F), for FID and KID; logits: (N, C), for the Inception
+    Score.
+    """
+
+    vectors: Tensor
+    logits: Tensor
+
+    def __len__(self) -> int:
+        """Number of images N."""
+        return len(self.vectors)
+
+    def cpu(self) -> "Features":
+        """The same on the CPU."""
+        return Features(self.vectors.cpu(), self.logits.cpu())
+
+    @staticmethod
+    def cat(parts: Sequence["Features"]) -> "Features":
+        """Those of several batches, one after the other."""
+        return Features(
+            torch.cat([part.vectors for part in parts]), torch.cat([part.logits for part in parts])
+        )
 
 
 @dataclass(frozen=True)
@@ -48,9 +72,3 @@ def to_bytes(images: Tensor) -> Tensor:
     if images.dtype == torch.uint8:
         return images
     return (images.float().clamp(0, 1) * 255).round().to(torch.uint8)
-
-
-def weights_digest(network: nn.Module) -> str:
-    """SHA-256 in hex of a network's weights."""
-    state = {name: value.contiguous().cpu() for name, value in network.state_dict().items()}
-    return hashlib.sha256(safetensors.torch.save(state)).hexdigest()

@@ -1,7 +1,9 @@
-"""How far scenes are from being flat."""
+"""Non-flatness: how far scenes are from showing everything at one depth."""
 
 import torch
 from torch import Tensor
+
+from models.scenes import View
 
 
 def non_flatness(
@@ -38,3 +40,13 @@ def non_flatness(
     histogram = share.new_zeros(len(share), bins).scatter_add_(1, place, counted)
     probability = histogram / histogram.sum(1, keepdim=True)
     return torch.special.entr(probability).sum(1).exp()
+
+
+def view_flatness(view: View) -> Tensor:
+    """Non-flatness (B,) float64 of a view's disparity, on the CPU; NaN where an image shows
+    nothing.
+
+    The histogram spans the view's `disparity_range`, and pixels count by their opacity.
+    """
+    low, high = view.disparity_range.unbind(1)
+    return non_flatness(view.disparity, low, high, view.opacity).cpu()

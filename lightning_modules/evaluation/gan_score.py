@@ -10,9 +10,9 @@ from torch import Tensor
 from datamodules.augment import Framing
 from datamodules.shard_datamodule import ShardDataModule
 from datamodules.stream_datamodule import StreamDataModule
-from lightning_modules.evaluation.fake_measures import image_flatness
-from lightning_modules.evaluation.gan_images import GANImages
+from lightning_modules.evaluation.fakes import draw_fakes
 from lightning_modules.evaluation.generator_score import GeneratorScore, open_score
+from lightning_modules.inference.gan_scenes import GANScenes
 from models.wildgan import WildGAN
 
 DRAWN_AT_ONCE = 32
@@ -20,7 +20,7 @@ DRAWN_AT_ONCE = 32
 
 @dataclass(frozen=True)
 class ScoreSettings:
-    """How a generator is scored while it is trained, against the training images.
+    """Settings of a generator's score while it is trained, against the training images.
 
     features: network whose features are compared: checkpoint of a classifier (`make classifier`),
     or inception; null for no KID. images: generated for a score. inception_weights: file of
@@ -69,15 +69,15 @@ class GANScore:
     @torch.no_grad()
     def draw(self, model: WildGAN, trainer: Trainer) -> Tensor:
         """Non-flatness of the images that this process draws, the others drawing theirs."""
-        source, flatness = GANImages("", model), []
+        drawer, flatness = GANScenes("", model), []
         pairs = self._pairs(model.classes, trainer.global_rank, trainer.world_size)
         for start in range(0, len(pairs), DRAWN_AT_ONCE):
             labels, seeds = zip(*pairs[start : start + DRAWN_AT_ONCE], strict=True)
-            drawn = source.draw(labels, seeds)
-            assert drawn.geometry is not None
-            flatness.append(image_flatness(drawn.geometry))
+            images, non_flatness = draw_fakes(drawer, labels, seeds)
+            assert non_flatness is not None
+            flatness.append(non_flatness)
             if self._kid is not None:
-                self._kid.update(drawn.rgb)
+                self._kid.update(images)
         return torch.cat(flatness) if flatness else torch.zeros(0, dtype=torch.float64)
 
     def distance(self) -> Tensor | None:

@@ -43,7 +43,7 @@ class GeneratorScore(Metric):
 
     @property
     def label(self) -> str:
-        """What to log the figure as, e.g. kid/classifier-shapeworld-1a2b3c4d."""
+        """Name to log it under, e.g. kid/classifier-shapeworld-1a2b3c4d."""
         return f"kid/{self.network.name}"
 
     def wanted(self, classes: int, rank: int = 0, world: int = 1) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Which labels to draw so that fakes have the classes of real images."""
+"""Labels to draw so that fakes have the classes of real images."""
 
 import torch
 from torch import Tensor

@@ -13,8 +13,7 @@ from torch import Tensor
 from datamodules.errors import DataError
 from datamodules.files import load_arrays, replacing
 from datamodules.remote import is_local
-from lightning_modules.evaluation.feature_network import FeatureNetwork
-from lightning_modules.evaluation.features import Features
+from lightning_modules.evaluation.feature_network import FeatureNetwork, Features
 from lightning_modules.evaluation.real_images import RealImages
 
 FOLDER = "features"
@@ -84,7 +83,7 @@ def _cache_file(network: FeatureNetwork, images: RealImages, cache: str | None) 
 
 
 def _read(path: Path, key: str) -> RealFeatures | None:
-    """What is in the cache under this key, None if that is nothing."""
+    """Features in the cache under this key, None if there are none."""
     if not path.is_file():
         return None
     try:

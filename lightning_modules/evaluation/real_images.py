@@ -9,7 +9,7 @@ from datamodules.collate import collate
 from datamodules.decode import ImageDecoder
 from datamodules.errors import DataError
 from datamodules.loader import ShardLoader
-from datamodules.manifest import Manifest
+from datamodules.manifest import Manifest, images_hash
 from datamodules.modalities import MASK, RGB
 from datamodules.order import StorageOrder
 from datamodules.plan import ValPlan
@@ -18,7 +18,6 @@ from datamodules.remote import read_manifest
 from datamodules.schema import Batch
 from datamodules.shard_datamodule import check_holds_images, check_image_settings
 from datamodules.stream import ShardStream
-from lightning_modules.tools.tokens import images_hash
 
 RESIZE = "middle square, bilinear with antialiasing where stored larger"
 
@@ -99,7 +98,7 @@ class RealImages:
 
 
 def _framed(resolution: int, framing: Framing) -> tuple[tuple[str, ...], Augmentation]:
-    """What is read of an image, and how it is cut."""
+    """Modalities that are read of an image, and how it is cut."""
     crop_share, background = framing
     view = Augmentation(resolution, crop_share=crop_share, background=background)
     return ((RGB,) if background is None else (RGB, MASK)), view

@@ -15,6 +15,7 @@ from lightning_modules.pictures.drawing import gif_bytes, mp4_bytes
 from models.autoencoder import CanonicalView
 from models.scenes import Scenes
 from renderers.cameras import Camera
+from renderers.renderer import POINTS_PER_CHUNK
 from renderers.trajectories import front_arc, orbit, spiral, wiggle
 
 Trajectory = Literal["wiggle", "front_arc", "orbit", "spiral"]
@@ -37,16 +38,29 @@ def trajectory_cameras(view: CanonicalView, trajectory: Trajectory, frames: int)
 
 
 @torch.no_grad()
-def render_path(scenes: Scenes, camera: Camera, size: int) -> Iterator[Tensor]:
-    """Pictures (3, size, size) on the CPU of the first scene from each of the cameras (V,)."""
+def render_path(
+    scenes: Scenes, camera: Camera, size: int, points_per_chunk: int = POINTS_PER_CHUNK
+) -> Iterator[Tensor]:
+    """Pictures (3, size, size) on the CPU of the first scene from each of the cameras (V,).
+
+    points_per_chunk: see `Scenes.view`.
+    """
     device, first = scenes.planes.device, scenes[:1]
     for index in range(len(camera.cam2world)):
-        yield first.view(camera[index : index + 1].to(device), size, size).rgb[0].cpu()
+        one = camera[index : index + 1].to(device)
+        yield first.view(one, size, size, points_per_chunk).rgb[0].cpu()
 
 
-def film(scenes: Scenes, camera: Camera, size: int, description: str) -> list[Tensor]:
+def film(
+    scenes: Scenes,
+    camera: Camera,
+    size: int,
+    description: str,
+    points_per_chunk: int = POINTS_PER_CHUNK,
+) -> list[Tensor]:
     """What `render_path` gives, with a progress bar."""
-    frames, total = render_path(scenes, camera, size), len(camera.cam2world)
+    frames = render_path(scenes, camera, size, points_per_chunk)
+    total = len(camera.cam2world)
     return list(track(frames, description=description, total=total))
 
 

@@ -9,7 +9,7 @@ import torch
 
 from datamodules.errors import DataError
 from models.scenes import Scenes
-from models.spaces import BoxSpace, Space
+from models.spaces import HalfExtents, Space
 from renderers.mesh import (
     Mesh,
     colour_vertices,
@@ -34,14 +34,14 @@ joint volume in common; at four times the density it encloses 0 to 0.7 of it."""
 
 @dataclass(frozen=True)
 class Surface:
-    """Which surface of a scene becomes a mesh.
+    """The surface of a scene that becomes a mesh.
 
     resolution: lattice points along each side of the box; half_extent: of the box around the
     origin, in world units; level: density of the surface; quantile: of the box's densities, in
     place of a level; largest_component: whether only the connected part with the most faces stays.
 
-    None leaves box and level to the scene: of a `BoxSpace` they are its box and `box_level`, of
-    other spaces the unit cube and the quantile `QUANTILE`.
+    None leaves box and level to the scene: where it lies in a box they are that and `box_level`,
+    elsewhere the unit cube and the quantile `QUANTILE`.
     """
 
     resolution: int = 128
@@ -60,26 +60,27 @@ class Surface:
                 f"level is {self.level} and quantile {self.quantile}: give only one of them."
             )
 
-    def extent(self, space: Space) -> float:
-        """Half the side of the box, for scenes in a space."""
+    def extents(self, space: Space) -> HalfExtents:
+        """Half the sides of the box, for the first scene in a space."""
         if self.half_extent is not None:
-            return self.half_extent
-        return space.half if isinstance(space, BoxSpace) else 1.0
+            return self.half_extent, self.half_extent, self.half_extent
+        return space.box() or (1.0, 1.0, 1.0)
 
     def threshold(self, space: Space) -> tuple[float | None, float]:
-        """Level, if there is one, and quantile, for scenes in a space."""
-        if self.level is None and self.quantile is None and isinstance(space, BoxSpace):
-            return box_level(space), QUANTILE
+        """Level, if there is one, and quantile, for the first scene in a space."""
+        box = space.box()
+        if self.level is None and self.quantile is None and box is not None:
+            return box_level(box), QUANTILE
         return self.level, QUANTILE if self.quantile is None else self.quantile
 
 
-def box_level(space: BoxSpace) -> float:
-    """The density of which `HALF_OPAQUE` of the box's width lets half of the light through."""
-    return math.log(2) / (HALF_OPAQUE * 2 * space.half)
+def box_level(box: HalfExtents) -> float:
+    """The density of which `HALF_OPAQUE` of the box's mean width lets half of the light through."""
+    return math.log(2) / (HALF_OPAQUE * 2 * sum(box) / 3)
 
 
 @dataclass(frozen=True)
-class MeshFigures:
+class MeshStatistics:
     """Size of a mesh, and the connected components of the surface it was taken from: how many, and
     the largest one's share of the faces."""
 
@@ -97,28 +98,28 @@ class MeshFigures:
 
 
 @torch.no_grad()
-def scene_mesh(scenes: Scenes, surface: Surface) -> tuple[Mesh, MeshFigures]:
+def scene_mesh(scenes: Scenes, surface: Surface) -> tuple[Mesh, MeshStatistics]:
     """The mesh of the first scene, with vertex colours.
 
     Raises:
         ValueError: no density reaches the level, or the quantile is outside (0, 1).
     """
     first, device = scenes[:1], scenes.planes.device
-    half = surface.extent(scenes.space)
+    half = surface.extents(first.space)
     grid = density_grid(first.density, surface.resolution, half, device=device)
-    mesh = extract_mesh(grid, half, *surface.threshold(scenes.space))
+    mesh = extract_mesh(grid, half, *surface.threshold(first.space))
     faces = component_faces(mesh)
     if surface.largest_component:
         mesh = largest_component(mesh)
-    figures = MeshFigures(
+    statistics = MeshStatistics(
         len(mesh.vertices), len(mesh.faces), len(faces), float(faces[0] / faces.sum())
     )
-    return colour_vertices(mesh, first.color, device=device), figures
+    return colour_vertices(mesh, first.color, device=device), statistics
 
 
-def write_mesh(scenes: Scenes, path: Path, surface: Surface, note: str) -> MeshFigures:
+def write_mesh(scenes: Scenes, path: Path, surface: Surface, note: str) -> MeshStatistics:
     """Write the mesh of the first scene, making its folder; see `scene_mesh`."""
-    mesh, figures = scene_mesh(scenes, surface)
+    mesh, statistics = scene_mesh(scenes, surface)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_mesh(mesh, path, note)
-    return figures
+    return statistics

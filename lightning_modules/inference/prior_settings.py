@@ -1,4 +1,4 @@
-"""What a user asks of a prior beyond classes and seeds, as far as that prior takes it."""
+"""Settings of a prior beyond classes and seeds, as far as that prior takes them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from models.priors.token_prior import TokenPrior
 
 @dataclass(frozen=True)
 class SharedConditions:
-    """What conditions all scenes beside their class, None where nothing does.
+    """Conditions of all scenes beside their class, None where there is none.
 
     size: length, width and height of the object's box; semantics: a feature vector (F,) float32 on
     the CPU.
@@ -37,8 +37,8 @@ class SharedConditions:
         return Conditions.of(label, size, hour, vector)
 
     @property
-    def open(self) -> bool:
-        """Whether nothing is given."""
+    def unset(self) -> bool:
+        """True if nothing is given."""
         return self.size is None and self.time_of_day is None and self.semantics is None
 
 

@@ -1,10 +1,11 @@
-"""What made a file, stored in the file: command, checkpoint, seeds and revision."""
+"""Provenance, stored in every file: command, checkpoint, seeds and revision."""
 
 import hashlib
 import io
 import json
 import shlex
 import struct
+import subprocess
 import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,7 +15,6 @@ from PIL import Image, UnidentifiedImageError
 
 from datamodules.errors import DataError
 from datamodules.files import load_arrays
-from lightning_modules.cli.run_record import git_revision
 from lightning_modules.inference.loading import read_checkpoint
 from renderers.mesh import NOTE_KEY
 
@@ -24,7 +24,7 @@ GLB_HEADER = struct.Struct("<4sIII4s")
 
 @dataclass(frozen=True)
 class Provenance:
-    """What made a file.
+    """Origin of a file.
 
     command: program and arguments; checkpoint: path as the user gave it; checkpoint_sha256: of that
     file, in hex; seeds: of the scenes in the file, none where nothing was drawn; git: revision of
@@ -60,9 +60,25 @@ def made_now(checkpoint: str) -> Provenance:
     return Provenance(command, checkpoint, digest, (), git_revision(Path(__file__).parents[2]))
 
 
+def git_revision(root: Path) -> str | None:
+    """Commit of the working tree `root`, `-dirty` with local changes; None if it is none."""
+    describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]  # no tag names
+    try:
+        # An installed copy may lie inside a repository that is not ours.
+        top = _git(root, "rev-parse", "--show-toplevel")
+        return _git(root, *describe) if Path(top) == root.resolve() else None
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def read_provenance(path: str | Path) -> Provenance | None:
-    """What made a .png, .gif, .mp4, .glb, .ply, .obj, .npz or the .ckpt of an inversion; None if
-    it does not say.
+    """Provenance of a .png, .gif, .mp4, .glb, .ply, .obj, .npz or the .ckpt of an inversion; None
+    if it does not say.
 
     Raises:
         FileNotFoundError: there is no such file.

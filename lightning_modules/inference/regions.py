@@ -1,4 +1,4 @@
-"""A rectangle of an image, and which tokens lie in it."""
+"""A rectangle of an image, and the tokens that lie in it."""
 
 import math
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class TokenBox:
         return f"{self.bottom - self.top} x {self.right - self.left}"
 
     def mask(self, layout: TokenLayout) -> Tensor:
-        """Which tokens are in the box, (T,) bool.
+        """Mask (T,) bool of the tokens in the box.
 
         On a tri-plane those of the beam that the box, seen along z, cuts out of the cube: planes
         are in the order of `renderers.triplane`, x runs to the right and y upwards.

@@ -9,7 +9,6 @@ from rich.progress import track
 from torch import Tensor
 
 from lightning_modules.inference.camera_paths import render_path
-from lightning_modules.inference.scene_makers import PriorScenes
 from lightning_modules.pictures.drawing import colored_disparity, sheet
 from models.scenes import Scenes
 from renderers.cameras import Camera
@@ -20,7 +19,7 @@ SceneAt = Callable[[int], Scenes]
 
 @dataclass(frozen=True)
 class Grid:
-    """What to draw: each label, -1 for any class, with each seed."""
+    """Scenes to draw: each label, -1 for any class, with each seed."""
 
     labels: list[int]
     seeds: list[int]
@@ -34,15 +33,6 @@ class Grid:
     def firsts(self) -> list[int]:
         """The cell of each label's first seed."""
         return list(range(0, len(self.cells), len(self.seeds)))
-
-
-def draw_grid(maker: PriorScenes, grid: Grid, batch_size: int) -> Tensor:
-    """Tokens (labels * seeds, T) on the prior's device, label by label."""
-    drawn = []
-    for start in track(range(0, len(grid.cells), batch_size), description="tokens"):
-        labels, seeds = zip(*grid.cells[start : start + batch_size], strict=True)
-        drawn.append(maker.tokens(labels, seeds))
-    return torch.cat(drawn)
 
 
 @torch.no_grad()

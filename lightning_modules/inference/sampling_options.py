@@ -1,4 +1,4 @@
-"""How a user wants scenes drawn; what is not said is as the checkpoint's system does it."""
+"""Options of drawing scenes; what is not said is as the checkpoint's system does it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -18,7 +18,7 @@ Settings = TypeVar("Settings", TokenSampling, MaskedDecoding)
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """How a prior or a GAN draws scenes.
+    """Options of a prior or a GAN that draws scenes.
 
     Args:
         truncation: of a GAN: moves latents towards the mean of their class, 1, the default, leaves
@@ -32,7 +32,7 @@ class SamplingOptions:
         steps: rounds in which a masked prior fills in tokens. This and the next two are by default
             those of the checkpoint.
         choice_temperature: randomness of which tokens a masked prior keeps.
-        schedule: how many tokens a masked prior leaves open after each round.
+        schedule: how many tokens a masked prior leaves masked after each round.
         size_condition: length, width and height of the object, e.g. 4.5 1.8 1.5, where the prior
             was trained with sizes.
         time_of_day: likewise.

@@ -1,4 +1,4 @@
-"""What is written of a photograph's scene: a sheet, a video and a mesh."""
+"""Files of a photograph's scene: a sheet, a video and a mesh."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ FPS = 24
 
 @dataclass(frozen=True)
 class SceneFiles:
-    """Where and how scenes of photographs are written.
+    """Writes scenes of photographs.
 
     folder: of all files; size: side of the pictures in pixels, even; frames: of the video.
 

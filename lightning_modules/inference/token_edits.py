@@ -10,10 +10,10 @@ from torch import Tensor
 from datamodules.errors import DataError
 from lightning_modules.inference.photographs import enlarged, find_images, load_square
 from lightning_modules.inference.regions import Corners, TokenBox, token_box
-from lightning_modules.inference.scene_makers import PriorScenes
+from lightning_modules.inference.scene_maker import TokenDrawer
 from lightning_modules.pictures.drawing import colored_disparity, sheet
 from models.autoencoder import TokenAutoencoder
-from models.priors.token_prior import OPEN
+from models.priors.token_prior import TO_SAMPLE
 
 TURN = 0.3
 """Radians of yaw of the novel views, within what training judges."""
@@ -65,7 +65,7 @@ def inserted_tokens(photo: Photo, source: Photo) -> Tensor:
 
 
 def redrawn_tokens(
-    maker: PriorScenes, photo: Photo, label: int, seeds: Sequence[int], keep: bool
+    drawer: TokenDrawer, photo: Photo, label: int, seeds: Sequence[int], keep: bool
 ) -> Tensor:
     """Tokens (seeds, T) of a photograph with those in its box drawn anew, or all others (`keep`).
 
@@ -74,11 +74,11 @@ def redrawn_tokens(
     Raises:
         DataError: nothing is left to draw.
     """
-    opened = ~photo.inside if keep else photo.inside
-    if not opened.any():
+    redrawn = ~photo.inside if keep else photo.inside
+    if not redrawn.any():
         raise DataError("The region is the whole image, keep would draw nothing: make it smaller.")
-    given = photo.tokens.masked_fill(opened, OPEN).repeat(len(seeds), 1)
-    return maker.tokens([label] * len(seeds), seeds, given)
+    given = photo.tokens.masked_fill(redrawn, TO_SAMPLE).repeat(len(seeds), 1)
+    return drawer.tokens([label] * len(seeds), seeds, given)
 
 
 @torch.no_grad()

@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from datamodules.classes import file_part, scene_name
 from datamodules.errors import DataError
 from datamodules.files import load_arrays, write_atomically
-from lightning_modules.inference.classes import file_part, scene_name
 from lightning_modules.inference.loading import weights_hash
 from models.autoencoder import TokenAutoencoder
 from renderers.mesh import NOTE_KEY

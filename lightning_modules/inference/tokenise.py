@@ -1,4 +1,4 @@
-"""From images to tokens, the same way for token shards and for training on the fly."""
+"""Tokens of images, made the same way for token shards and for training on the fly."""
 
 import torch
 from torch import Tensor

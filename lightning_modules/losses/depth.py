@@ -37,6 +37,11 @@ def align_disparity(rendered: Tensor, given: Tensor, known: Tensor) -> Alignment
         rendered: (B, R) accumulated disparity, sum_i w_i d_i, of a scene scaled to [0, 1].
         given: (B, R) relative disparity D.
         known: (B, R) bool, which labels count.
+
+    >>> rendered = torch.tensor([[0.1, 0.2, 0.4]])
+    >>> fit = align_disparity(rendered, 2 * rendered + 0.1, torch.ones(1, 3, dtype=torch.bool))
+    >>> round(fit.scale.item(), 3), round(fit.shift.item(), 3)
+    (2.0, 0.1)
     """
     weight = known.float()
     count = weight.sum(1, keepdim=True).clamp(min=1)
@@ -66,6 +71,16 @@ def pointwise_depth_loss(
 
     Returns:
         () float32; zero when nothing is known.
+
+    >>> disparity = torch.tensor([[[0.0, 0.2], [0.5, 0.9]]])
+    >>> weights, known = torch.full((1, 2, 2), 0.5), torch.ones(1, 2, dtype=torch.bool)
+    >>> given = torch.tensor([[0.1, 0.7]])  # what is seen: s = 1, t = 0
+    >>> round(accumulated_depth_loss(weights, disparity, given, known).item(), 4)
+    0.0
+    >>> round(pointwise_depth_loss(weights, disparity, given, known).item(), 4)
+    0.025
+    >>> round(disparity.var(-1, correction=0).mean().item(), 4)  # under weights that are alike
+    0.025
     """
     weights, disparity = weights.float(), disparity.float()
     fit = align_disparity((weights * disparity).sum(-1), given, known)

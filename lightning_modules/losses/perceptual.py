@@ -6,9 +6,12 @@ from pickle import UnpicklingError
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.inference.local_weights import cached_weights
-
 VGG16_FILE = "vgg16-397923af.pth"
+
+
+def cached_weights(name: str) -> Path:
+    """Where torch.hub, and the libraries that use it, keep the weights in a file of this name."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / name
 
 
 def find_vgg16_weights(path: str | None) -> Path:

@@ -7,7 +7,12 @@ from torch import Tensor
 
 
 def l2_loss(predicted: Tensor, target: Tensor) -> Tensor:
-    """Mean squared difference of colours in [0, 1], any equal shapes."""
+    """Mean squared difference of colours in [0, 1], any equal shapes.
+
+    >>> import torch
+    >>> l2_loss(torch.tensor([0.0, 1.0]), torch.tensor([0.5, 1.0])).item()
+    0.125
+    """
     return F.mse_loss(predicted.float(), target.float())
 
 
@@ -27,6 +32,13 @@ def logit_laplace_loss(
         predicted, target: colours in [0, 1], any equal shapes.
         scale: b > 0, the spread of the Laplace distribution in logits.
         margin: in (0, 0.5).
+
+    >>> import torch
+    >>> grey = torch.full((2,), 0.5)
+    >>> logit_laplace_loss(grey, grey)  # log(2 b x (1 - x)) = -log 2 is all that is left
+    tensor(-0.6931)
+    >>> logit_laplace_loss(torch.tensor([1.0, 0.0]), grey)  # logit(0.9) = 2.1972 more
+    tensor(1.5041)
     """
     x = margin + (1 - 2 * margin) * target.float()
     mean = margin + (1 - 2 * margin) * predicted.float().clamp(0, 1)

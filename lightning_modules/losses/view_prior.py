@@ -30,6 +30,11 @@ def view_advantages(logits: Tensor, everyone: Tensor) -> Tensor:
 
     Raises:
         DataError: there is but one view, and nothing to compare it with.
+
+    >>> import torch
+    >>> logits = torch.tensor([9.0, -1.0])  # log sigmoid: -0.0001 and -1.3133
+    >>> advantages(logits, logits)
+    tensor([ 1.3131, -1.3131])
     """
     rewards, all_rewards = (F.logsigmoid(values.detach().float()) for values in (logits, everyone))
     others = len(all_rewards) - 1

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lightning_modules.inference.classes import class_name
+from datamodules.classes import class_name, spread_labels
 from lightning_modules.pictures.captions import labelled
 from lightning_modules.pictures.drawing import Pictures, colored_disparity, sheet
-from lightning_modules.pictures.stage2_pictures import spread_labels
 from models.scenes import Scenes
 from models.wildgan import WildGAN
 from renderers.cameras import Camera

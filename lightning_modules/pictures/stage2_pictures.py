@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from lightning_modules.inference.classes import class_name
+from datamodules.classes import class_name, spread_labels
 from lightning_modules.pictures.captions import labelled
 from lightning_modules.pictures.drawing import Pictures, colored_disparity, sheet
 from lightning_modules.pictures.stage1_pictures import swing_frames
@@ -43,15 +43,3 @@ def sample_pictures(
     samples = labelled(torch.cat(pictures, 1), names_of_rows)
     swing = swing_frames(model.decode_tokens(torch.cat(firsts)), model.view, side)
     return [Pictures("samples", [samples]), Pictures("novel_views", swing)]
-
-
-def spread_labels(classes: int, rows: int) -> list[int]:
-    """At most `rows` labels, evenly spread over the classes; -1 for all rows without classes.
-
-    >>> spread_labels(10, 3)
-    [0, 3, 6]
-    """
-    if classes == 0:
-        return [-1] * rows
-    count = min(classes, rows)
-    return [classes * row // count for row in range(count)]

@@ -12,7 +12,7 @@ LEFT_OUT = ("protocol",)
 
 
 def compare(runs: list[str], out: str | None = None) -> None:
-    """Print the figures in result.json of runs side by side, a row each, as a Markdown table.
+    """Print the metrics in result.json of runs side by side, a row each, as a Markdown table.
 
     Args:
         runs: folders of finished runs, e.g. runs/ablation-shapeworld-baseline.
@@ -40,7 +40,7 @@ def _result(run: Path) -> dict[str, Any]:
 
 
 def markdown_table(results: dict[str, dict[str, Any]]) -> str:
-    """A row for each result, a column for each figure that any has; missing ones stay empty."""
+    """A row for each result, a column for each metric that any has; missing ones stay empty."""
     columns = list(dict.fromkeys(name for result in results.values() for name in result))
     rows = [["run", *columns], ["---", *("---:" for _ in columns)]]
     for name, result in results.items():

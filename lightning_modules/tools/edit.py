@@ -5,14 +5,14 @@ from typing import Literal
 
 import torch
 
+from datamodules.classes import class_label
 from datamodules.errors import DataError
 from lightning_modules.inference.camera_paths import check_size
-from lightning_modules.inference.classes import class_label
+from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.regions import Corners
 from lightning_modules.inference.sampling_options import SamplingOptions, check_unused
 from lightning_modules.inference.scene_choice import distinct_seeds
-from lightning_modules.inference.scene_makers import PriorScenes, autoencoder_of, open_maker
 from lightning_modules.inference.token_edits import (
     edit_sheet,
     inserted_tokens,
@@ -59,7 +59,7 @@ def edit(
         source: the other photograph, for insert.
         source_region: what to take of it, as many tokens high and wide as region; by default the
             same place.
-        label: class of what is drawn, a name or a number, or any, the default, to leave it open.
+        label: class of what is drawn, a name or a number, or any, the default, to leave it unknown.
         seeds: of the results, e.g. 0,1,2; by default 0,1,2,3.
         out: folder for NAME-ACTION.png: photograph, reconstruction and results, each with its
             disparity and a novel view below; and NAME-ACTION.npz with the results, for --tokens of
@@ -70,28 +70,20 @@ def edit(
         sampling: how tokens are drawn.
     """
     check_size(size)
-    if (source is None) == (action == "insert"):
-        raise DataError("insert takes a part of another photograph, --source; other actions don't.")
-    if action == "insert":
-        check_unused({"label": label, "seeds": seeds} | sampling.given, "insert draws nothing")
-    else:
-        check_unused({"source_region": source_region}, f"{action} takes no part of another")
+    _check_used(action, source, source_region, label, seeds, sampling)
     maker = open_maker(checkpoint, stage1, sampling, device)
-    model, number, drawn = autoencoder_of(maker), -1, []
+    model, number, drawn = maker.autoencoder, -1, []
     photos = [open_photo(model, image, region, "--region", device)]
     if source is not None:
         place = region if source_region is None else source_region
         photos.append(open_photo(model, source, place, "--source_region", device))
         results = inserted_tokens(*photos)
-    elif isinstance(maker, PriorScenes):
-        number = -1 if label is None else class_label(label, maker.classes, maker.names)
-        drawn = distinct_seeds(SEEDS if seeds is None else seeds)
-        maker.check_options([number], sampling)
-        results = redrawn_tokens(maker, photos[0], number, drawn, keep=action == "keep")
     else:
-        raise DataError(
-            f"{checkpoint} is a stage-1 checkpoint: {action} draws tokens, name one of a prior."
-        )
+        drawer = maker.token_drawer(action)
+        number = -1 if label is None else class_label(label, drawer.classes, drawer.names)
+        drawn = distinct_seeds(SEEDS if seeds is None else seeds)
+        drawer.check_labels([number])
+        results = redrawn_tokens(drawer, photos[0], number, drawn, keep=action == "keep")
     picture = edit_sheet(model, photos, torch.cat([photos[0].tokens, results]), size)
     names = [f"seed {seed}" for seed in drawn] or ["result"]
     columns = [*("photo", "source")[: len(photos)], "reconstruction", *names]
@@ -102,3 +94,20 @@ def edit(
     scenes = TokenScenes(results, named, [number] * len(results), drawn or [-1])
     write_tokens(path.with_suffix(".npz"), scenes, model, note)
     print(f"region of {photos[0].box} tokens of {model.layout}: {path}")
+
+
+def _check_used(
+    action: Action,
+    source: str | None,
+    source_region: Corners | None,
+    label: str | None,
+    seeds: tuple[int, ...] | None,
+    sampling: SamplingOptions,
+) -> None:
+    """DataError if an action lacks its source, or takes no notice of an option."""
+    if (source is None) == (action == "insert"):
+        raise DataError("insert takes a part of another photograph, --source; other actions don't.")
+    if action == "insert":
+        check_unused({"label": label, "seeds": seeds} | sampling.given, "insert draws nothing")
+    else:
+        check_unused({"source_region": source_region}, f"{action} takes no part of another")

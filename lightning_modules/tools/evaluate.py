@@ -1,4 +1,4 @@
-"""`wild3d evaluate`: figures of a generator, with all that is needed to compare them."""
+"""`wild3d evaluate`: metrics of a generator, with all that is needed to compare them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,25 +8,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 from datamodules.augment import Framing
+from datamodules.classes import class_name
 from datamodules.errors import DataError
+from datamodules.files import write_json
 from datamodules.modalities import TRAIN
-from lightning_modules.cli.run_record import write_json
 from lightning_modules.evaluation.distances import inception_score
-from lightning_modules.evaluation.fake_measures import measure_fakes
-from lightning_modules.evaluation.fakes import FakeImages
-from lightning_modules.evaluation.feature_network import FeatureNetwork
-from lightning_modules.evaluation.features import Features
-from lightning_modules.evaluation.figures import figures_of
-from lightning_modules.evaluation.image_source import ImageSource
+from lightning_modules.evaluation.fakes import measure_fakes
+from lightning_modules.evaluation.feature_network import FeatureNetwork, Features
 from lightning_modules.evaluation.label_plan import check_classes, label_plan
+from lightning_modules.evaluation.metrics import MetricSettings, metrics_of
 from lightning_modules.evaluation.networks import WITH_INCEPTION, open_network
 from lightning_modules.evaluation.real_features import real_features
 from lightning_modules.evaluation.real_images import RESIZE, RealImages
-from lightning_modules.evaluation.settings import MetricSettings
-from lightning_modules.evaluation.sources import open_source
-from lightning_modules.inference.classes import class_name
+from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.sampling_options import SamplingOptions
+from lightning_modules.inference.scene_maker import SceneDrawer
 
 
 def evaluate(
@@ -51,13 +48,13 @@ def evaluate(
     """Compare images that a generator draws with those of a data set.
 
     Fakes have the classes of the real images in the same proportions, and seeds 0, 1 and so on.
-    Figures are named after the network behind them: those of other networks, counts, resolutions or
+    Metrics are named after the network behind them: those of other networks, counts, resolutions or
     cameras can't be compared. Nothing is downloaded.
 
     Args:
         checkpoint: of a generator, e.g. runs/vq3d-shapeworld-prior/checkpoints/best.ckpt.
         root: image shards it is compared with.
-        features: inception, which published figures use, or the checkpoint of a classifier of the
+        features: inception, which published metrics use, or the checkpoint of a classifier of the
             data (`make classifier`).
         inception_weights: file of Inception's weights; by default torch-fidelity's cache.
         samples: images to draw.
@@ -67,66 +64,67 @@ def evaluate(
             default as in a GAN's training (`data.crop_share`), else 1.
         background: grey level in [0, 1] to show around the objects of real images, by their masks;
             photo leaves them as they are; by default as in a GAN's training (`data.background`).
-        out: JSON file of figures, protocol and provenance.
+        out: JSON file of metrics, protocol and provenance.
         batch_size: images drawn at once.
         cache: folder of the real images' features, computed once; by default features/ in root.
         num_workers: processes that decode real images; 0 decodes in this one.
         stage1: where the prior's stage-1 checkpoint is now, if it was moved.
         device: where to compute, e.g. cuda.
-        settings: which figures, and how.
+        settings: which metrics, and how.
         sampling: how scenes are drawn.
     """
     network = open_network(features, inception_weights).to(device)
-    source = open_source(checkpoint, stage1, sampling, device)
-    framing = _framing(source, crop_share, background)
-    images = RealImages.open(root, split, source.resolution, real_images, framing)
-    check_classes(source.name, source.classes, len(images.manifest.classes))
+    drawer = open_maker(checkpoint, stage1, sampling, device).drawer()
+    if drawer.classes == 0:
+        drawer.check_labels([-1])
+    framing = _framing(drawer, crop_share, background)
+    images = RealImages.open(root, split, drawer.resolution, real_images, framing)
+    check_classes(checkpoint, drawer.classes, len(images.manifest.classes))
     settings.check(images.count, samples)
     real = real_features(network, images, cache, num_workers)
-    labels = label_plan(real.labels, samples, source.classes)
-    fakes = FakeImages(source, labels, batch_size)
-    measured = measure_fakes(fakes, network, "nfs" in settings.metrics)
-    figures = figures_of(network.name, real.features, measured, settings)
-    protocol = _drawn(source, labels, images.manifest.classes) | {"sampling": sampling.given}
+    labels = label_plan(real.labels, samples, drawer.classes)
+    measured = measure_fakes(drawer, labels, batch_size, network, "nfs" in settings.metrics)
+    metrics = metrics_of(network.name, real.features, measured, settings)
+    protocol = _drawn(drawer, labels, images.manifest.classes) | {"sampling": sampling.given}
     protocol |= _compared(network, images) | _estimated(real.features, samples, settings)
     made = made_now(checkpoint)
     provenance = {name: value for name, value in asdict(made).items() if name != "seeds"}
-    write_json(Path(out), {"figures": figures, "protocol": protocol, "provenance": provenance})
-    for label, figure in figures.items():
-        print(f"{label}: {figure:.5g}")
+    write_json(Path(out), {"figures": metrics, "protocol": protocol, "provenance": provenance})
+    for label, value in metrics.items():
+        print(f"{label}: {value:.5g}")
     print(f"{samples} samples, {images.count} real images; protocol in {out}")
 
 
 def _framing(
-    source: ImageSource, crop_share: float | None, background: float | Literal["photo"] | None
+    drawer: SceneDrawer, crop_share: float | None, background: float | Literal["photo"] | None
 ) -> Framing:
-    """How real images are cut: as asked for, else as in the generator's training."""
-    trained = source.framing
+    """Cut of the real images: as asked for, else as in the generator's training."""
+    trained = drawer.framing
     share = trained.crop_share if crop_share is None else crop_share
     if background == "photo":
         return Framing(share)
     if trained.background is not None and background not in (None, trained.background):
         raise DataError(
-            f"background is {background}, but {source.name} was trained on objects on "
+            f"background is {background}, but {drawer.checkpoint} was trained on objects on "
             f"{trained.background}: leave --background out."
         )
     return Framing(share, trained.background if background is None else background)
 
 
-def _drawn(source: ImageSource, labels: Sequence[int], names: Sequence[str]) -> dict[str, Any]:
-    """What the fakes are."""
+def _drawn(drawer: SceneDrawer, labels: Sequence[int], names: Sequence[str]) -> dict[str, Any]:
+    """Protocol of the fakes."""
     return {
-        "checkpoint": source.name,
+        "checkpoint": drawer.checkpoint,
         "samples": len(labels),
         "seeds": f"0 to {len(labels) - 1}",
         "classes": {class_name(label, names): n for label, n in sorted(Counter(labels).items())},
-        "cameras": source.cameras,
-        "resolution": source.resolution,
+        "cameras": drawer.viewpoints,
+        "resolution": drawer.resolution,
     }
 
 
 def _compared(network: FeatureNetwork, images: RealImages) -> dict[str, Any]:
-    """What they are compared with, and by which features."""
+    """Protocol of the real images and of the features."""
     return {
         "root": images.root,
         "split": images.split,
@@ -141,7 +139,7 @@ def _compared(network: FeatureNetwork, images: RealImages) -> dict[str, Any]:
 
 
 def _estimated(real: Features, samples: int, settings: MetricSettings) -> dict[str, Any]:
-    """How the figures were estimated; of IS also what real images reach."""
+    """Protocol of the estimates; of IS also what real images reach."""
     protocol: dict[str, Any] = {"metric_seed": settings.metric_seed}
     if "kid" in settings.metrics:
         protocol["kid_subsets"] = settings.kid_subsets

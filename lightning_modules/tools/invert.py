@@ -1,27 +1,31 @@
 """`wild3d invert`: a GAN fitted to photographs."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from datamodules.classes import class_label, class_name
 from datamodules.errors import DataError
-from lightning_modules.cli.run_record import write_json
+from datamodules.files import write_json
 from lightning_modules.inference.camera_paths import Trajectory
-from lightning_modules.inference.classes import class_label, class_name
+from lightning_modules.inference.gan_scenes import GANScenes
 from lightning_modules.inference.inversion.class_guess import open_guess
 from lightning_modules.inference.inversion.distance import open_distance
-from lightning_modules.inference.inversion.files import write_inversion
+from lightning_modules.inference.inversion.inverted import write_inversion
 from lightning_modules.inference.inversion.pivotal import Inversion, invert_photo
+from lightning_modules.inference.inversion.search import Report
 from lightning_modules.inference.inversion.settings import InversionSettings
-from lightning_modules.inference.loading import LoadedGAN, load_gan
 from lightning_modules.inference.meshing import MeshFormat, Surface
+from lightning_modules.inference.opening import open_gan
 from lightning_modules.inference.photographs import find_images, load_square
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.sampling_options import check_unused
 from lightning_modules.inference.scene_files import SceneFiles
-from lightning_modules.tools.loss_bars import loss_bars
 
 NOVEL_VIEWS = 4
 """Of a sheet."""
@@ -57,7 +61,7 @@ def invert(
             in torchvision, e.g. resnet50, for a GAN of ImageNet's classes.
         classifier_weights: file of the ImageNet weights of torchvision's model.
         out: folder for NAME-sheet.png (photograph, inversion, disparity, novel views),
-            NAME-TRAJECTORY.mp4, NAME.glb, NAME.json (figures before and after each phase) and
+            NAME-TRAJECTORY.mp4, NAME.glb, NAME.json (metrics before and after each phase) and
             NAME.ckpt, for --checkpoint of `wild3d video` and `wild3d mesh`.
         size: side of the rendered pictures in pixels, even.
         trajectory: path of the video's camera, from where the photograph was taken.
@@ -71,22 +75,22 @@ def invert(
     paths = find_images(list(images))
     surface = Surface(mesh_resolution, level=mesh_level)
     files = SceneFiles(Path(out), size, trajectory, frames, mesh_format, surface)
-    loaded = load_gan(checkpoint)
-    labels = _labels(loaded, checkpoint, paths, classes, (classifier, classifier_weights))
-    loaded, resolution = loaded.to(device), loaded.model.resolution
-    distance = open_distance(inversion.perceptual_weights, resolution)
+    gan = open_gan(checkpoint)
+    labels = _labels(gan, paths, classes, (classifier, classifier_weights))
+    model = gan.model.to(device)
+    distance = open_distance(inversion.perceptual_weights, model.resolution)
     print(f"distance: {distance.name}")
-    novel, made = loaded.model.views.around(NOVEL_VIEWS), made_now(checkpoint)
+    novel, made = model.views.around(NOVEL_VIEWS), made_now(checkpoint)
     note, failures = made.note(inversion.seed), []
     provenance = {name: value for name, value in asdict(made).items() if name != "seeds"}
     for path, label in zip(paths, labels, strict=True):
-        photo = load_square(path, resolution).to(device)
-        with loss_bars(path.stem) as report:
-            found = invert_photo(loaded.model, label, photo, distance, inversion, report)
+        photo = load_square(path, model.resolution).to(device)
+        with _loss_bars(path.stem) as report:
+            found = invert_photo(model, label, photo, distance, inversion, report)
         shown = found.photo
-        write_inversion(files.folder / f"{path.stem}.ckpt", shown, loaded.classes, note)
+        write_inversion(files.folder / f"{path.stem}.ckpt", shown, gan.names, note)
         failures.append(files.write(path.stem, photo, shown.scenes(), shown.view, novel, note))
-        results = _results(found, distance.name, class_name(label, loaded.classes))
+        results = _results(found, distance.name, class_name(label, gan.names))
         results |= {"settings": asdict(inversion), "provenance": provenance}
         write_json(files.folder / f"{path.stem}.json", results)
         print(
@@ -99,8 +103,7 @@ def invert(
 
 
 def _labels(
-    loaded: LoadedGAN,
-    checkpoint: str,
+    gan: GANScenes,
     paths: Sequence[Path],
     classes: Sequence[str],
     classifier: tuple[str | None, str | None],
@@ -109,9 +112,9 @@ def _labels(
     GAN has no classes."""
     name, weights = classifier
     guessing = {"classifier": name, "classifier_weights": weights}
-    if loaded.model.classes == 0:
+    if gan.classes == 0:
         given = {"classes": classes or None} | guessing
-        check_unused(given, f"{checkpoint} is of a GAN without classes")
+        check_unused(given, f"{gan.checkpoint} is of a GAN without classes")
         return [-1] * len(paths)
     if classes:
         check_unused(guessing, "--classes says what photographs show")
@@ -120,21 +123,21 @@ def _labels(
                 f"--classes names {len(classes)} classes of {len(paths)} photographs: give one for "
                 "all, or one for each."
             )
-        known = [class_label(wanted, loaded.model.classes, loaded.classes) for wanted in classes]
+        known = [class_label(wanted, gan.classes, gan.names) for wanted in classes]
         if -1 in known:
             raise DataError("--classes is any, but a GAN draws scenes of a class: name it.")
         return known * (len(paths) // len(known))
     if name is None:
         raise DataError(
-            f"{checkpoint} is of a GAN of {loaded.model.classes} classes: say what the photographs "
+            f"{gan.checkpoint} is of a GAN of {gan.classes} classes: say what the photographs "
             "show with --classes, or name a --classifier that can."
         )
-    guess = open_guess(name, weights, loaded.classes)
+    guess = open_guess(name, weights, gan.names)
     return [guess.label(load_square(path, guess.side)) for path in paths]
 
 
 def _results(found: Inversion, distance: str, shown: str) -> dict[str, Any]:
-    """What is known of an inversion, for people."""
+    """The results of an inversion, for people."""
     view = found.photo.view
     return {
         "class": shown,
@@ -147,3 +150,24 @@ def _results(found: Inversion, distance: str, shown: str) -> dict[str, Any]:
         "latent": asdict(found.latent),
         "tuned": asdict(found.tuned),
     }
+
+
+@contextmanager
+def _loss_bars(title: str) -> Iterator[Report]:
+    """A report that draws a progress bar with the loss for each phase."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("loss {task.fields[loss]:.5f}"),
+    )
+    with Progress(*columns) as progress:
+        tasks = {}
+
+        def report(what: str, done: int, total: int, loss: float) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(f"{title}: {what}", total=total, loss=loss)
+            progress.update(tasks[what], completed=done, loss=loss)
+
+        yield report

@@ -6,10 +6,10 @@ from rich.progress import track
 
 from datamodules.errors import DataError
 from lightning_modules.inference.meshing import MeshFormat, Surface, write_mesh
+from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.sampling_options import SamplingOptions
-from lightning_modules.inference.scene_choice import SceneChoice, make_scene, wanted_scenes
-from lightning_modules.inference.scene_makers import open_maker
+from lightning_modules.inference.scene_choice import SceneChoice
 
 
 def mesh(
@@ -48,14 +48,14 @@ def mesh(
     """
     surface = Surface(resolution, half_extent, level, quantile, largest_component)
     maker = open_maker(checkpoint, stage1, sampling, device)
-    wanted = wanted_scenes(maker, scenes, sampling)
+    wanted = maker.wanted(scenes)
     made, lines, failures = made_now(checkpoint), [], []
     for scene in track(wanted, description="mesh"):
         path = Path(out) / f"{scene.name}.{format}"
-        made_scene = make_scene(maker, scene, device)
+        made_scene = scene.make()
         try:
-            figures = write_mesh(made_scene, path, surface, made.note(*scene.seeds))
-            lines.append(f"{path}: {figures}")
+            statistics = write_mesh(made_scene, path, surface, made.note(*scene.seeds))
+            lines.append(f"{path}: {statistics}")
         except ValueError as error:
             failures.append(f"No mesh for {scene.name}: {error} (--level, --quantile).")
     print("\n".join(lines))

@@ -8,10 +8,10 @@ from rich.progress import track
 from datamodules.errors import DataError
 from lightning_modules.inference.camera_paths import Trajectory, trajectory_cameras
 from lightning_modules.inference.meshing import MeshFormat, Surface
+from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.photographs import find_images, load_square
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.scene_files import SceneFiles
-from lightning_modules.inference.scene_makers import open_stage1
 
 
 def reconstruct(
@@ -50,7 +50,7 @@ def reconstruct(
     paths = find_images([images] if isinstance(images, str) else images)
     surface = Surface(mesh_resolution, level=mesh_level)
     files = SceneFiles(Path(out), size, trajectory, frames, mesh_format, surface)
-    model = open_stage1(checkpoint, stage1, device)
+    model = open_maker(checkpoint, stage1, device=device).autoencoder
     novel, note = trajectory_cameras(model.view, "front_arc", 4), made_now(checkpoint).note()
     failures = []
     for path in track(paths, description="reconstruct"):

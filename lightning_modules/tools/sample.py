@@ -3,35 +3,24 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from datamodules.classes import ALL, class_labels, class_name, spread_labels
 from datamodules.errors import DataError
 from lightning_modules.inference.camera_paths import check_size
-from lightning_modules.inference.classes import ALL, class_labels, class_name
-from lightning_modules.inference.gan_scenes import GANScenes
+from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
-from lightning_modules.inference.sample_grid import (
-    Grid,
-    SceneAt,
-    canonical_sheets,
-    draw_grid,
-    views_sheet,
-)
-from lightning_modules.inference.sampling_options import SamplingOptions, check_unused
+from lightning_modules.inference.sample_grid import Grid, canonical_sheets, views_sheet
+from lightning_modules.inference.sampling_options import SamplingOptions
 from lightning_modules.inference.scene_choice import distinct_seeds
-from lightning_modules.inference.scene_makers import PriorScenes, open_drawer
-from lightning_modules.inference.token_files import TokenScenes, write_tokens
+from lightning_modules.inference.scene_maker import BATCH_SIZE
+from lightning_modules.inference.token_files import write_tokens
 from lightning_modules.pictures.captions import labelled
 from lightning_modules.pictures.drawing import write_png
-from lightning_modules.pictures.stage2_pictures import spread_labels
-from models.scenes import Scenes
 
 MANY = 20
 """Classes that are all drawn by default."""
 
 SPREAD = 12
 """Classes that are drawn by default where there are more."""
-
-BATCH_SIZE = 16
-"""Scenes whose tokens are drawn at once by default."""
 
 
 def sample(
@@ -56,7 +45,7 @@ def sample(
     Args:
         checkpoint: of a prior or a GAN.
         classes: names or numbers of classes, e.g. chair mug, or all, or any to leave the class
-            open, which a GAN can't; by default all, or 12 spread over them where there are more
+            unknown, which a GAN can't; by default all, or 12 spread over them where there are more
             than 20.
         seeds: of the scenes drawn of each class, e.g. 0,1,2.
         out: folder for samples.png (a row a class, a column a seed), disparity.png (the same),
@@ -74,43 +63,23 @@ def sample(
     if min(batch, views) < 1:
         raise DataError(f"batch_size is {batch}, views {views}: both must be at least 1.")
     check_size(size)
-    maker = open_drawer(checkpoint, stage1, sampling, device)
-    if isinstance(maker, GANScenes):
-        check_unused({"batch_size": batch_size}, f"{checkpoint} is of a GAN, which draws no tokens")
-    labels = _labels(classes, maker.classes, maker.names)
-    maker.check_options(labels, sampling)
+    drawer = open_maker(checkpoint, stage1, sampling, device).drawer()
+    labels = _labels(classes, drawer.classes, drawer.names)
+    drawer.check_labels(labels)
     grid, target, made = Grid(labels, distinct_seeds(seeds)), Path(out), made_now(checkpoint)
-    note, names = made.note(*grid.seeds), [class_name(label, maker.names) for label in labels]
-    if isinstance(maker, PriorScenes):
-        scene_at = _with_tokens(maker, grid, batch, target / "tokens.npz", note)
-    else:
-        scene_at = _generated(maker, grid)
+    note, names = made.note(*grid.seeds), [class_name(label, drawer.names) for label in labels]
+    drawn = drawer.draw(grid.cells, batch_size)
+    if drawn.tokens is not None:
+        write_tokens(target / "tokens.npz", drawn.tokens, drawer.autoencoder, note)
     columns = [f"seed {seed}" for seed in grid.seeds]
-    rgb, disparity = canonical_sheets(scene_at, grid, size)
+    rgb, disparity = canonical_sheets(drawn.scene_at, grid, size)
     write_png(target / "samples.png", labelled(rgb, names, columns), note)
     write_png(target / "disparity.png", labelled(disparity, names, columns), note)
-    around = views_sheet(scene_at, grid.firsts, maker.judged_views(views), size)
+    around = views_sheet(drawn.scene_at, grid.firsts, drawer.judged_views(views), size)
     write_png(target / "views.png", labelled(around, names), made.note(grid.seeds[0]))
     for row, name in enumerate(names):
         print(f"row {row + 1}: {name}")
     print(f"{len(grid.cells)} scenes in {target}")
-
-
-def _with_tokens(maker: PriorScenes, grid: Grid, batch_size: int, path: Path, note: str) -> SceneAt:
-    """Draw a prior's tokens and write them; the scenes are what they decode to."""
-    tokens = draw_grid(maker, grid, batch_size)
-    write_tokens(path, TokenScenes.drawn(tokens, grid.cells, maker.names), maker.autoencoder, note)
-    return lambda cell: maker.autoencoder.decode_tokens(tokens[cell : cell + 1])
-
-
-def _generated(maker: GANScenes, grid: Grid) -> SceneAt:
-    """A GAN's scenes, each made when it is asked for."""
-
-    def scene_at(cell: int) -> Scenes:
-        label, seed = grid.cells[cell]
-        return maker.generate([label], [seed])
-
-    return scene_at
 
 
 def _labels(wanted: Sequence[str] | None, classes: int, names: Sequence[str]) -> list[int]:

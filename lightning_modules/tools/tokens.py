@@ -1,7 +1,5 @@
 """`wild3d tokens`: the tokens of every image of a shard root, in shards of their own."""
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -19,7 +17,7 @@ from datamodules.decode import ImageDecoder
 from datamodules.errors import DataError
 from datamodules.join import JoinedShard
 from datamodules.loader import ShardLoader
-from datamodules.manifest import Manifest, ShardInfo
+from datamodules.manifest import Manifest, ShardInfo, images_hash
 from datamodules.modalities import RGB, TRAIN
 from datamodules.order import StorageOrder
 from datamodules.plan import ValPlan
@@ -76,15 +74,6 @@ def tokens(
     written = build_shards(out, counts, samples, 1, source.classes, model.resolution, parameters)
     images = sum(written.samples(split) for split in written.splits)
     print(f"{images} images of {settings.tokens} tokens in {out}")
-
-
-def images_hash(source: Manifest, modality: str = RGB) -> str:
-    """SHA-256 in hex of the checksums of all images, or of a sidecar; others may come and go."""
-    checksums = {
-        split: [shard.files[modality].sha256 for shard in shards]
-        for split, shards in source.splits.items()
-    }
-    return hashlib.sha256(json.dumps(checksums, sort_keys=True).encode()).hexdigest()
 
 
 def check(source: Manifest, root: str, model: TokenAutoencoder, batch_size: int) -> None:

@@ -10,10 +10,11 @@ from lightning_modules.inference.camera_paths import (
     trajectory_cameras,
     write_video,
 )
+from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.sampling_options import SamplingOptions
-from lightning_modules.inference.scene_choice import SceneChoice, make_scene, wanted_scenes
-from lightning_modules.inference.scene_makers import open_maker
+from lightning_modules.inference.scene_choice import SceneChoice
+from renderers.renderer import POINTS_PER_CHUNK
 
 
 def video(
@@ -24,6 +25,7 @@ def video(
     frames: int = 48,
     fps: int = 24,
     size: int = 256,
+    points_per_chunk: int = POINTS_PER_CHUNK,
     stage1: str | None = None,
     device: str = "cpu",
     scenes: SceneChoice = SceneChoice(),
@@ -43,6 +45,8 @@ def video(
         frames: of a video.
         fps: frames per second; a GIF rounds the time of a frame to 1/100 s.
         size: side of the pictures in pixels, even for mp4.
+        points_per_chunk: field evaluations held in memory at once; the pictures do not depend on
+            it.
         stage1: where the prior's stage-1 checkpoint is now, if it was moved.
         device: where to compute, e.g. cuda.
         scenes: which scenes.
@@ -50,11 +54,11 @@ def video(
     """
     check_video(size, formats, fps)
     maker = open_maker(checkpoint, stage1, sampling, device)
-    wanted = wanted_scenes(maker, scenes, sampling)
+    wanted = maker.wanted(scenes)
     camera = trajectory_cameras(maker.view, trajectory, frames)
     made = made_now(checkpoint)
     for scene in wanted:
-        pictures = film(make_scene(maker, scene, device), camera, size, scene.name)
+        pictures = film(scene.make(), camera, size, scene.name, points_per_chunk)
         stem = Path(out) / f"{scene.name}-{trajectory}"
         for path in write_video(pictures, stem, formats, fps, made.note(*scene.seeds)):
             print(path)

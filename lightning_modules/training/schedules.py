@@ -49,6 +49,9 @@ def warmup_cosine(images_seen: int, warmup: int, total: int, floor: float = 0.0)
     """Factor on a learning rate: a linear rise over `warmup` images, then half a cosine to `floor`.
 
     Returns a factor in [0, 1]; `total` and beyond give `floor`, once the rise is over.
+
+    >>> [round(warmup_cosine(seen, warmup=100, total=1100), 3) for seen in (0, 50, 100, 600, 1100)]
+    [0.0, 0.5, 1.0, 0.5, 0.0]
     """
     if images_seen < warmup:
         return images_seen / warmup

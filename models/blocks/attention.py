@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SHORT = 256
-"""Up to this many tokens a CPU takes the plain product: SDPA's flash kernel needs 2 to 15 times as
-long for its backward pass there (bf16, torch 2.14)."""
+"""Up to this many tokens on either side a CPU takes the plain product: SDPA's flash kernel needs 2
+to 15 times as long for its backward pass there (bf16, torch 2.14)."""
 
 Backend = Literal["xformers", "sdpa", "product"]
 
@@ -21,16 +21,23 @@ logger = logging.getLogger(__name__)
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, *, causal: bool = False) -> Tensor:
-    """Softmax attention over tokens, on the fastest backend that works here.
+    """Softmax attention of tokens to tokens, on the fastest backend that works here.
 
     Args:
-        query, key, value: (B, heads, T, d), one dtype and device.
-        causal: token t sees tokens <= t only.
+        query: (B, heads, T, d).
+        key, value: (B, heads, T', d) of the same dtype and device; T' is T in self-attention.
+        causal: token t sees tokens <= t only; T' must be T.
 
     Returns:
         (B, heads, T, d) in the dtype of `query`.
+
+    Raises:
+        ValueError: causal attention to another number of tokens.
     """
-    short = query.shape[2] <= SHORT
+    tokens, seen = query.shape[2], key.shape[2]
+    if causal and tokens != seen:
+        raise ValueError(f"Causal attention of {tokens} tokens to {seen}: give as many of both.")
+    short = max(tokens, seen) <= SHORT
     match attention_backend(query.device.type, query.dtype, short):
         case "product":
             return softmax_attention(query, key, value, causal)

@@ -17,10 +17,10 @@ COLOR_MARGIN = 0.001
 
 @dataclass(frozen=True)
 class DensityPrior:
-    """Fog that a field starts from: density = softplus(raw + bias - slope * z), z of the cube.
+    """Initial density, its bias and slope along z: softplus(raw + bias - slope * z), z of the cube.
 
-    With a slope it thickens away from the camera on +z, so that rays first end at a finite depth.
-    A field that starts evenly thin can lose all density to the far plane, and its gradient with it.
+    With a slope density rises away from the camera on +z, so that rays first end at a finite depth.
+    A field of low constant density can lose all of it to the far plane, and its gradient with it.
     """
 
     bias: float = -1.0
@@ -45,7 +45,7 @@ class TriplaneField(nn.Module):
     Args:
         channels: C of the planes.
         hidden: K, width of the hidden layers.
-        prior: the fog at initialisation.
+        prior: the initial density.
         middle_layers: how many more Linear (K to K), softplus lie before the output; two make the
             deeper decoder of arXiv 2402.00225.
         features: F, at least 3: the first three are the colour, more are for a super-resolution.

@@ -1,7 +1,5 @@
 """Scale, bias and leaky ReLU of an image in one pass over memory."""
 
-from functools import cache
-from importlib import import_module
 from math import gcd
 from typing import Any
 
@@ -10,7 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from renderers.cpu.openmp import launch
-from renderers.dispatch import fast_path
+from renderers.dispatch import fast_path, kernels
+
+KERNELS = "models.blocks.cpu.pointwise_kernel"
 
 LARGEST_BLOCK = 32
 """Channels that a kernel holds at once."""
@@ -49,7 +49,7 @@ class _Affine(torch.autograd.Function):
         ctx.save_for_backward(x, scale, bias)
         ctx.slope, out = slope, torch.empty_like(pixels)
         block, parts = gcd(pixels.shape[3], LARGEST_BLOCK), _parts(pixels)
-        kernel = _kernels().affine_kernel(block, pixels.itemsize)
+        kernel = kernels(KERNELS).affine_kernel(block, pixels.itemsize)
         slope_value = torch.tensor(slope)
         tensors = (pixels, out, scale, bias, slope_value)
         launch(kernel, len(x) * parts, *_sizes(pixels), *(t.data_ptr() for t in tensors))
@@ -74,7 +74,7 @@ def _backward(
     pixels, grads = (t.permute(0, 2, 3, 1).contiguous() for t in (x, grad))
     channels, parts, d_x = pixels.shape[3], _parts(pixels), torch.empty_like(pixels)
     sums = scale.new_zeros(len(x), parts, 2, channels)
-    kernel = _kernels().affine_backward_kernel(gcd(channels, LARGEST_BLOCK), pixels.itemsize)
+    kernel = kernels(KERNELS).affine_backward_kernel(gcd(channels, LARGEST_BLOCK), pixels.itemsize)
     slope_value = torch.tensor(slope)
     tensors = (pixels, d_x, scale, bias, slope_value, grads, sums)
     launch(kernel, len(x) * parts, *_sizes(pixels), *(t.data_ptr() for t in tensors))
@@ -92,9 +92,3 @@ def _sizes(pixels: Tensor) -> tuple[int, int, int]:
     """Pixels of a unit, units of an image and channels, as the kernels take them."""
     _, height, width, channels = pixels.shape
     return gcd(height * width, PIXELS), _parts(pixels), channels
-
-
-@cache
-def _kernels() -> Any:
-    """The module of kernels, imported where numba is known to work."""
-    return import_module("models.blocks.cpu.pointwise_kernel")

@@ -105,7 +105,13 @@ class VectorQuantizer(nn.Module):
         return F.normalize((projected - self.mean) / self.spread, dim=-1)
 
     def lookup(self, tokens: Tensor) -> Tensor:
-        """Decoder vectors (B, T, D) of given code indices (B, T)."""
+        """Decoder vectors (B, T, D) of given code indices (B, T).
+
+        >>> quantizer = VectorQuantizer(8, 6, CodebookSize(codes=16, width=4))
+        >>> quantized = quantizer(torch.randn(2, 3, 8))
+        >>> torch.allclose(quantizer.lookup(quantized.tokens), quantized.vectors, atol=1e-5)
+        True
+        """
         codes = F.normalize(self.codebook.float(), dim=-1)
         return self.project_out(F.embedding(tokens, codes))
 
@@ -173,6 +179,10 @@ def nearest_codes(latents: Tensor, codes: Tensor) -> Tensor:
     """Indices (B, T) of the codes (K, c) with the largest cosine to unit latents (B, T, c).
 
     Compared in float32 under autocast too: bfloat16 makes ties of the best few among many codes.
+
+    >>> codes = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
+    >>> nearest_codes(torch.tensor([[[0.6, 0.8], [-0.8, -0.6]]]), codes).tolist()
+    [[1, 2]]
     """
     with torch.autocast(latents.device.type, enabled=False):
         return (latents @ codes.T).argmax(dim=-1)
@@ -182,6 +192,9 @@ def slerp(a: Tensor, b: Tensor, share: float) -> Tensor:
     """The unit vectors (..., c) `share` of the way along the arcs from unit vectors a to b.
 
     Opposite ones, which no single arc connects, change over in the middle.
+
+    >>> slerp(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 0.5)
+    tensor([0.7071, 0.7071])
     """
     angle = torch.acos((a * b).sum(-1, keepdim=True).clamp(-1, 1))
     sine = angle.sin()
@@ -200,12 +213,20 @@ def quantizer_loss(latents: Tensor, chosen: Tensor, commitment: float) -> Tensor
     Args:
         latents, chosen: (B, T, c) unit vectors.
         commitment: weight of the second term (0.25 in VQ-VAE, arXiv 1711.00937, equation 3).
+
+    >>> latents, chosen = torch.tensor([[[0.0, 1.0]]]), torch.tensor([[[1.0, 0.0]]])
+    >>> quantizer_loss(latents, chosen, commitment=0.25).item()
+    1.25
     """
     codebook = F.mse_loss(chosen, latents.detach())
     return codebook + commitment * F.mse_loss(latents, chosen.detach())
 
 
 def perplexity(counts: Tensor) -> Tensor:
-    """exp of the entropy of code counts (K,): K when all are used alike, 1 when one is."""
+    """exp of the entropy of code counts (K,): K when all are used alike, 1 when one is.
+
+    >>> [round(perplexity(torch.tensor(c)).item(), 3) for c in ([5, 5, 5, 5], [5, 5, 0, 0])]
+    [4.0, 2.0]
+    """
     share = counts.double() / counts.sum().clamp(min=1)
     return torch.exp(-torch.special.xlogy(share, share).sum()).float()

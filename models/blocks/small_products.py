@@ -3,16 +3,14 @@
 On CPU they run on the kernels of `small_products_kernel`, elsewhere on PyTorch's products.
 """
 
-from functools import cache
-from importlib import import_module
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from renderers.cpu.openmp import launch
-from renderers.dispatch import fast_path
+from renderers.dispatch import fast_path, kernels
+
+KERNELS = "models.blocks.cpu.small_products_kernel"
 
 
 class SmallLinear:
@@ -30,7 +28,7 @@ class SmallLinear:
         self.weight = weight.to(dtype, copy=True)  # (out, in)
         self.packed = fast_path(self.weight)
         if self.packed:
-            width = _kernels().COLUMNS
+            width = kernels(KERNELS).COLUMNS
             missing = -self.columns % width
             padded = F.pad(self.weight, (0, 0, 0, missing))
             # (panels, in, COLUMNS): a panel of columns is read from its start to its end.
@@ -45,15 +43,15 @@ class SmallLinear:
 
     def _multiply_panels(self, x: Tensor) -> Tensor:
         """Products with all panels, rows and columns padded to whole panels."""
-        kernels, rows = _kernels(), x.shape[0]
-        if rows % kernels.ROWS:
-            x = F.pad(x, (0, 0, 0, -rows % kernels.ROWS))
+        module, rows = kernels(KERNELS), x.shape[0]
+        if rows % module.ROWS:
+            x = F.pad(x, (0, 0, 0, -rows % module.ROWS))
         x, panels = x.contiguous(), self.weight.shape[0]
-        out = torch.empty(x.shape[0], panels * kernels.COLUMNS)
+        out = torch.empty(x.shape[0], panels * module.COLUMNS)
         launch(
-            kernels.linear_kernel(self.weight.itemsize),
+            module.linear_kernel(self.weight.itemsize),
             panels,
-            x.shape[0] // kernels.ROWS,
+            x.shape[0] // module.ROWS,
             self.depth,
             out.shape[1],
             x.data_ptr(),
@@ -78,12 +76,12 @@ def attend_cached(query: Tensor, keys: Tensor, values: Tensor, filled: int) -> T
         stored = query.to(keys.dtype)[:, :, None]
         mixed = F.scaled_dot_product_attention(stored, keys[:, :, :filled], values[:, :, :filled])
         return mixed[:, :, 0].float()
-    kernels, (_, _, tokens, channels) = _kernels(), keys.shape
+    module, (_, _, tokens, channels) = kernels(KERNELS), keys.shape
     query = (query * channels**-0.5).contiguous()
     units, sizes = query.shape[0] * query.shape[1], (filled, tokens)
     scores = torch.empty(*query.shape[:2], filled)
     launch(
-        kernels.score_kernel(channels, keys.itemsize),
+        module.score_kernel(channels, keys.itemsize),
         units,
         *sizes,
         query.data_ptr(),
@@ -92,7 +90,7 @@ def attend_cached(query: Tensor, keys: Tensor, values: Tensor, filled: int) -> T
     )
     weights, out = scores.softmax(-1), torch.empty_like(query)
     launch(
-        kernels.mix_kernel(channels, values.itemsize),
+        module.mix_kernel(channels, values.itemsize),
         units,
         *sizes,
         weights.data_ptr(),
@@ -100,9 +98,3 @@ def attend_cached(query: Tensor, keys: Tensor, values: Tensor, filled: int) -> T
         out.data_ptr(),
     )
     return out
-
-
-@cache
-def _kernels() -> Any:
-    """The module of kernels, imported where numba is known to work."""
-    return import_module("models.blocks.cpu.small_products_kernel")

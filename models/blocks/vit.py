@@ -4,6 +4,7 @@ ViT-VQGAN (arXiv 2110.04627), the parent of VQ3D, builds both sides of its autoe
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from einops import rearrange
@@ -53,26 +54,75 @@ class SelfAttention(nn.Module):
         return self.out(rearrange(mixed, "b h t d -> b t (h d)"))
 
 
+class CrossAttention(nn.Module):
+    """Multi-head attention of tokens (B, T, D) to a context (B, T', D') of its own width."""
+
+    def __init__(self, width: int, heads: int, context_width: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(context_width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """Let every token attend to all of its context, which is taken in the dtype of `x`."""
+        query = rearrange(self.query(x), "b t (h d) -> b h t d", h=self.heads)
+        key, value = rearrange(
+            self.key_value(context.to(x.dtype)), "b t (two h d) -> two b h t d", two=2, h=self.heads
+        )
+        return self.out(rearrange(attention(query, key, value), "b h t d -> b t (h d)"))
+
+
 class TransformerBlock(nn.Module):
     """Pre-norm residual block of self-attention and a GELU MLP, (B, T, D) -> (B, T, D).
 
-    dropout: share of channels zeroed at the end of both branches while training.
+    Args:
+        size: width, heads and width of the MLP.
+        causal: tokens see none after them; they see all of a context.
+        dropout: share of channels zeroed at the end of all branches while training.
+        context_width: D' of a context that the tokens attend to between the two; None for none.
     """
 
-    def __init__(self, size: ViTSize, causal: bool = False, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        size: ViTSize,
+        causal: bool = False,
+        dropout: float = 0.0,
+        context_width: int | None = None,
+    ) -> None:
         super().__init__()
         hidden = int(size.width * size.mlp_ratio)
         self.norm_attention = nn.LayerNorm(size.width)
         self.attention = SelfAttention(size.width, size.heads, causal)
+        self.norm_cross: nn.LayerNorm | None = None
+        self.cross_attention: CrossAttention | None = None
+        if context_width is not None:
+            self.norm_cross = nn.LayerNorm(size.width)
+            self.cross_attention = CrossAttention(size.width, size.heads, context_width)
         self.norm_mlp = nn.LayerNorm(size.width)
         self.mlp = nn.Sequential(
             nn.Linear(size.width, hidden), nn.GELU(), nn.Linear(hidden, size.width)
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Mix tokens, then channels."""
+    @property
+    def branches(self) -> int:
+        """Number of residual branches."""
+        return 2 if self.cross_attention is None else 3
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Mix tokens, take in the context (B, T', D') of a block built for one, mix channels.
+
+        Raises:
+            ValueError: no context for a block with `context_width`, or one for a block without.
+        """
         x = x + self.dropout(self.attention(self.norm_attention(x)))
+        if self.norm_cross is not None and self.cross_attention is not None:
+            if context is None:
+                raise ValueError("This TransformerBlock has a context_width: give it a context.")
+            x = x + self.dropout(self.cross_attention(self.norm_cross(x), context))
+        elif context is not None:
+            raise ValueError("This TransformerBlock takes no context: give it a context_width.")
         return x + self.dropout(self.mlp(self.norm_mlp(x)))
 
 
@@ -137,11 +187,12 @@ class PatchEmbedding(nn.Module):
 
 def scale_residual_branches(blocks: nn.ModuleList) -> None:
     """Shrink the last layer of each residual branch so that depth does not grow the variance."""
-    scale = (2 * len(blocks)) ** -0.5
-    for block in blocks:
-        assert isinstance(block, TransformerBlock)
-        output = block.mlp[-1]
-        assert isinstance(output, nn.Linear)
+    transformers = [cast(TransformerBlock, block) for block in blocks]
+    scale = sum(block.branches for block in transformers) ** -0.5
+    for block in transformers:
+        last = [block.attention.out, cast(nn.Linear, block.mlp[-1])]
+        if block.cross_attention is not None:
+            last.append(block.cross_attention.out)
         with torch.no_grad():
-            block.attention.out.weight.mul_(scale)
-            output.weight.mul_(scale)
+            for layer in last:
+                layer.weight.mul_(scale)

@@ -9,7 +9,7 @@ from models.priors.cached_decoder import CachedDecoder
 from models.priors.conditions import ConditionKinds, Conditions
 from models.priors.sampling import SampleNoise, TokenSampling, draw_tokens, guide
 from models.priors.token_prior import (
-    OPEN,
+    TO_SAMPLE,
     PriorLoss,
     PriorScores,
     TokenPrior,
@@ -88,12 +88,12 @@ class AutoregressivePrior(TokenPrior):
         )
         for number in range(self.kinds.tokens):
             logits = decoder.step(prefix[:, number])
-        tokens = torch.full((count, total), OPEN, device=prefix.device)
+        tokens = torch.full((count, total), TO_SAMPLE, device=prefix.device)
         tokens = tokens if given is None else given.clone()
         positions = self.positions()
         for t in range(total):
             drawn = draw_tokens(_guided(logits, sampling), sampling, uniform[:, t])
-            tokens[:, t] = torch.where(tokens[:, t] == OPEN, drawn, tokens[:, t])
+            tokens[:, t] = torch.where(tokens[:, t] == TO_SAMPLE, drawn, tokens[:, t])
             if t + 1 < total:
                 x = self.embed(tokens[:, t]) + positions[t]
                 logits = decoder.step(x.repeat(len(prefix) // count, 1))
@@ -103,7 +103,7 @@ class AutoregressivePrior(TokenPrior):
         conditional = self.prefix(conditions)
         if not sampling.guided:
             return conditional
-        return torch.cat([conditional, self.prefix(conditions.opened())])
+        return torch.cat([conditional, self.prefix(conditions.dropped())])
 
 
 def _guided(logits: Tensor, sampling: TokenSampling) -> Tensor:

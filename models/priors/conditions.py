@@ -1,4 +1,4 @@
-"""What a sample may be conditioned on, and the prefix tokens that say so to a prior."""
+"""Conditions of a sample, and the prefix tokens by which a prior sees them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIMES = 3
 
 @dataclass(frozen=True)
 class ConditionKinds:
-    """Which conditions a prior takes: each but the class adds a prefix token.
+    """Conditions that a prior takes: each but the class adds a prefix token.
 
     classes: number of classes, 0 for none; size: length, width and height of the object's box;
     time_of_day: one of three; semantics: width of a semantic feature vector, 0 for none.
@@ -39,12 +39,12 @@ class ConditionKinds:
 
 @dataclass(frozen=True)
 class Conditions:
-    """Conditions of B samples; any of them may be left open in any sample.
+    """Conditions of B samples; any of them may be unknown in any sample.
 
-    label        (B,)    int64    -1 open
-    size         (B, 3)  float32  box length, width, height > 0; NaN open
-    time_of_day  (B,)    int64    -1 open
-    semantics    (B, F)  float32  NaN open; F = 0 where there is none
+    label        (B,)    int64    -1 unknown
+    size         (B, 3)  float32  box length, width, height > 0; NaN unknown
+    time_of_day  (B,)    int64    -1 unknown
+    semantics    (B, F)  float32  NaN unknown; F = 0 where there is none
     """
 
     label: Tensor
@@ -59,7 +59,7 @@ class Conditions:
         time_of_day: Tensor | None = None,
         semantics: Tensor | None = None,
     ) -> Conditions:
-        """Conditions with labels (B,), -1 open, and everything else open where it is not given."""
+        """Conditions with labels (B,), -1 unknown, and all else unknown where it is not given."""
         count = len(label)
         return Conditions(
             label,
@@ -82,7 +82,7 @@ class Conditions:
         )
 
     def known(self) -> Tensor:
-        """Which are not open, (B, 4) bool, columns in the order of the fields.
+        """Mask (B, 4) bool of those that are known, columns in the order of the fields.
 
         >>> Conditions.of(torch.tensor([3, -1]), time_of_day=torch.tensor([0, 1])).known()
         tensor([[ True, False,  True, False],
@@ -93,10 +93,11 @@ class Conditions:
             [self.label >= 0, self.size.isfinite().all(1), self.time_of_day >= 0, semantics], 1
         )
 
-    def opened(self, which: Tensor | None = None) -> Conditions:
-        """Leave open what `which` (B, 4) bool tells, columns in the order of the fields; None: all.
+    def dropped(self, which: Tensor | None = None) -> Conditions:
+        """Drop those of a mask (B, 4) bool, columns in the order of the fields, or all: they become
+        unknown.
 
-        >>> Conditions.of(torch.tensor([3, 5])).opened().label
+        >>> Conditions.of(torch.tensor([3, 5])).dropped().label
         tensor([-1, -1])
         """
         if which is None:
@@ -112,7 +113,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class ConditionDropout:
-    """How often training leaves conditions open: all of a sample's, for guidance, and each alone,
+    """Rates at which training drops conditions: all of a sample's, for guidance, and each alone,
     so that any subset can condition a sample."""
 
     everything: float = 0.1
@@ -124,14 +125,14 @@ class ConditionDropout:
                 raise ValueError(f"dropout.{name} is {share}, it must be 0 to 1.")
 
     def apply(self, conditions: Conditions, rng: torch.Generator) -> Conditions:
-        """Leave conditions open at random."""
+        """Drop conditions at random."""
         uniform = torch.rand(len(conditions), 5, generator=rng, device=rng.device)
         which = (uniform[:, :4] < self.each) | (uniform[:, 4:] < self.everything)
-        return conditions.opened(which.to(conditions.label.device))
+        return conditions.dropped(which.to(conditions.label.device))
 
 
 class ConditionTokens(nn.Module):
-    """Prefix tokens of conditions, (B) -> (B, N, D); what is open has an embedding of its own.
+    """Prefix tokens of conditions, (B) -> (B, N, D); an unknown one has an embedding of its own.
 
     Raises ValueError, at the call, for semantic vectors of another width than `kinds` has.
     """
@@ -139,7 +140,7 @@ class ConditionTokens(nn.Module):
     def __init__(self, kinds: ConditionKinds, width: int) -> None:
         super().__init__()
         self.kinds = kinds
-        self.label = nn.Embedding(kinds.classes + 1, width)  # the first row: open
+        self.label = nn.Embedding(kinds.classes + 1, width)  # the first row: unknown
         if kinds.size:
             self.size = nn.Sequential(nn.Linear(3, width), nn.GELU(), nn.Linear(width, width))
             self.size_open = nn.Parameter(torch.zeros(width))

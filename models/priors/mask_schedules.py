@@ -1,4 +1,4 @@
-"""How many tokens are masked, as training and decoding of a masked prior go on."""
+"""Numbers of masked tokens, as training and decoding of a masked prior go on."""
 
 import math
 from typing import Literal
@@ -34,7 +34,7 @@ def random_mask(counts: Tensor, tokens: int, rng: torch.Generator) -> Tensor:
 def training_counts(
     batch: int, tokens: int, schedule: MaskSchedule, rng: torch.Generator
 ) -> Tensor:
-    """How many tokens (B,) to mask, at least 1: the schedule's share at uniform progress.
+    """Numbers of tokens (B,) to mask, at least 1: the schedule's share at uniform progress.
 
     MaskGIT's published settings keep the share above a half; here small ones are trained as well,
     since edits leave most tokens known.
@@ -47,7 +47,7 @@ def training_counts(
 
 
 def uniform_counts(batch: int, tokens: int, rng: torch.Generator) -> Tensor:
-    """How many tokens (B,) to mask, each of 1 to T equally likely."""
+    """Numbers of tokens (B,) to mask, each of 1 to T equally likely."""
     return (even_progress(batch, rng) * tokens).long().clamp(max=tokens - 1) + 1
 
 

@@ -19,7 +19,7 @@ from models.priors.mask_schedules import (
 )
 from models.priors.sampling import SampleNoise, TokenSampling, draw_tokens, guide
 from models.priors.token_prior import (
-    OPEN,
+    TO_SAMPLE,
     PriorLoss,
     PriorScores,
     TokenPrior,
@@ -33,8 +33,8 @@ from renderers.cpu.precision import bf16_is_fast
 
 @dataclass(frozen=True)
 class MaskedDecoding:
-    """How a masked prior fills in tokens: in `steps` rounds, of which `schedule` says how much each
-    leaves masked. `choice_temperature` times a Gumbel number, falling to zero over the steps, is
+    """Decoding of a masked prior: in `steps` rounds, of which `schedule` says how much each leaves
+    masked. `choice_temperature` times a Gumbel number, falling to zero over the steps, is
     added to the log-probabilities by which tokens are kept."""
 
     steps: int = 12
@@ -136,14 +136,14 @@ class MaskedPrior(TokenPrior):
         given: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> Tensor:
-        """Fill in the open tokens in rounds; every round sees all tokens that are known.
+        """Draw the tokens that are to be drawn in rounds; every round sees all that are known.
 
         Args:
             dtype: of the matrix products; float32 where this CPU multiplies bfloat16 more slowly.
         """
         device, shape = self.head.weight.device, (len(conditions), self.layout.tokens)
-        tokens = torch.full(shape, OPEN, device=device) if given is None else given
-        tokens = tokens.masked_fill(tokens == OPEN, self.mask)
+        tokens = torch.full(shape, TO_SAMPLE, device=device) if given is None else given
+        tokens = tokens.masked_fill(tokens == TO_SAMPLE, self.mask)
         counts = (tokens == self.mask).sum(1)  # (B,)
         slow = device.type == "cpu" and dtype == torch.bfloat16 and not bf16_is_fast()
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32 and not slow):
@@ -165,7 +165,7 @@ class MaskedPrior(TokenPrior):
         conditional = self(tokens, conditions).float()
         if not sampling.guided:
             return conditional
-        return guide(conditional, self(tokens, conditions.opened()).float(), sampling.guidance)
+        return guide(conditional, self(tokens, conditions.dropped()).float(), sampling.guidance)
 
 
 def choice_scores(logits: Tensor, drawn: Tensor, uniform: Tensor, temperature: float) -> Tensor:
@@ -181,7 +181,7 @@ def choice_scores(logits: Tensor, drawn: Tensor, uniform: Tensor, temperature: f
 
 
 def least_confident(scores: Tensor, counts: Tensor) -> Tensor:
-    """Which tokens to mask again, (B, T) bool: those of the lowest scores (B, T), infinite
+    """Mask (B, T) bool of the tokens to mask again: those of the lowest scores (B, T), infinite
     for known ones; counts (B,), held between 1 and one less than are unknown.
 
     Where one token is unknown, it is masked again until the last step.

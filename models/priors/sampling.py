@@ -1,4 +1,4 @@
-"""From a prior's logits to tokens: temperature, top-k, top-p, guidance, and whose random numbers.
+"""Tokens drawn from a prior's logits: temperature, top-k, top-p, guidance, random numbers.
 
 Samples draw from generators of their own, so a sample depends on its seed and conditions alone,
 never on what else is in its batch.
@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class TokenSampling:
-    """How tokens are drawn from logits.
+    """Settings of drawing tokens from logits.
 
     temperature: divides the logits; 0 takes the most probable token. top_k: only the k most
     probable, 0 for all. top_p: only the fewest that hold this share of the probability.
@@ -40,7 +40,7 @@ class TokenSampling:
 
     @property
     def guided(self) -> bool:
-        """Whether unconditional logits are needed too."""
+        """True if unconditional logits are needed too."""
         return self.guidance != 1
 
 

@@ -1,4 +1,4 @@
-"""What the autoregressive and the masked prior share: embeddings, transformer, head, and verbs."""
+"""Base of the autoregressive and the masked prior: embeddings, transformer, head, and methods."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from models.recipe import Recipe
 EMBEDDING_STD = 0.5
 """Spread of the initial token embeddings."""
 
-OPEN = -1
-"""In tokens given to `generate`: to be drawn."""
+TO_SAMPLE = -1
+"""In tokens given to `generate`: one to be drawn."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class PriorLoss:
 
 @dataclass(frozen=True)
 class PriorScores:
-    """How well a prior predicts given samples: nll (B,) in nats per token, accuracy (B,)."""
+    """Scores of a prior on given samples: nll (B,) in nats per token, accuracy (B,)."""
 
     nll: Tensor
     accuracy: Tensor
@@ -91,7 +91,7 @@ class TokenPrior(nn.Module, ABC):
     def training_loss(
         self, tokens: Tensor, conditions: Conditions, rng: torch.Generator
     ) -> PriorLoss:
-        """What a training step on tokens (B, T) minimises."""
+        """Loss of a training step on tokens (B, T)."""
 
     @abstractmethod
     def scores(self, tokens: Tensor, conditions: Conditions, rng: torch.Generator) -> PriorScores:
@@ -106,7 +106,7 @@ class TokenPrior(nn.Module, ABC):
         given: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> Tensor:
-        """Draw tokens (B, T); those of `given` (B, T) that are not `OPEN` are kept."""
+        """Draw tokens (B, T); those of `given` (B, T) that are not `TO_SAMPLE` are kept."""
 
     def recipe(self) -> Recipe:
         """Class and arguments to build this prior again; see `models.recipe`."""
@@ -147,5 +147,5 @@ def smoothed(nll: Tensor, logits: Tensor, smoothing: float) -> Tensor:
 
 
 def hits(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Where the most probable code is the token, (B, T) float32."""
+    """1 where the most probable code is the token, else 0, (B, T) float32."""
     return (logits.argmax(-1) == tokens).float()

@@ -23,11 +23,10 @@ row_intrinsic: Any = intrinsic(prefer_literal=True)
 helper: Any = njit(inline="always", **_OPTIONS)
 compiled: Any = cfunc(types.void(types.CPointer(types.int64)), cache=True, **_OPTIONS)
 """Decorator of a kernel: a C function of one pointer to int64 arguments, kept on disk."""
-SOURCE_STAMP = crc32(
-    b"".join(f.read_bytes() for f in sorted(Path(__file__).parent.glob("*kernel*.py")))
-)
-"""Changes with every kernel file. numba's disk cache looks at a kernel's own file and
-closure only, so every kernel closes over this number: an edit here recompiles them all."""
+SOURCE_STAMP = crc32(b"".join(f.read_bytes() for f in sorted(Path(__file__).parent.glob("*.py"))))
+"""Changes with every file of this folder, which holds all that kernels here and elsewhere import.
+numba's disk cache looks at a kernel's own file and closure only, so every kernel closes over this
+number: an edit here recompiles them all."""
 
 
 def literals(*values: Any) -> list[int] | None:

@@ -1,4 +1,4 @@
-"""Which floating point type matrix products should run in."""
+"""Choice of the floating point type for matrix products."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def forward(
 
 @dataclass(frozen=True)
 class _Workspace:
-    """What a thread writes for one chunk after the other, in the type of the products."""
+    """Memory that a thread writes one chunk after the other to, in the type of the products."""
 
     inputs: Tensor  # (n, C)
     hidden: Tensor  # (S, n, K): hidden layers
@@ -156,7 +156,7 @@ def _workspace(layers: Layers, rows: int, stored: int) -> _Workspace:
 
 @dataclass(frozen=True)
 class _Sums:
-    """What a thread adds up over its chunks in the backward, float32, and the scratch it needs."""
+    """Sums of a thread over its chunks in the backward, float32, and the scratch it needs."""
 
     space: _Workspace
     grad: Tensor  # (n, K), the type of the products

@@ -1,10 +1,18 @@
+import json
 import os
 
 import numpy as np
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.files import ONLY, load_arrays, remove_partials, replacing, write_atomically
+from datamodules.files import (
+    ONLY,
+    load_arrays,
+    remove_partials,
+    replacing,
+    write_atomically,
+    write_json,
+)
 
 
 def fail_half_way(path) -> None:
@@ -47,3 +55,12 @@ def test_a_file_that_holds_no_arrays_is_named(tmp_path, content):
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(DataError, match=r"a.npz can't be read as .npz \("):
         load_arrays(tmp_path / "a.npz", "--cache")
+
+
+def test_json_is_written_whole_and_read_back(tmp_path):
+    path = tmp_path / "run" / "result.json"
+    write_json(path, {"psnr": 20.5, "name": "a"})
+    write_json(path, {"psnr": 21.5})
+    assert json.loads(path.read_text()) == {"psnr": 21.5}
+    assert path.read_text().endswith("}\n")
+    assert [p.name for p in path.parent.iterdir()] == ["result.json"]

@@ -1,9 +1,10 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.manifest import Manifest
+from datamodules.manifest import Manifest, images_hash
 from datamodules.remote import read_manifest
 
 
@@ -50,3 +51,20 @@ def test_text_that_is_no_json(root):
 def test_a_missing_manifest_names_the_folder(tmp_path):
     with pytest.raises(DataError, match=r"is not a shard root, manifest.json cannot be read"):
         read_manifest(str(tmp_path))
+
+
+def test_the_hash_is_of_the_images_whatever_sidecars_there_are(root):
+    manifest = read_manifest(str(root))
+    only_rgb = replace(
+        manifest,
+        modalities=("rgb",),
+        splits={
+            split: tuple(replace(shard, files={"rgb": shard.files["rgb"]}) for shard in shards)
+            for split, shards in manifest.splits.items()
+        },
+    )
+    assert images_hash(only_rgb) == images_hash(manifest)
+    other = json.loads((root / "manifest.json").read_text())
+    other["splits"]["train"][0]["files"]["rgb"]["sha256"] = "0" * 64
+    assert images_hash(Manifest.from_json(json.dumps(other), "here")) != images_hash(manifest)
+    assert images_hash(manifest, "mask") != images_hash(manifest)

@@ -2,6 +2,15 @@ from pathlib import Path
 
 import pytest
 from run_processes import Runs
+from tiny_checkpoints import (
+    TinyFiles,
+    autoregressive,
+    masked,
+    save_photo,
+    save_prior,
+    save_stage1,
+    spread_model,
+)
 from tiny_prior_run import PriorRuns
 from tiny_run import write_config, write_shards
 
@@ -30,3 +39,17 @@ def stage1_runs(tiny_config: Path, tiny_root: Path) -> Runs:
 def prior_runs(tmp_path_factory: pytest.TempPathFactory, tiny_root: Path) -> PriorRuns:
     """A stage-1 checkpoint, tokens of the tiny shards, configurations of both priors."""
     return PriorRuns.write(tmp_path_factory.mktemp("prior"), tiny_root)
+
+
+@pytest.fixture(scope="session")
+def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> TinyFiles:
+    """Checkpoints of both stages and two photographs; do not alter."""
+    folder, model = tmp_path_factory.mktemp("tools"), spread_model()
+    stage1 = save_stage1(model, folder / "stage1.ckpt")
+    return TinyFiles(
+        stage1,
+        save_prior(autoregressive(model), model, stage1, folder / "autoregressive.ckpt"),
+        save_prior(masked(model), model, stage1, folder / "masked.ckpt"),
+        save_photo(folder / "first.png", 0),
+        save_photo(folder / "second.png", 1),
+    )

@@ -16,7 +16,7 @@ from torchvision.io import read_image
 
 from datamodules.errors import DataError
 from lightning_modules.cli.main import main
-from lightning_modules.evaluation.settings import MetricSettings
+from lightning_modules.evaluation.metrics import MetricSettings
 from lightning_modules.inference.loading import averaged_model
 from lightning_modules.pictures.drawing import GAP
 from lightning_modules.tools.evaluate import evaluate

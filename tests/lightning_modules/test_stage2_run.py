@@ -13,7 +13,8 @@ from tiny_model import SIDE
 from tiny_prior_run import MAX_IMAGES, PriorRuns, result
 
 from lightning_modules.cli.main import main
-from lightning_modules.inference.loading import load_prior
+from lightning_modules.inference.opening import open_maker
+from lightning_modules.inference.prior_scenes import PriorScenes
 from lightning_modules.pictures.drawing import GAP
 from lightning_modules.pictures.stage2_pictures import SEEDS
 from lightning_modules.stage2 import Stage2
@@ -73,8 +74,9 @@ def test_checkpoints_hold_no_code_and_name_their_prior_and_stage1(
         checkpoint = torch.load(path, weights_only=True)
         assert run.name in checkpoint["model"]["class_path"]
         assert checkpoint["stage1"]["path"] == prior_runs.stage1
-        loaded = load_prior(path)
-        assert loaded.classes == ("disc",)
+        loaded = open_maker(str(path))
+        assert isinstance(loaded, PriorScenes)
+        assert loaded.names == ("disc",)
         assert loaded.sampling == TokenSampling()
         assert loaded.generator.prior.recipe() == checkpoint["model"]
     assert not list(run.rglob("*.partial"))

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from models.scenes import Scenes, axis_cosine, expand_camera
-from models.spaces import BoxSpace, ContractedSpace
+from models.spaces import BoxSpace, ContractedSpace, SceneBoxes
 from renderers.cameras import Camera, orbit_camera
 from renderers.ray_sampling import RaySampling
-from renderers.rays import camera_rays
+from renderers.rays import Rays, camera_rays
 
 RADIUS = 2.5
 
@@ -156,8 +156,112 @@ def test_a_refiner_makes_the_image_of_what_is_rendered_at_its_size() -> None:
     assert refined.view(camera(), 16, 12).disparity.shape == (2, 16, 12)
 
 
+@pytest.mark.parametrize("refined", [False, True])
+def test_a_view_does_not_depend_on_how_many_points_are_held_at_once(refined: bool) -> None:
+    sizes: list[int] = []
+
+    def ball(planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        sizes.append(points.shape[0] * points.shape[1])
+        return 9.0 * (points.norm(dim=-1) < 0.3), points
+
+    made = scenes(ball)
+    if refined:
+        made = replace(made, refiner=Inverter(torch.tensor([0.0, 0.3])))
+    whole = made.view(camera(), 6, 6)
+    sizes.clear()
+    parts = made.view(camera(), 6, 6, points_per_chunk=1024)
+    assert max(sizes) == 512  # of two images four rays each, 64 coarse or 64 fine samples
+    for name in ("rgb", "disparity", "opacity", "disparity_range"):
+        torch.testing.assert_close(getattr(parts, name), getattr(whole, name))
+
+
+@pytest.mark.parametrize("refined", [False, True])
+def test_a_view_knows_the_range_of_disparities_of_its_pixels(refined: bool) -> None:
+    wide, box = camera(2, fov_degrees=40.0), replace(scenes(void), space=BoxSpace(0.5))
+    if refined:
+        box = replace(box, refiner=Inverter(torch.zeros(2)))
+    bounds = box.space.bounds(camera_rays(wide, 16, 16))
+    assert not bounds.hit.all()
+    found = box.view(wide, 16, 16).disparity_range
+    for image in range(2):
+        near, far = (x[image][bounds.hit[image]] for x in (bounds.near, bounds.far))
+        assert found[image].tolist() == pytest.approx([1 / far.max().item(), 1 / near.min().item()])
+
+
+def test_the_rays_of_a_view_are_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[int] = []
+
+    def counted(one: Camera, height: int, width: int) -> Rays:
+        built.append(height * width)
+        return camera_rays(one, height, width)
+
+    monkeypatch.setattr("models.scenes.camera_rays", counted)
+    scenes(wall).view(camera(), 4, 6)
+    assert built == [24]
+
+
+def test_the_range_of_disparities_is_that_of_the_box_along_parallel_rays() -> None:
+    own = orbit_camera(torch.tensor([0.0, math.pi / 4]), torch.zeros(2), RADIUS, 1.0)
+    box = replace(scenes(void), space=BoxSpace(0.5))
+    half = torch.tensor([0.5, 0.5 * math.sqrt(2)])  # of the box along the nearly parallel rays
+    expected = torch.stack([1 / (RADIUS + half), 1 / (RADIUS - half)], 1)
+    found = box.view(own, 4, 4).disparity_range
+    torch.testing.assert_close(found, expected, rtol=0.01, atol=0)
+
+
 def test_colour_is_the_first_three_features() -> None:
     def many(planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         return points[..., 0], torch.arange(5.0).expand(*points.shape[:2], 5)
 
     assert scenes(many).color(torch.zeros(2, 1, 3)).tolist() == [[[0.0, 1.0, 2.0]]] * 2
+
+
+SIZES = torch.tensor([[0.5, 0.5, 0.5], [0.3, 0.6, 0.4], [0.7, 0.7, 0.7]])
+
+
+def cloud(planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """As dense as the planes say, and thinner towards the ends of the cube."""
+    density = planes[:, 0, 0, 0, 0][:, None] * (1 - points.abs().amax(-1)).clamp_min(0) * 20
+    return density, 0.5 + 0.5 * points
+
+
+def boxed(half_extents: Tensor = SIZES, planes: Tensor | None = None) -> Scenes:
+    made = scenes(cloud, count=3)
+    planes = made.planes if planes is None else planes
+    return replace(made, planes=planes, space=SceneBoxes(half_extents, 0.3), canonical=camera())
+
+
+def from_the_side(count: int) -> Camera:
+    return orbit_camera(torch.linspace(0.3, 0.8, count), torch.full((count,), 0.4), RADIUS, 50.0)
+
+
+def test_boxes_of_different_sizes_render_like_each_scene_in_its_own_box() -> None:
+    whole, seen = boxed(), from_the_side(3)
+    together = whole.view(seen, 8, 8)
+    spaces = BoxSpace(0.5, 0.3), SceneBoxes(SIZES[1:2], 0.3), BoxSpace(0.7, 0.3)
+    for index, own in enumerate(spaces):
+        alone = replace(whole[index : index + 1], space=own)
+        view = alone.view(seen[index : index + 1], 8, 8)
+        for name in ("rgb", "disparity", "opacity", "disparity_range"):
+            torch.testing.assert_close(getattr(together, name)[index], getattr(view, name)[0])
+    assert (together.opacity > 0.1).any()
+    assert (together.rgb[:, :, 0, 0] == 0.3).all()  # a corner that no box reaches
+
+
+def test_a_slice_of_boxes_renders_like_the_same_scenes_of_the_batch() -> None:
+    whole, seen = boxed(), from_the_side(3)
+    together, part = whole.view(seen, 8, 8), whole[1:2].view(seen[1:2], 8, 8)
+    assert torch.equal(part.rgb, together.rgb[1:2])
+    other = replace(whole[1:2], space=SceneBoxes(SIZES[:1], 0.3)).view(seen[1:2], 8, 8)
+    assert not torch.allclose(part.rgb, other.rgb, atol=0.01)
+
+
+def test_gradients_reach_planes_and_extents_of_their_own_scene_only() -> None:
+    half_extents, planes = SIZES.clone().requires_grad_(), scenes(cloud, 3).planes.clone()
+    made = boxed(half_extents, planes.requires_grad_())
+    made.render(camera_rays(from_the_side(3), 6, 6)).rgb[1].sum().backward()
+    for gradient in (planes.grad, half_extents.grad):
+        assert gradient is not None
+        assert gradient.isfinite().all()
+        assert gradient[1].abs().sum() > 0
+        assert not gradient[[0, 2]].any()

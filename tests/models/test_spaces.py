@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from models.spaces import BoxSpace, ContractedSpace
+from models.spaces import BoxSpace, ContractedSpace, SceneBoxes
 from renderers.rays import Rays
 
 
@@ -35,3 +35,50 @@ def test_a_box_without_extent_is_refused(half: float) -> None:
 def test_a_background_that_is_no_grey_is_refused() -> None:
     with pytest.raises(ValueError, match=r"background is 1\.5"):
         BoxSpace(background=1.5)
+
+
+SIZES = torch.tensor([[0.5, 0.5, 0.5], [0.25, 0.5, 1.0]])
+
+
+def test_each_scenes_rays_enter_and_leave_its_own_box() -> None:
+    down_z = torch.tensor([0.0, 0.0, -1.0]).expand(2, 1, 3)
+    rays = Rays(torch.tensor([[[0.0, 0.0, 2.0]], [[0.2, -0.4, 2.0]]]), down_z)
+    boxes = SceneBoxes(SIZES)
+    bounds = boxes.bounds(rays)
+    assert (bounds.near.tolist(), bounds.far.tolist()) == ([[1.5], [1.0]], [[2.5], [3.0]])
+    entered = boxes.to_cube(rays.at(bounds.near[..., None]).flatten(1, 2))
+    torch.testing.assert_close(entered, torch.tensor([[[0.0, 0.0, 1.0]], [[0.8, -0.8, 1.0]]]))
+
+
+def test_shared_spaces_are_their_own_slices_and_boxes_are_sliced() -> None:
+    for shared in (BoxSpace(0.6), ContractedSpace()):
+        assert shared.select(slice(1, None)) is shared
+    part = SceneBoxes(SIZES, background=0.5).select(slice(1, None))
+    assert part.half_extents.tolist() == [[0.25, 0.5, 1.0]]
+    assert part.background == 0.5
+
+
+def test_a_box_is_known_of_what_lies_in_one() -> None:
+    assert ContractedSpace().box() is None
+    assert BoxSpace(0.6).box() == (0.6, 0.6, 0.6)
+    assert SceneBoxes(SIZES[1:]).box() == (0.25, 0.5, 1.0)
+
+
+@pytest.mark.parametrize("broken", [0.0, -0.5, float("nan"), float("inf")])
+def test_boxes_without_extent_are_refused(broken: float) -> None:
+    half_extents = SIZES.clone()
+    half_extents[1, 2] = broken
+    with pytest.raises(ValueError, match=rf"hold \[0\.25, 0\.5, {broken}\]: give numbers above 0"):
+        SceneBoxes(half_extents)
+
+
+def test_boxes_of_another_form_or_number_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"half_extents are \(3,\): give \(B, 3\)"):
+        SceneBoxes(torch.ones(3))
+    with pytest.raises(ValueError, match=r"background is 1\.5"):
+        SceneBoxes(SIZES, background=1.5)
+    rays = Rays(torch.zeros(2, 4, 3), torch.ones(2, 4, 3))
+    with pytest.raises(ValueError, match=r"holds 1 boxes for 2 scenes"):
+        SceneBoxes(SIZES[:1]).bounds(rays)
+    with pytest.raises(ValueError, match=r"holds 2 boxes for 1 scenes"):
+        SceneBoxes(SIZES).to_cube(torch.zeros(1, 4, 3))

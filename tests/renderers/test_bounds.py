@@ -43,3 +43,11 @@ def test_box_sides_may_differ_by_axis_and_by_batch_element():
 def test_constant_bounds_refuse_impossible_intervals(near, far):
     with pytest.raises(ValueError, match="0 < near < far"):
         constant_bounds(_rays([[0, 0, 0]], [[0, 0, 1]]), near, far)
+
+
+def test_the_range_of_disparities_is_that_of_the_rays_that_hit():
+    # Boxes of half extent 0.5 seen along z from 3 and from 1.5 away; the second ray misses both.
+    origins = torch.tensor([[[0.0, 0.0, 3.0], [0.0, 9.0, 3.0]], [[0.0, 0.0, 1.5], [0.0, 9.0, 1.0]]])
+    bounds = box_bounds(Rays(origins, torch.tensor([0.0, 0.0, -1.0]).expand(2, 2, 3)), 0.5)
+    expected = torch.tensor([[1 / 3.5, 1 / 2.5], [1 / 2.0, 1 / 1.0]])
+    torch.testing.assert_close(bounds.disparity_range(), expected)

@@ -52,6 +52,31 @@ def test_a_surface_that_leaves_the_box_is_closed():
     assert solid.volume == pytest.approx(1.4**3, rel=0.02)
 
 
+def test_a_box_may_be_longer_along_some_axes():
+    half = (0.5, 1.0, 2.0)
+
+    def ellipsoid(points):
+        return 0.8 - (points / points.new_tensor(half)).norm(dim=-1)
+
+    grid = density_grid(ellipsoid, 33, half)
+    assert grid[32, 16, 16] == pytest.approx(-0.2)
+    mesh = extract_mesh(grid, half, level=0.0)
+    expected = 0.8 * np.array(half)
+    assert mesh.vertices.max(0) == pytest.approx(expected, rel=0.01)
+    assert mesh.vertices.min(0) == pytest.approx(-expected, rel=0.01)
+    solid = to_trimesh(mesh)
+    assert solid.is_watertight
+    assert solid.volume == pytest.approx(4 / 3 * np.pi * expected.prod(), rel=0.02)
+
+
+def test_a_surface_that_leaves_a_long_box_is_closed_at_its_faces():
+    half = (0.5, 1.0, 2.0)
+    grid = density_grid(lambda p: torch.ones(p.shape[:2]), 8, half)
+    mesh = extract_mesh(grid, half, level=0.5)
+    assert mesh.vertices.max(0).tolist() == [0.5, 1.0, 2.0]
+    assert to_trimesh(mesh).volume == pytest.approx(8.0, rel=0.02)
+
+
 def test_a_quantile_adapts_to_the_scale_of_the_density():
     grid = density_grid(_ball, 32)
     inside = 4 / 3 * np.pi * 0.125 / 8

@@ -1,4 +1,4 @@
-from functools import partial
+from dataclasses import fields
 
 import pytest
 import reference
@@ -13,7 +13,6 @@ from renderers.renderer import render_image, render_rays
 from renderers.triplane_mlp import MLPWeights, triplane_mlp
 
 RADIUS = 0.3
-FIELDS = ("rgb", "depth", "disparity", "opacity", "weights", "t")
 
 
 def _sphere(points):
@@ -83,23 +82,31 @@ def test_noise_comes_from_the_generator_only():
 @pytest.mark.parametrize("points_per_chunk", [1, 1000, 10**9])
 def test_chunks_do_not_change_an_image(points_per_chunk):
     camera = orbit_camera(torch.tensor([0.1, 0.6]), 0.2, 2.0, 25.0)
-    sampling, bounds = RaySampling(8, 8), partial(box_bounds, half_extent=0.5)
-    background = torch.rand(2, 49, 3, generator=torch.Generator().manual_seed(0))
-    image = render_image(
-        _sphere,
-        camera,
-        7,
-        7,
-        sampling,
-        bounds,
-        background=background,
-        points_per_chunk=points_per_chunk,
-    )
     rays = camera_rays(camera, 7, 7)
-    whole = render_rays(_sphere, rays, sampling, bounds(rays), background=background)
-    for name in FIELDS:
+    sampling, bounds = RaySampling(8, 8), box_bounds(rays, 0.5)
+    background = torch.rand(2, 49, 3, generator=torch.Generator().manual_seed(0))
+    sizes = []
+
+    def field(points):
+        sizes.append(points.shape[1])
+        return _sphere(points)
+
+    image = render_image(
+        field, rays, sampling, bounds, background=background, points_per_chunk=points_per_chunk
+    )
+    assert max(sizes) == 8 * {1: 1, 1000: 31, 10**9: 49}[points_per_chunk]  # 2 x 16 samples a ray
+    whole = render_rays(_sphere, rays, sampling, bounds, background=background)
+    for name in ("rgb", "depth", "disparity", "opacity"):
         torch.testing.assert_close(getattr(image, name), getattr(whole, name))
     assert rays_to_image(image.rgb, 7, 7).shape == (2, 3, 7, 7)
+
+
+def test_an_image_keeps_nothing_of_single_samples():
+    _, rays = _front_rays(4)
+    image = render_image(_sphere, rays, RaySampling(5, 3), constant_bounds(rays, 1.0, 3.0))
+    shapes = {field.name: tuple(getattr(image, field.name).shape) for field in fields(image)}
+    sums = ("depth", "disparity", "opacity")
+    assert shapes == {"rgb": (1, 16, 3)} | dict.fromkeys(sums, (1, 16))
 
 
 def test_gradients_of_a_moved_origin_reach_the_camera():

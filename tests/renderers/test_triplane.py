@@ -3,7 +3,7 @@ import torch
 from reference import sample_planes
 
 from renderers import dispatch
-from renderers.triplane import sample_triplane
+from renderers.triplane import KERNELS, sample_triplane
 
 
 def _planes(batch, channels, height, width, dtype, channels_last=True):
@@ -75,7 +75,7 @@ def test_planes_interleaved_by_a_convolution_are_read_in_place():
     fast = _values_and_gradient(sample_triplane, planes, points)
     plain = _values_and_gradient(sample_planes, planes, points)
     torch.testing.assert_close(fast, plain, atol=2e-5, rtol=1e-5)
-    assert dispatch.triplane_kernel().as_rows(planes).data_ptr() == whole.data_ptr()
+    assert dispatch.kernels(KERNELS).as_rows(planes).data_ptr() == whole.data_ptr()
 
 
 def test_the_gradient_does_not_depend_on_how_threads_share_it():

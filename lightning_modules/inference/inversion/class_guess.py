@@ -1,4 +1,4 @@
-"""Which class of a GAN a photograph shows, as a classifier sees it."""
+"""The class of a GAN that a photograph shows, as a classifier sees it."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from torchvision import models as torchvision_models
 from torchvision.models import get_model, get_model_weights, list_models
 
 from datamodules.errors import DataError
-from lightning_modules.inference.loading import averaged_model, read_checkpoint
+from lightning_modules.inference.loading import load_model
 from models.classifier import SmallClassifier
 
 IMAGENET_SIDE = 256
@@ -24,7 +24,7 @@ WNID = re.compile(r"n\d{8}")
 
 @dataclass(frozen=True)
 class ClassGuess:
-    """A classifier, and which of its outputs stand for classes of a GAN.
+    """A classifier, and those of its outputs that stand for classes of a GAN.
 
     network: images (B, 3, side, side) in [0, 1] to logits; labels, outputs: of the classes that
     both know, the GAN's label and the classifier's output.
@@ -67,11 +67,7 @@ def _torchvision_names() -> list[str]:
 
 
 def _ours(path: str, names: Sequence[str]) -> ClassGuess:
-    kind = "checkpoint of a classifier"
-    content = read_checkpoint(path, kind)
-    network = averaged_model(content, path)
-    if not isinstance(network, SmallClassifier):
-        raise DataError(f"{path} is no {kind}: its model is a {type(network).__name__}.")
+    network, content = load_model(path, "checkpoint of a classifier", SmallClassifier)
     return ClassGuess(network, network.resolution, *_shared(path, content["classes"], names))
 
 

@@ -1,4 +1,4 @@
-"""How far a rendering is from a photograph."""
+"""Distances of a rendering from a photograph."""
 
 from typing import Protocol
 
@@ -19,7 +19,7 @@ class ImageDistance(Protocol):
 
     @property
     def name(self) -> str:
-        """What is compared."""
+        """Name of what is compared."""
 
     def __call__(self, images: Tensor, photo: Tensor) -> Tensor:
         """Mean distance () of images (B, 3, H, W) and a photograph of their shape, in [0, 1]."""

@@ -1,13 +1,21 @@
-"""A photograph that a GAN was fitted to."""
+"""A photograph that a GAN was fitted to, and its file: a checkpoint of the tuned generator."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from datamodules.files import replacing
+from lightning_modules.inference.loading import EMA
 from models.autoencoder import CanonicalView
 from models.scenes import Scenes
 from models.wildgan import WildGAN
+from renderers.mesh import NOTE_KEY
+
+INVERSION = "inversion"
+"""Under which a checkpoint of a tuned GAN keeps the latent and the view of the photograph."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +29,26 @@ class InvertedPhoto:
     mapped: Tensor
     view: CanonicalView
 
-    def to(self, device: torch.device | str) -> "InvertedPhoto":
-        """Move generator and latent to a device."""
-        return replace(self, model=self.model.to(device), mapped=self.mapped.to(device))
-
     @torch.no_grad()
     def scenes(self) -> Scenes:
         """Its scene (1), whose canonical camera is that of the photograph."""
         made = self.model.scenes(self.mapped)
         return replace(made, canonical=self.view.camera(self.mapped.device))
+
+
+def write_inversion(path: Path, photo: InvertedPhoto, classes: Sequence[str], note: str) -> None:
+    """Write a tuned generator with its latent and view, making the folder; the file appears whole
+    or not. `open_maker` reads it.
+
+    classes: names of the generator's classes; note: what made it.
+    """
+    content = {
+        "model": photo.model.recipe(),
+        "state_dict": {EMA + name: value.cpu() for name, value in photo.model.state_dict().items()},
+        "classes": list(classes),
+        INVERSION: {"mapped": photo.mapped.cpu(), "view": asdict(photo.view)},
+        NOTE_KEY: note,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as partial:
+        torch.save(content, partial)

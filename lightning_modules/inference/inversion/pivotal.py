@@ -14,7 +14,7 @@ from lightning_modules.inference.inversion.search import (
     candidate_views,
 )
 from lightning_modules.inference.inversion.settings import InversionSettings
-from lightning_modules.inference.inversion.target import Aim, FitFigures
+from lightning_modules.inference.inversion.target import FitMetrics, InversionTarget
 from lightning_modules.inference.inversion.tuning import fit_latent, tune_generator
 from lightning_modules.inference.inversion.view_search import nearest_view
 from models.wildgan import WildGAN
@@ -26,9 +26,9 @@ class Inversion:
     the generator tuned."""
 
     photo: InvertedPhoto
-    start: FitFigures
-    latent: FitFigures
-    tuned: FitFigures
+    start: FitMetrics
+    latent: FitMetrics
+    tuned: FitMetrics
 
 
 def invert_photo(
@@ -44,15 +44,23 @@ def invert_photo(
     S is the model's resolution, label the class of what is shown. The same arguments give the same
     scene. A view that is not given is improved before and after the latent is fitted.
     """
-    aims = [Aim(photo, view, distance) for view in candidate_views(model.views, settings)]
-    aim, start = best_start(model, aims, candidate_latents(model, label, settings), report)
-    aim = aim if settings.view_is_given else nearest_view(aim, model.scenes(start), model.views)
-    mapped = fit_latent(model, start, aim, settings.latent_steps, settings.latent_lr, report)
-    aim = aim if settings.view_is_given else nearest_view(aim, model.scenes(mapped), model.views)
-    tuned = tune_generator(model, mapped, aim, settings.tuning_steps, settings.tuning_lr, report)
+    targets = [
+        InversionTarget(photo, view, distance) for view in candidate_views(model.views, settings)
+    ]
+    target, start = best_start(model, targets, candidate_latents(model, label, settings), report)
+    target = (
+        target if settings.view_is_given else nearest_view(target, model.scenes(start), model.views)
+    )
+    mapped = fit_latent(model, start, target, settings.latent_steps, settings.latent_lr, report)
+    target = (
+        target
+        if settings.view_is_given
+        else nearest_view(target, model.scenes(mapped), model.views)
+    )
+    tuned = tune_generator(model, mapped, target, settings.tuning_steps, settings.tuning_lr, report)
     with torch.no_grad():
-        figures = [
-            aim.figures(generator.scenes(latent))
+        metrics = [
+            target.metrics(generator.scenes(latent))
             for generator, latent in ((model, start), (model, mapped), (tuned, mapped))
         ]
-    return Inversion(InvertedPhoto(tuned, mapped, aim.view), *figures)
+    return Inversion(InvertedPhoto(tuned, mapped, target.view), *metrics)

@@ -1,4 +1,4 @@
-"""Where pivotal tuning starts: the view and the latent whose rendering is nearest."""
+"""Start of pivotal tuning: the view and the latent whose rendering is nearest."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lightning_modules.inference.inversion.settings import InversionSettings
-from lightning_modules.inference.inversion.target import Aim
+from lightning_modules.inference.inversion.target import InversionTarget
 from models.autoencoder import CanonicalView
 from models.blocks.mapping import class_means
 from models.view_distribution import ViewDistribution
@@ -47,25 +47,25 @@ def candidate_latents(model: WildGAN, label: int, settings: InversionSettings) -
 
 @torch.no_grad()
 def best_start(
-    model: WildGAN, aims: Sequence[Aim], mapped: Tensor, report: Report
-) -> tuple[Aim, Tensor]:
-    """Of aims that differ in their view, and latents (N, W), the nearest pair: the aim, and the
-    latent (1, W).
+    model: WildGAN, targets: Sequence[InversionTarget], mapped: Tensor, report: Report
+) -> tuple[InversionTarget, Tensor]:
+    """Of targets that differ in their view, and latents (N, W), the nearest pair: the target, and
+    the latent (1, W).
 
     All views are seen of the first latent, and the best `VIEWS_KEPT` of them of every latent.
     """
     mean = model.scenes(mapped[:1])
     distances = []
-    for done, aim in enumerate(aims, 1):
-        distances.append(float(aim.apart(mean)))
-        report("views", done, len(aims), min(distances))
-    ranked = sorted(range(len(aims)), key=distances.__getitem__)
-    kept = [aims[index] for index in ranked[:VIEWS_KEPT]]
+    for done, target in enumerate(targets, 1):
+        distances.append(float(target.loss(mean)))
+        report("views", done, len(targets), min(distances))
+    ranked = sorted(range(len(targets)), key=distances.__getitem__)
+    kept = [targets[index] for index in ranked[:VIEWS_KEPT]]
     nearest, start = math.inf, (kept[0], mapped[:1])
     for done, latent in enumerate(mapped.split(1), 1):
         scene = model.scenes(latent)
-        for aim in kept:
-            if (distance := float(aim.apart(scene))) < nearest:
-                nearest, start = distance, (aim, latent)
+        for target in kept:
+            if (distance := float(target.loss(scene))) < nearest:
+                nearest, start = distance, (target, latent)
         report("latents", done, len(mapped), nearest)
     return start

@@ -1,4 +1,4 @@
-"""How a GAN is fitted to a photograph."""
+"""Settings of fitting a GAN to a photograph."""
 
 from dataclasses import dataclass
 
@@ -62,5 +62,5 @@ class InversionSettings:
 
     @property
     def view_is_given(self) -> bool:
-        """Whether the user says where the photograph was taken from."""
+        """True if the user says where the photograph was taken from."""
         return self.yaw_degrees is not None

@@ -1,4 +1,4 @@
-"""What a generator is fitted to: a photograph, from where it is seen, and how it is compared."""
+"""Target of an inversion: a photograph, from where it is seen, and how it is compared."""
 
 from dataclasses import dataclass
 
@@ -13,8 +13,8 @@ from renderers.rays import camera_rays, rays_to_image
 
 
 @dataclass(frozen=True)
-class FitFigures:
-    """How near a scene is to a photograph: mean squared error of pixels in [0, 1], PSNR in dB, and
+class FitMetrics:
+    """Nearness of a scene to a photograph: mean squared error of pixels in [0, 1], PSNR in dB, and
     the distance that was minimised."""
 
     mse: float
@@ -23,8 +23,11 @@ class FitFigures:
 
 
 @dataclass(frozen=True)
-class Aim:
-    """photo: (1, 3, S, S) in [0, 1]; view: camera it is seen from; distance: of images."""
+class InversionTarget:
+    """A photograph to fit a generator to.
+
+    photo: (1, 3, S, S) in [0, 1]; view: camera it is seen from; distance: of images.
+    """
 
     photo: Tensor
     view: CanonicalView
@@ -40,14 +43,14 @@ class Aim:
             return shown
         return resized(scenes.refiner(shown), side, side)
 
-    def apart(self, scenes: Scenes) -> Tensor:
+    def loss(self, scenes: Scenes) -> Tensor:
         """Distance () of the photograph and a scene (1)."""
         return self.distance(self.image(scenes), self.photo)
 
     @torch.no_grad()
-    def figures(self, scenes: Scenes) -> FitFigures:
-        """How near a scene (1) is."""
+    def metrics(self, scenes: Scenes) -> FitMetrics:
+        """Nearness of a scene (1)."""
         seen = self.image(scenes).clamp(0, 1)
         error = float((seen - self.photo).square().mean())
         distance = float(self.distance(seen, self.photo))
-        return FitFigures(error, float(psnr(seen, self.photo)), distance)
+        return FitMetrics(error, float(psnr(seen, self.photo)), distance)

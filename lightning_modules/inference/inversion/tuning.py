@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from datamodules.errors import DataError
 from lightning_modules.inference.inversion.search import Report
-from lightning_modules.inference.inversion.target import Aim
+from lightning_modules.inference.inversion.target import InversionTarget
 from lightning_modules.training.schedules import warmup_cosine
 from models.wildgan import WildGAN
 
@@ -24,22 +24,22 @@ class Rate:
 
 
 def fit_latent(
-    model: WildGAN, mapped: Tensor, aim: Aim, steps: int, lr: float, report: Report
+    model: WildGAN, mapped: Tensor, target: InversionTarget, steps: int, lr: float, report: Report
 ) -> Tensor:
     """The mapped latent (1, W), started at `mapped`, that brings the scene nearest; the generator
     stays as it is."""
     latent = mapped.clone().requires_grad_(True)
 
     def loss() -> Tensor:
-        return aim.apart(model.scenes(latent))
+        return target.loss(model.scenes(latent))
 
     rate = Rate("latent_lr", lr)
-    _descend([latent], loss, steps, rate, lambda *at: report("latent", *at))
+    _minimise([latent], loss, steps, rate, lambda *at: report("latent", *at))
     return latent.detach()
 
 
 def tune_generator(
-    model: WildGAN, mapped: Tensor, aim: Aim, steps: int, lr: float, report: Report
+    model: WildGAN, mapped: Tensor, target: InversionTarget, steps: int, lr: float, report: Report
 ) -> WildGAN:
     """A copy of the generator, tuned at a mapped latent (1, W) that stays as it is.
 
@@ -50,16 +50,16 @@ def tune_generator(
     tuned.mapping.requires_grad_(False)
 
     def loss() -> Tensor:
-        image = aim.image(tuned.scenes(mapped))
-        return aim.distance(image, aim.photo) + F.mse_loss(image, aim.photo)
+        image = target.image(tuned.scenes(mapped))
+        return target.distance(image, target.photo) + F.mse_loss(image, target.photo)
 
     trained = [parameter for parameter in tuned.parameters() if parameter.requires_grad]
     rate = Rate("tuning_lr", lr)
-    _descend(trained, loss, steps, rate, lambda *at: report("generator", *at))
+    _minimise(trained, loss, steps, rate, lambda *at: report("generator", *at))
     return tuned.requires_grad_(False)
 
 
-def _descend(
+def _minimise(
     parameters: Sequence[Tensor],
     loss: Callable[[], Tensor],
     steps: int,

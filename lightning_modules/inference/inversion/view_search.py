@@ -1,4 +1,4 @@
-"""Where a photograph was taken from, near a first guess."""
+"""Search for where a photograph was taken from, near a first guess."""
 
 import math
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from lightning_modules.inference.inversion.target import Aim
+from lightning_modules.inference.inversion.target import InversionTarget
 from models.autoencoder import CanonicalView
 from models.scenes import Scenes
 from models.view_distribution import ViewDistribution
@@ -16,22 +16,24 @@ FIRST, LAST = math.radians(12), math.radians(1)
 
 
 @torch.no_grad()
-def nearest_view(aim: Aim, scenes: Scenes, views: ViewDistribution) -> Aim:
-    """The aim, its view moved to where a scene (1) is nearest to the photograph.
+def nearest_view(
+    target: InversionTarget, scenes: Scenes, views: ViewDistribution
+) -> InversionTarget:
+    """The target, its view moved to where a scene (1) is nearest to the photograph.
 
     Pattern search (Hooke and Jeeves, 1961) over yaw and pitch, within the distribution of views: a
     better one of four neighbours is taken, else the step is halved.
     """
-    step, nearest = FIRST, float(aim.apart(scenes))
+    step, nearest = FIRST, float(target.loss(scenes))
     while step > LAST:
-        around = [replace(aim, view=view) for view in _neighbours(aim.view, step, views)]
-        distances = [float(other.apart(scenes)) for other in around]
+        around = [replace(target, view=view) for view in _neighbours(target.view, step, views)]
+        distances = [float(other.loss(scenes)) for other in around]
         if distances and min(distances) < nearest:
             nearest = min(distances)
-            aim = around[distances.index(nearest)]
+            target = around[distances.index(nearest)]
         else:
             step /= 2
-    return aim
+    return target
 
 
 def _neighbours(

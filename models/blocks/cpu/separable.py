@@ -1,15 +1,15 @@
 """Separable linear maps of channels-last images on CPU, given by tables of taps along each axis."""
 
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
 from math import gcd
-from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from renderers.cpu.openmp import launch
+from renderers.dispatch import kernels
+
+KERNELS = "models.blocks.cpu.separable_kernel"
 
 LARGEST_BLOCK = 32
 """Channels that a kernel holds at once."""
@@ -51,7 +51,7 @@ def filter_separably(x: Tensor, out: Tensor, rows: Taps, columns: Taps) -> None:
     of a pixel of an image.
     """
     channels, itemsize = x.shape[-1], x.itemsize
-    kernel = _kernels().separable_kernel(
+    kernel = kernels(KERNELS).separable_kernel(
         rows.sources.shape[1], gcd(channels, LARGEST_BLOCK), itemsize
     )
     tables = (rows.sources, rows.weights, columns.sources, columns.weights)
@@ -67,9 +67,3 @@ def filter_separably(x: Tensor, out: Tensor, rows: Taps, columns: Taps) -> None:
         x.data_ptr(),
         out.data_ptr(),
     )
-
-
-@cache
-def _kernels() -> Any:
-    """The module of kernels, imported where numba is known to work."""
-    return import_module("models.blocks.cpu.separable_kernel")

@@ -24,7 +24,7 @@ from lightning_modules.stage1_rays import (
 )
 from models.spaces import ContractedSpace
 from models.vq3d import VQ3D
-from renderers.rays import gather_image, patch_pixels, strided_pixels
+from renderers.pixels import gather_image, patch_pixels, strided_pixels
 from renderers.rendering import Rendering
 
 PLAN = RayPlan(grid_stride=2, patch=8, patch_images=2, novel_images=2)

@@ -10,9 +10,8 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from torch_fidelity.utils import create_feature_extractor
 
 from datamodules.errors import DataError
-from lightning_modules.evaluation.feature_network import weights_digest
-from lightning_modules.evaluation.inception import INCEPTION, INCEPTION_FILE
-from lightning_modules.evaluation.networks import open_network
+from lightning_modules.evaluation.networks import INCEPTION, INCEPTION_FILE, open_network
+from lightning_modules.inference.loading import weights_hash
 
 
 def images(count: int = 3, side: int = SIDE) -> Tensor:
@@ -29,7 +28,7 @@ def test_a_classifier_gives_its_features_and_logits(classifier: str) -> None:
 
 def test_its_name_is_that_of_the_data_and_its_weights(classifier: str, tmp_path: Path) -> None:
     network = open_network(classifier)
-    assert network.name == f"classifier-tiny-{weights_digest(tiny_classifier())[:8]}"
+    assert network.name == f"classifier-tiny-{weights_hash(tiny_classifier())[:8]}"
     other = open_network(save_classifier(tmp_path / "other.ckpt", seed=1))
     assert other.name != network.name
     same = open_network(save_classifier(tmp_path / "same.ckpt"))

@@ -3,7 +3,11 @@ import math
 import pytest
 import torch
 
-from lightning_modules.evaluation.flatness import non_flatness
+from lightning_modules.evaluation.flatness import non_flatness, view_flatness
+from models.scenes import Scenes, View
+from models.spaces import BoxSpace
+from renderers.cameras import orbit_camera
+from renderers.ray_sampling import RaySampling
 
 
 def test_one_depth_scores_one_wherever_it_lies() -> None:
@@ -51,3 +55,32 @@ def test_pixels_count_by_their_weight() -> None:
 def test_an_empty_range_is_refused() -> None:
     with pytest.raises(ValueError, match=r"range is 4\.0 to 4\.0"):
         non_flatness(torch.ones(1, 2, 2), 4.0, 4.0)
+
+
+def wall(planes: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Solid behind the plane z = 0."""
+    return 1e4 * (points[..., 2] < 0).float(), torch.zeros_like(points)
+
+
+def test_disparity_is_counted_between_the_ends_of_each_images_rays() -> None:
+    yaw = torch.tensor([0.0, math.pi / 4])
+    camera = orbit_camera(yaw, torch.zeros(2), 3.0, 1.0)  # nearly parallel rays
+    space = BoxSpace(0.5, None)
+    scenes = Scenes(torch.zeros(2, 3, 1, 2, 2), wall, space, RaySampling(8, 0), camera)
+    low, high = scenes.view(camera, 4, 4).disparity_range.unbind(1)
+    half = torch.tensor([0.5, 0.5 * math.sqrt(2)])  # of the box along the rays
+    torch.testing.assert_close(low, 1 / (3 + half), rtol=0.01, atol=0)
+    torch.testing.assert_close(high, 1 / (3 - half), rtol=0.01, atol=0)
+    alone = scenes[:1].view(camera[:1], 4, 4).disparity_range
+    torch.testing.assert_close(alone[:, 0], low[:1])
+
+
+def test_pixels_count_by_their_opacity() -> None:
+    half = 1 / torch.where(torch.arange(4) < 2, 2.6, 3.4).expand(1, 4, 4)
+    opacity = torch.where(torch.arange(4) < 2, 1.0, 0.0).expand(1, 4, 4)
+    rgb, ends = torch.zeros(1, 3, 4, 4), torch.tensor([[1 / 3.5, 1 / 2.5]])
+    for known, bins in ((torch.ones(1, 4, 4), 2), (opacity, 1)):
+        found = view_flatness(View(rgb, half, known, ends))
+        assert found.tolist() == pytest.approx([bins])
+    nothing = View(rgb, half, torch.zeros(1, 4, 4), ends)
+    assert view_flatness(nothing).isnan().all()

@@ -9,6 +9,7 @@ from torchvision.models.vgg import cfgs, make_layers
 from lightning_modules.losses.perceptual import (
     VGG16_FILE,
     PerceptualLoss,
+    cached_weights,
     find_vgg16_weights,
     load_lpips,
 )
@@ -111,3 +112,11 @@ def test_a_wrong_file_is_named(content: bytes | None, tmp_path: Path) -> None:
         path.write_bytes(content)
     with pytest.raises(ValueError, match=r"wrong\.pth.* not a torchvision VGG16 state dict"):
         load_lpips(path)
+
+
+def test_weights_lie_where_torch_keeps_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    assert cached_weights("net.pth") == tmp_path / "hub" / "checkpoints" / "net.pth"

@@ -107,7 +107,8 @@ def test_a_gif_has_every_frame_for_its_time(count: int) -> None:
 def test_disparity_is_grey_where_one_sees_through_the_scene() -> None:
     disparity, opacity = ramp(), torch.ones_like(ramp())
     opacity[:, :, :50] = 0.2
-    view = View(torch.zeros(1, 3, *disparity.shape[1:]), disparity, opacity)
+    rgb, disparity_range = torch.zeros(1, 3, *disparity.shape[1:]), torch.tensor([[0.0, 1.0]])
+    view = View(rgb, disparity, opacity, disparity_range)
     shown = colored_disparity(view)
     assert (shown[..., :50] == 0.5).all()
     torch.testing.assert_close(shown[..., 50:], colorize(disparity[..., 50:]))

@@ -8,7 +8,7 @@ from tiny_model import SIDE
 from tiny_prior_run import stage1_model, tiny_prior
 
 from lightning_modules.pictures.drawing import GAP, Pictures
-from lightning_modules.pictures.stage2_pictures import SEEDS, sample_pictures, spread_labels
+from lightning_modules.pictures.stage2_pictures import SEEDS, sample_pictures
 from models.generator import TokenGenerator
 from models.priors.autoregressive import AutoregressivePrior
 from models.priors.masked import MaskedPrior
@@ -52,9 +52,3 @@ def test_a_prior_without_classes_fills_the_rows_with_other_seeds() -> None:
     (picture,) = samples.frames
     first, second = picture[:, :tile, -tile:], picture[:, tile:, -tile:]
     assert not torch.equal(first, second)
-
-
-def test_labels_of_a_sheet_are_spread_over_the_classes() -> None:
-    assert spread_labels(12, 4) == [0, 3, 6, 9]
-    assert spread_labels(3, 8) == [0, 1, 2]
-    assert spread_labels(0, 3) == [-1, -1, -1]

@@ -10,10 +10,8 @@ from tiny_checkpoints import TinyFiles
 from tiny_model import SIDE
 
 from datamodules.errors import DataError
-from lightning_modules.inference.loading import load_prior
+from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.regions import OUTLINE, TokenBox, token_box
-from lightning_modules.inference.sampling_options import SamplingOptions
-from lightning_modules.inference.scene_makers import PriorScenes, open_maker
 from lightning_modules.inference.token_edits import (
     Photo,
     inserted_tokens,
@@ -31,18 +29,18 @@ QUARTER = (0.5, 0.0, 1.0, 0.5)
 
 @pytest.mark.parametrize("kind", ["autoregressive", "masked"])
 @pytest.mark.parametrize("keep", [False, True])
-def test_only_open_tokens_change(kind: str, keep: bool, tiny_files: TinyFiles) -> None:
-    maker = open_maker(getattr(tiny_files, kind), None, SamplingOptions(), "cpu")
-    assert isinstance(maker, PriorScenes)
+def test_only_tokens_to_sample_change(kind: str, keep: bool, tiny_files: TinyFiles) -> None:
+    maker = open_maker(getattr(tiny_files, kind))
+    drawer = maker.token_drawer("a test")
     photo = open_photo(maker.autoencoder, tiny_files.first, QUARTER, "--region", "cpu")
-    drawn = redrawn_tokens(maker, photo, 1, range(12), keep)
+    drawn = redrawn_tokens(drawer, photo, 1, range(12), keep)
     kept = photo.inside if keep else ~photo.inside
     assert kept.sum() == (1 if keep else 3)
     assert drawn.shape == (12, 4)
     assert (drawn[:, kept] == photo.tokens[:, kept]).all()
     assert ((drawn >= 0) & (drawn < 8)).all()
     assert (drawn[:, ~kept] != photo.tokens[:, ~kept]).any(0).all()
-    assert torch.equal(redrawn_tokens(maker, photo, 1, [7], keep)[0], drawn[7])
+    assert torch.equal(redrawn_tokens(drawer, photo, 1, [7], keep)[0], drawn[7])
 
 
 def photo_of(tokens: list[int], box: TokenBox, layout: TokenLayout) -> Photo:
@@ -153,7 +151,7 @@ def test_an_interpolation_begins_and_ends_with_the_reconstructions(
 ) -> None:
     images = (tiny_files.first, tiny_files.second)
     interpolate(tiny_files.stage1, images, str(tmp_path), steps=4, frames=5, size=SIDE)
-    model, tile = load_prior(tiny_files.masked).generator.autoencoder, SIDE + GAP
+    model, tile = open_maker(tiny_files.masked).autoencoder, SIDE + GAP
     picture = iio.imread(tmp_path / "first-to-second-sheet.png")[-2 * tile :, -4 * tile :]
     grid = picture.reshape(2, tile, 4, tile, 3).swapaxes(1, 2)[:, :, :SIDE, :SIDE]
     for column, image in ((0, images[0]), (3, images[1])):

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from tiny_checkpoints import TinyFiles, run
 from tiny_classes import CLASSES, SIDE, save_classifier, write_classes
 from tiny_run import write_shards
@@ -13,9 +12,6 @@ from tiny_run import write_shards
 from datamodules.errors import DataError
 from lightning_modules.cli.main import main
 from lightning_modules.evaluation.networks import open_network
-from lightning_modules.evaluation.prior_images import PriorImages
-from lightning_modules.evaluation.sources import open_source
-from lightning_modules.inference.sampling_options import SamplingOptions
 from lightning_modules.tools.evaluate import evaluate
 
 
@@ -82,21 +78,6 @@ def test_figures_depend_on_what_is_drawn_and_not_on_the_batches(
     assert first == pytest.approx(again, rel=1e-3)
     greedy = evaluated(path, out, **options, temperature=0.0)["figures"]
     assert greedy != pytest.approx(first, rel=1e-3)
-
-
-def test_a_prior_draws_the_canonical_view_of_its_scenes(tiny_files: TinyFiles) -> None:
-    source = open_source(tiny_files.autoregressive, None, SamplingOptions(), "cpu")
-    assert isinstance(source, PriorImages)
-    assert (source.classes, source.resolution) == (3, SIDE)
-    drawn = source.draw([0, 2], [5, 6])
-    scenes = source.maker.generate([0, 2], [5, 6])
-    view = scenes.view(scenes.canonical, SIDE, SIDE)
-    torch.testing.assert_close(drawn.rgb, view.rgb)
-    assert drawn.geometry is not None
-    torch.testing.assert_close(drawn.geometry.values, view.disparity)
-    space = source.maker.autoencoder.space
-    assert drawn.geometry.low.tolist() == pytest.approx([1 / space.far] * 2)
-    assert drawn.geometry.high.tolist() == pytest.approx([1 / space.near] * 2)
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,9 @@ from tiny_gan import CLASSES, SIDE, save_gan, tiny_gan
 
 from datamodules.errors import DataError
 from lightning_modules.cli.main import main
-from lightning_modules.evaluation.gan_images import GANImages
-from lightning_modules.evaluation.sources import open_source
-from lightning_modules.inference.loading import LoadedGAN, load_gan, load_generator, load_prior
+from lightning_modules.inference.gan_scenes import GANScenes
 from lightning_modules.inference.meshing import box_level
-from lightning_modules.inference.sampling_options import SamplingOptions
+from lightning_modules.inference.opening import open_gan, open_maker
 from lightning_modules.pictures.drawing import GAP, to_uint8
 from lightning_modules.tools.edit import edit
 from lightning_modules.tools.interpolate import interpolate
@@ -48,9 +46,9 @@ def tiles(path: Path, rows: int, columns: int) -> np.ndarray:
 
 
 def test_the_averaged_generator_is_loaded(gan: str) -> None:
-    loaded, model = load_generator(gan), tiny_gan()
-    assert isinstance(loaded, LoadedGAN)
-    assert loaded.classes == CLASSES
+    loaded, model = open_maker(gan), tiny_gan()
+    assert isinstance(loaded, GANScenes)
+    assert loaded.names == CLASSES
     for name, value in loaded.model.state_dict().items():
         assert torch.equal(value, model.state_dict()[name])
     assert not any(parameter.requires_grad for parameter in loaded.model.parameters())
@@ -89,12 +87,13 @@ def test_a_video_shows_the_scene_of_the_sheet_from_all_around(gan: str, tmp_path
 def test_a_mesh_fills_the_box_and_has_the_level_of_objects_in_boxes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert box_level(BoxSpace(0.5)) == pytest.approx(np.log(2) * 16)
-    assert box_level(BoxSpace(2.0)) == pytest.approx(np.log(2) * 4)
-    path = save_gan(tmp_path / "dense.ckpt", tiny_gan(bias=box_level(BoxSpace(0.6))))
+    assert box_level(BoxSpace(0.5).box()) == pytest.approx(np.log(2) * 16)
+    assert box_level(BoxSpace(2.0).box()) == pytest.approx(np.log(2) * 4)
+    level = box_level(BoxSpace(0.6).box())
+    path = save_gan(tmp_path / "dense.ckpt", tiny_gan(bias=level))
     chosen = {"classes": ("mug",), "resolution": 12, "format": "ply", "out": str(tmp_path)}
     meshes = []
-    for given in ({}, {"level": box_level(BoxSpace(0.6)), "half_extent": 0.6}, {"quantile": 0.9}):
+    for given in ({}, {"level": level, "half_extent": 0.6}, {"quantile": 0.9}):
         run(mesh, path, **chosen, **given)
         meshes.append(trimesh.load(tmp_path / "mug-seed0.ply", process=False).vertices)
     np.testing.assert_array_equal(meshes[0], meshes[1])
@@ -131,14 +130,6 @@ def test_a_gan_without_classes_takes_seeds_alone(tmp_path: Path) -> None:
     assert names == {"seed3-wiggle.gif", "seed4-wiggle.gif"}
 
 
-def test_evaluation_draws_from_a_gan(gan: str) -> None:
-    source = open_source(gan, None, SamplingOptions(truncation=0.5), "cpu")
-    assert isinstance(source, GANImages)
-    assert (source.name, source.classes, source.truncation) == (gan, 3, 0.5)
-    expected = GANImages(gan, tiny_gan(), 0.5).draw([1, 2], [3, 4])
-    assert torch.equal(source.draw([1, 2], [3, 4]).rgb, expected.rgb)
-
-
 PHOTO = {"image": "x.png", "region": (0.0, 0.0, 0.5, 1.0)}
 
 
@@ -173,10 +164,8 @@ def test_what_a_gan_can_not_do_is_said(
 def test_verbs_of_stage1_refuse_a_gan(gan: str, tiny_files: TinyFiles) -> None:
     with pytest.raises(DataError, match="neither of photographs in one pass"):
         reconstruct(gan, tiny_files.first)
-    with pytest.raises(DataError, match="is of a GAN: drawing tokens takes one of a prior"):
-        load_prior(gan)
     with pytest.raises(DataError, match="is no checkpoint of a GAN: its model is a VQ3D"):
-        load_gan(tiny_files.stage1)
+        open_gan(tiny_files.stage1)
 
 
 def test_what_only_a_gan_takes_is_refused_elsewhere(tiny_files: TinyFiles) -> None:

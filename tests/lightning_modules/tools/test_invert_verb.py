@@ -14,8 +14,8 @@ from tiny_gan import CLASSES, SIDE, save_gan, tiny_gan
 
 from datamodules.errors import DataError
 from lightning_modules.cli.main import main
-from lightning_modules.inference.inversion.inverted import InvertedPhoto
-from lightning_modules.inference.loading import load_generator
+from lightning_modules.inference.inverted_scenes import InvertedScenes
+from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import read_provenance
 from lightning_modules.pictures.drawing import GAP, write_png
 from lightning_modules.tools.invert import invert
@@ -79,12 +79,12 @@ def test_figures_tell_how_near_each_phase_came(outputs: Path) -> None:
 
 def test_the_scene_is_shown_again_from_its_checkpoint(outputs: Path, tmp_path: Path) -> None:
     path = str(outputs / "cup.ckpt")
-    loaded = load_generator(path)
-    assert isinstance(loaded, InvertedPhoto)
+    loaded = open_maker(path)
+    assert isinstance(loaded, InvertedScenes)
     stored = json.loads((outputs / "cup.json").read_text())["view"]
     angles = torch.tensor([loaded.view.yaw, loaded.view.pitch]).rad2deg().tolist()
     assert angles == pytest.approx([stored["yaw_degrees"], stored["pitch_degrees"]], abs=1e-3)
-    scenes = loaded.scenes()
+    scenes = loaded.photo.scenes()
     tile = iio.imread(outputs / "cup-sheet.png")[:SIDE, SIDE + GAP :][:, :SIDE]
     seen = scenes.view(scenes.canonical, SIDE, SIDE).rgb[0].permute(1, 2, 0) * 255
     assert np.abs(tile - seen.numpy()).max() < 1

@@ -1,4 +1,4 @@
-"""What `wild3d reconstruct` writes can be opened and shows something."""
+"""Files of `wild3d reconstruct` can be opened and show something."""
 
 from pathlib import Path
 

@@ -10,11 +10,9 @@ from tiny_checkpoints import CLASSES, TinyFiles, autoregressive, run, save_prior
 from tiny_model import SIDE
 
 from datamodules.errors import DataError
-from lightning_modules.inference.loading import load_prior
+from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import read_provenance
-from lightning_modules.inference.sampling_options import SamplingOptions
-from lightning_modules.inference.scene_choice import SceneChoice, make_scene, wanted_scenes
-from lightning_modules.inference.scene_makers import open_maker
+from lightning_modules.inference.scene_choice import SceneChoice
 from lightning_modules.pictures.drawing import GAP
 from lightning_modules.tools.sample import sample
 from models.priors.conditions import ConditionDropout
@@ -41,10 +39,10 @@ def test_a_scene_is_the_same_alone_and_in_a_grid(
     assert grid["names"][5:7].tolist() == ["mug-seed5", "oak-tree-seed0"]
     assert len(np.unique(grid["tokens"], axis=0)) > 4
     np.testing.assert_array_equal(grid["tokens"][5:6], alone["tokens"])
-    maker = open_maker(path, None, SamplingOptions(), "cpu")
-    (wanted,) = wanted_scenes(maker, SceneChoice((), ("mug",), (5,)))
-    scene = make_scene(maker, wanted, "cpu")
-    model = load_prior(path).generator.autoencoder
+    maker = open_maker(path)
+    (wanted,) = maker.wanted(SceneChoice((), ("mug",), (5,)))
+    scene = wanted.make()
+    model = open_maker(path).autoencoder
     again = model.decode_tokens(torch.from_numpy(alone["tokens"]).long())
     assert torch.equal(scene.planes, again.planes)
     view = scene.view(scene.canonical, SIDE, SIDE).rgb[0]
@@ -139,7 +137,7 @@ def test_masked_settings_out_of_range_are_refused(tiny_files: TinyFiles, tmp_pat
         run(sample, tiny_files.masked, out=str(tmp_path), size_condition=(1.0, 0.0, 1.0))
 
 
-def test_what_training_never_left_open_is_given(tiny_files: TinyFiles, tmp_path: Path) -> None:
+def test_what_training_always_knew_is_given(tiny_files: TinyFiles, tmp_path: Path) -> None:
     model, always = spread_model(), ConditionDropout(0.0, 0.0)
     path = tmp_path / "prior.ckpt"
     prior = save_prior(autoregressive(model), model, tiny_files.stage1, path, dropout=always)

@@ -2,6 +2,7 @@
 than they use."""
 
 from pathlib import Path
+from typing import Any
 
 import imageio.v3 as iio
 import numpy as np
@@ -11,9 +12,9 @@ from tiny_checkpoints import TinyFiles, autoregressive, run, save_prior, spread_
 
 from datamodules.errors import DataError
 from lightning_modules.cli.main import main
-from lightning_modules.inference.loading import load_prior
+from lightning_modules.inference.opening import open_maker
+from lightning_modules.inference.prior_scenes import PriorScenes
 from lightning_modules.inference.sampling_options import SamplingOptions
-from lightning_modules.inference.scene_makers import PriorScenes, open_maker
 from lightning_modules.tools.edit import edit
 from lightning_modules.tools.mesh import mesh
 from lightning_modules.tools.sample import MANY, SPREAD, sample
@@ -37,9 +38,15 @@ def read(path: Path) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
+def sampling_of(path: str, **options: Any) -> TokenSampling:
+    maker = open_maker(path, options=SamplingOptions(**options))
+    assert isinstance(maker, PriorScenes)
+    return maker.sampling
+
+
 def test_what_is_not_said_is_as_trained(greedy: str, tiny_files: TinyFiles) -> None:
-    assert load_prior(greedy).sampling == GREEDY
-    assert load_prior(tiny_files.masked).sampling == TokenSampling()
+    assert sampling_of(greedy) == GREEDY
+    assert sampling_of(tiny_files.masked) == TokenSampling()
     assert SamplingOptions().changed(GREEDY) == GREEDY
     assert SamplingOptions(**OTHERWISE).changed(GREEDY) == TokenSampling()
     options = SamplingOptions(top_k=0, precision="bf16")
@@ -48,9 +55,7 @@ def test_what_is_not_said_is_as_trained(greedy: str, tiny_files: TinyFiles) -> N
     assert (options.dtype, SamplingOptions().dtype) == (torch.bfloat16, torch.float32)
     with pytest.raises(DataError, match=r"top_p is 2.0, it must be above 0 and at most 1"):
         SamplingOptions(top_p=2.0).changed(GREEDY)
-    maker = open_maker(greedy, None, SamplingOptions(guidance=3.0), "cpu")
-    assert isinstance(maker, PriorScenes)
-    assert maker.sampling == TokenSampling(0.0, 5, 0.9, 3.0)
+    assert sampling_of(greedy, guidance=3.0) == TokenSampling(0.0, 5, 0.9, 3.0)
 
 
 @pytest.mark.parametrize("told", [False, True])
@@ -149,7 +154,7 @@ def test_conditions_and_decoding_reach_every_verb(tiny_files: TinyFiles, tmp_pat
         assert not np.array_equal(made[0], made[2])
 
 
-def test_any_leaves_the_class_open(tiny_files: TinyFiles, tmp_path: Path) -> None:
+def test_any_leaves_the_class_unknown(tiny_files: TinyFiles, tmp_path: Path) -> None:
     path, seeds = tiny_files.autoregressive, tuple(range(8))
     sample(path, ("any", "chair"), seeds, str(tmp_path / "drawn"), views=1, size=2)
     drawn = read(tmp_path / "drawn" / "tokens.npz")

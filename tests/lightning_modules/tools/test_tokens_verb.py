@@ -2,7 +2,6 @@
 
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -195,19 +194,3 @@ def test_no_file_stays_open(checkpoint: str, tiny_root: Path, tmp_path: Path) ->
     before = len(os.listdir("/proc/self/fd"))
     tokens(checkpoint, str(tiny_root), str(tmp_path))
     assert len(os.listdir("/proc/self/fd")) == before
-
-
-def test_images_are_the_same_with_and_without_sidecars(tmp_path: Path, tiny_root: Path) -> None:
-    other = tmp_path / "other"
-    write_shards(other, train=(12, 11))
-    manifest = read_manifest(str(tiny_root))
-    only_rgb = replace(
-        manifest,
-        modalities=("rgb",),
-        splits={
-            split: tuple(replace(shard, files={"rgb": shard.files["rgb"]}) for shard in shards)
-            for split, shards in manifest.splits.items()
-        },
-    )
-    assert verb.images_hash(only_rgb) == verb.images_hash(manifest)
-    assert verb.images_hash(read_manifest(str(other))) != verb.images_hash(manifest)

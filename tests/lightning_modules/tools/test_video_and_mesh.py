@@ -13,6 +13,7 @@ from tiny_model import SIDE
 from datamodules.errors import DataError
 from lightning_modules.tools.mesh import mesh
 from lightning_modules.tools.video import video
+from renderers.rays import Rays
 
 
 @pytest.mark.parametrize("trajectory", ["wiggle", "orbit"])
@@ -44,6 +45,27 @@ def test_a_scene_does_not_depend_on_the_others(tiny_files: TinyFiles, tmp_path: 
         iio.imread(tmp_path / folder / "mug-seed3-wiggle.gif") for folder in ("both", "one")
     )
     np.testing.assert_array_equal(both, one)
+
+
+def test_a_video_rendered_in_small_chunks_is_the_same(
+    tiny_files: TinyFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chunks: list[int] = []
+
+    def counted(rays: Rays, start: int, stop: int) -> Rays:
+        chunks[-1] += 1
+        return Rays(rays.origins[:, start:stop], rays.directions[:, start:stop])
+
+    monkeypatch.setattr(Rays, "slice", counted)
+    frames = []
+    for name, option in (("whole", {}), ("parts", {"points_per_chunk": 500})):
+        chunks.append(0)
+        chosen = {"images": (tiny_files.first,), "formats": ("gif",), "frames": 1, "size": SIDE}
+        run(video, tiny_files.stage1, **chosen, **option, out=str(tmp_path / name))
+        frames.append(iio.imread(tmp_path / name / "first-wiggle.gif"))
+    np.testing.assert_array_equal(*frames)
+    assert chunks[0] == 1
+    assert chunks[1] > 2
 
 
 def test_an_odd_size_is_for_gifs_only(tiny_files: TinyFiles, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_extreme_colours_reach_past_black_and_white() -> None:
     torch.testing.assert_close(color[0, 0], torch.tensor([1.001, -0.001, 0.5]))
 
 
-def test_density_is_softplus_of_the_output_and_a_fog_that_thickens_away_from_the_camera() -> None:
+def test_density_is_softplus_of_the_output_and_of_a_bias_that_rises_away_from_the_camera() -> None:
     # raw 2, bias -1, slope 4: ln(1 + e^(1 - 4 z)), z the third coordinate of the cube.
     field = TriplaneField(8, 16, DensityPrior(bias=-1.0, slope=4.0))
     with torch.no_grad():

@@ -18,7 +18,7 @@ from models.priors.autoregressive import AutoregressivePrior
 from models.priors.cached_decoder import CachedDecoder
 from models.priors.conditions import ConditionKinds, Conditions
 from models.priors.sampling import SampleNoise, TokenSampling, draw_tokens, guide
-from models.priors.token_prior import OPEN
+from models.priors.token_prior import TO_SAMPLE
 from models.vq3d import VQ3D
 from renderers.ray_sampling import RaySampling
 
@@ -39,11 +39,11 @@ def drawn_without_a_cache(
     for t in range(prior.layout.tokens):
         logits = prior(tokens, conditions)[:, t]
         if sampling.guidance != 1:
-            without = prior(tokens, conditions.opened())[:, t]
+            without = prior(tokens, conditions.dropped())[:, t]
             logits = guide(logits, without, sampling.guidance)
         tokens[:, t] = draw_tokens(logits, sampling, uniform[:, t])
         if given is not None:
-            tokens[:, t] = torch.where(given[:, t] == OPEN, tokens[:, t], given[:, t])
+            tokens[:, t] = torch.where(given[:, t] == TO_SAMPLE, tokens[:, t], given[:, t])
     return tokens
 
 
@@ -77,7 +77,7 @@ def test_every_token_and_condition_has_a_say_in_the_last_logits() -> None:
         changed[:, t] = (changed[:, t] + 1) % CODES
         assert not torch.allclose(prior(changed, conditions)[:, -1], before)
     for column in torch.eye(4, dtype=torch.bool):
-        assert not torch.allclose(prior(tokens, conditions.opened(column[None]))[:, -1], before)
+        assert not torch.allclose(prior(tokens, conditions.dropped(column[None]))[:, -1], before)
 
 
 @pytest.mark.parametrize("guidance", [1.0, 2.5, 0.0])
@@ -132,9 +132,9 @@ def test_a_full_cache_takes_no_further_token() -> None:
 def test_given_tokens_are_kept_and_seen_by_those_after_them(guidance: float) -> None:
     prior, conditions = causal_prior(), all_conditions(4)
     settings = TokenSampling(guidance=guidance)
-    given = torch.full((4, 12), OPEN)
+    given = torch.full((4, 12), TO_SAMPLE)
     given[:, [0, 5, 6]] = random_tokens(4, tokens=3)
-    given[3] = OPEN
+    given[3] = TO_SAMPLE
     before = given.clone()
     found = prior.generate(conditions, SampleNoise(range(4)), settings, given)
     assert torch.equal(given, before)

@@ -28,7 +28,7 @@ from models.priors.masked import (
     least_confident,
 )
 from models.priors.sampling import SampleNoise, TokenSampling
-from models.priors.token_prior import OPEN
+from models.priors.token_prior import TO_SAMPLE
 
 SCHEDULES = ("cosine", "linear", "arccos")
 
@@ -43,7 +43,7 @@ def test_every_known_token_and_condition_has_a_say_in_all_logits() -> None:
         changed[:, t] = (changed[:, t] + 1) % CODES
         assert (prior(changed, conditions) != before).any(-1).all()
     for column in torch.eye(4, dtype=torch.bool):
-        assert (prior(tokens, conditions.opened(column[None])) != before).any(-1).all()
+        assert (prior(tokens, conditions.dropped(column[None])) != before).any(-1).all()
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -63,7 +63,7 @@ def test_a_step_leaves_as_many_masked_as_the_schedule_says(
 ) -> None:
     prior = masked_prior(decoding=MaskedDecoding(steps, schedule))
     rounds = Rounds(prior, monkeypatch)
-    given = torch.full((2, 12), OPEN)
+    given = torch.full((2, 12), TO_SAMPLE)
     given[1, :5] = 3
     prior.generate(all_conditions(2), SampleNoise(range(2)), TokenSampling(), given)
     assert len(rounds.inputs) == steps
@@ -78,14 +78,14 @@ def test_a_step_leaves_as_many_masked_as_the_schedule_says(
 
 def test_what_is_known_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     prior = masked_prior(decoding=MaskedDecoding(5))
-    given = torch.full((4, 12), OPEN)
+    given = torch.full((4, 12), TO_SAMPLE)
     given[:3, [0, 5, 6]] = random_tokens(3, tokens=3)
     given[2] = random_tokens(1, seed=1)[0]
     before = given.clone()
     rounds = Rounds(prior, monkeypatch)
     found = prior.generate(all_conditions(4), SampleNoise(range(4)), TokenSampling(), given)
     assert torch.equal(given, before)
-    assert torch.equal(found[given != OPEN], given[given != OPEN])
+    assert torch.equal(found[given != TO_SAMPLE], given[given != TO_SAMPLE])
     for earlier, later in zip(rounds.inputs, [*rounds.inputs[1:], found], strict=True):
         known = earlier != MASK
         assert torch.equal(later[known], earlier[known])
@@ -186,9 +186,9 @@ def test_guidance_moves_the_logits_away_from_the_unconditional_ones() -> None:
         settings = TokenSampling(**greedy, guidance=guidance)
         return prior.generate(asked, SampleNoise(range(3)), settings)
 
-    assert torch.equal(drawn(0.0, conditions), drawn(1.0, conditions.opened()))
+    assert torch.equal(drawn(0.0, conditions), drawn(1.0, conditions.dropped()))
     assert not torch.equal(drawn(4.0, conditions), drawn(1.0, conditions))
-    assert torch.equal(drawn(4.0, conditions.opened()), drawn(1.0, conditions.opened()))
+    assert torch.equal(drawn(4.0, conditions.dropped()), drawn(1.0, conditions.dropped()))
 
 
 @pytest.mark.parametrize("steps", [1, 6])

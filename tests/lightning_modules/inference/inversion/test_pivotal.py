@@ -13,7 +13,7 @@ from lightning_modules.inference.inversion.distance import PixelDistance
 from lightning_modules.inference.inversion.pivotal import Inversion, invert_photo
 from lightning_modules.inference.inversion.search import candidate_views
 from lightning_modules.inference.inversion.settings import InversionSettings
-from lightning_modules.inference.inversion.target import Aim
+from lightning_modules.inference.inversion.target import InversionTarget
 from lightning_modules.inference.inversion.tuning import fit_latent, tune_generator
 from models.autoencoder import CanonicalView
 from models.wildgan import WildGAN
@@ -46,28 +46,30 @@ def changed(model: WildGAN, before: dict[str, Tensor]) -> set[str]:
 
 
 @pytest.mark.parametrize("raw_resolution", [16, 8])
-def test_an_aim_sees_what_people_see(raw_resolution: int) -> None:
+def test_a_target_sees_what_people_see(raw_resolution: int) -> None:
     model = tiny_gan(raw_resolution=raw_resolution)
     mapped = model.mapped(torch.tensor([1]), [3])
-    aim = Aim(torch.zeros(1, 3, SIDE, SIDE), VIEW, PixelDistance())
-    seen = aim.image(model.scenes(mapped))
+    target = InversionTarget(torch.zeros(1, 3, SIDE, SIDE), VIEW, PixelDistance())
+    seen = target.image(model.scenes(mapped))
     torch.testing.assert_close(seen.clamp(0, 1), drawn(model, mapped))
-    figures = Aim(drawn(model, mapped), VIEW, PixelDistance()).figures(model.scenes(mapped))
-    assert figures.mse < 1e-10
-    assert figures.psnr > 90
-    assert figures.distance < 1e-10
+    found = InversionTarget(drawn(model, mapped), VIEW, PixelDistance()).metrics(
+        model.scenes(mapped)
+    )
+    assert found.mse < 1e-10
+    assert found.psnr > 90
+    assert found.distance < 1e-10
 
 
 def test_a_latent_nearby_is_recovered_and_the_generator_stays() -> None:
     model = tiny_gan()
     goal = model.mapped(torch.tensor([1]), [3])
-    aim = Aim(drawn(model, goal), VIEW, PixelDistance())
+    target = InversionTarget(drawn(model, goal), VIEW, PixelDistance())
     start = goal + 0.3 * torch.randn(goal.shape, generator=noise())
     given = start.clone()
     before, losses = weights(model), []
-    found = fit_latent(model, start, aim, 50, 8e-2, lambda *at: losses.append(at[-1]))
+    found = fit_latent(model, start, target, 50, 8e-2, lambda *at: losses.append(at[-1]))
     assert losses[-1] < losses[0] / 50
-    assert aim.figures(model.scenes(found)).psnr > 35
+    assert target.metrics(model.scenes(found)).psnr > 35
     assert not changed(model, before)
     assert not found.requires_grad
     assert torch.equal(start, given)
@@ -76,28 +78,31 @@ def test_a_latent_nearby_is_recovered_and_the_generator_stays() -> None:
 def test_a_rate_at_which_it_diverges_is_named() -> None:
     model = tiny_gan()
     mapped = model.mapped(torch.tensor([1]), [3])
-    aim = Aim(drawn(model, mapped), VIEW, PixelDistance())
+    target = InversionTarget(drawn(model, mapped), VIEW, PixelDistance())
     with pytest.raises(
         DataError, match=r"diverged after \d+ steps at latent_lr 1e\+30: lower --late"
     ):
-        fit_latent(model, mapped, aim, 5, 1e30, silent)
+        fit_latent(model, mapped, target, 5, 1e30, silent)
     with pytest.raises(
         DataError, match=r"diverged after \d+ steps at tuning_lr 1e\+30: lower --tuni"
     ):
-        tune_generator(model, mapped, aim, 5, 1e30, silent)
+        tune_generator(model, mapped, target, 5, 1e30, silent)
 
 
 def test_the_generator_is_tuned_in_a_copy_around_the_latent() -> None:
     model = tiny_gan(raw_resolution=8)
     photo = torch.rand(1, 3, SIDE, SIDE, generator=noise()) * 0.2 + 0.4
-    aim, mapped = Aim(photo, VIEW, PixelDistance()), model.mapped(torch.tensor([0]), [1])
+    target, mapped = (
+        InversionTarget(photo, VIEW, PixelDistance()),
+        model.mapped(torch.tensor([0]), [1]),
+    )
     before, latent = weights(model), mapped.clone()
-    tuned = tune_generator(model, mapped, aim, 30, 6e-3, silent)
+    tuned = tune_generator(model, mapped, target, 30, 6e-3, silent)
     assert torch.equal(mapped, latent)
     assert not changed(model, before)
     assert changed(tuned, before) == {"synthesis", "field", "refiner"}
     assert not any(parameter.requires_grad for parameter in tuned.parameters())
-    ends = [aim.figures(made.scenes(mapped)).mse for made in (model, tuned)]
+    ends = [target.metrics(made.scenes(mapped)).mse for made in (model, tuned)]
     assert ends[1] < ends[0] / 4
 
 

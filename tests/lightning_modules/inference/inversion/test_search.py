@@ -17,7 +17,7 @@ from lightning_modules.inference.inversion.search import (
     candidate_views,
 )
 from lightning_modules.inference.inversion.settings import InversionSettings
-from lightning_modules.inference.inversion.target import Aim
+from lightning_modules.inference.inversion.target import InversionTarget
 from models.view_distribution import ViewDistribution
 from models.wildgan import MEAN_SAMPLES
 
@@ -29,10 +29,10 @@ def test_the_nearest_pair_of_view_and_latent_is_found() -> None:
     reports: list[tuple[str, int, int, float]] = []
     for view, latent in ((3, 0), (1, 0), (1, 4), (2, 6)):
         photo = model.scenes(mapped[[latent]]).view(views[view].camera(), SIDE, SIDE).rgb
-        aims = [Aim(photo, one, PixelDistance()) for one in views]
+        targets = [InversionTarget(photo, one, PixelDistance()) for one in views]
         reports.clear()
-        aim, start = best_start(model, aims, mapped, lambda *at: reports.append(at))
-        assert aim.view == views[view]
+        target, start = best_start(model, targets, mapped, lambda *at: reports.append(at))
+        assert target.view == views[view]
         assert torch.equal(start, mapped[[latent]])
         assert [at[:3] for at in reports][-1] == ("latents", 7, 7)
         assert reports[-1][3] < 1e-6
@@ -44,11 +44,11 @@ def test_a_latent_may_speak_for_another_view_than_the_mean_does() -> None:
     right = []
     for index in range(1, len(mapped)):
         photo = model.scenes(mapped[[index]]).view(views[0].camera(), SIDE, SIDE).rgb
-        aims = [Aim(photo, view, PixelDistance()) for view in views]
-        aim, start = best_start(model, aims, mapped, lambda *_: None)
-        assert aim.view == views[0]
+        targets = [InversionTarget(photo, view, PixelDistance()) for view in views]
+        target, start = best_start(model, targets, mapped, lambda *_: None)
+        assert target.view == views[0]
         assert torch.equal(start, mapped[[index]])
-        right.append(best_start(model, aims, mapped[:1], lambda *_: None)[0].view == views[0])
+        right.append(best_start(model, targets, mapped[:1], lambda *_: None)[0].view == views[0])
     assert not all(right)  # by the mean alone
 
 

@@ -6,7 +6,7 @@ import torch
 from tiny_gan import SIDE, tiny_gan
 
 from lightning_modules.inference.inversion.distance import PixelDistance
-from lightning_modules.inference.inversion.target import Aim
+from lightning_modules.inference.inversion.target import InversionTarget
 from lightning_modules.inference.inversion.view_search import LAST, nearest_view
 from models.autoencoder import CanonicalView
 from models.view_distribution import ViewDistribution
@@ -16,10 +16,10 @@ SPHERE = ViewDistribution(2.0, 40.0)
 TRUE = CanonicalView(2.0, 40.0, 0.7, 0.2)
 
 
-def aimed(model: WildGAN, guess: CanonicalView, true: CanonicalView = TRUE) -> Aim:
+def aimed(model: WildGAN, guess: CanonicalView, true: CanonicalView = TRUE) -> InversionTarget:
     """A photograph of seed 3 from the true view, taken to be seen from another."""
     photo = scene(model).view(true.camera(), SIDE, SIDE).rgb
-    return Aim(photo, guess, PixelDistance())
+    return InversionTarget(photo, guess, PixelDistance())
 
 
 def scene(model: WildGAN):

@@ -1,9 +1,16 @@
-"""Which figures, and how they are estimated."""
+"""Metrics of a generator: how they are estimated, each under the name of the network behind it."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from datamodules.errors import DataError
+from lightning_modules.evaluation.distances import (
+    frechet_distance,
+    inception_score,
+    kernel_distance,
+)
+from lightning_modules.evaluation.fakes import FakeMeasures
+from lightning_modules.evaluation.feature_network import Features
 
 MetricName = Literal["fid", "kid", "is", "nfs"]
 
@@ -12,7 +19,7 @@ KID_SUBSET_SIZE = 1000
 
 @dataclass(frozen=True)
 class MetricSettings:
-    """How FID, KID and IS are estimated.
+    """Metrics to compute, and settings of their estimates.
 
     Args:
         metrics: fid, kid, is (Inception Score) and nfs (non-flatness score).
@@ -57,3 +64,30 @@ class MetricSettings:
                 f"is_splits is {self.is_splits}, it must be at least 1 and at most the {fake} "
                 "samples."
             )
+
+
+def metrics_of(
+    network: str, real: Features, fake: FakeMeasures, settings: MetricSettings
+) -> dict[str, float]:
+    """Metrics by label, e.g. kid/classifier-shapeworld-1a2b3c4d, in the order they were asked for.
+
+    Raises:
+        DataError: there are too few images, see `distances`.
+    """
+    found: dict[str, float] = {}
+    seed = settings.metric_seed
+    for metric in settings.metrics:
+        if metric == "fid":
+            found[f"fid/{network}"] = frechet_distance(real.vectors, fake.features.vectors)
+        elif metric == "kid":
+            size = settings.subset_size(len(real), len(fake.features))
+            pair = real.vectors, fake.features.vectors
+            distance = kernel_distance(*pair, settings.kid_subsets, size, seed)
+            found[f"kid/{network}"] = distance.mean
+            found[f"kid_std/{network}"] = distance.std
+        elif metric == "is":
+            score = inception_score(fake.features.logits, settings.is_splits, seed)
+            found[f"is/{network}"], found[f"is_std/{network}"] = score.mean, score.std
+        elif (flatness := fake.flatness_score) is not None:
+            found["nfs/disparity"] = flatness
+    return found

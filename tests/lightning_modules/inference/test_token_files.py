@@ -11,11 +11,10 @@ from tiny_model import SIDE
 
 from datamodules.errors import DataError
 from lightning_modules.cli.main import main
-from lightning_modules.inference.loading import load_prior, load_stage1, weights_hash
+from lightning_modules.inference.loading import load_stage1, weights_hash
+from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import read_provenance
-from lightning_modules.inference.sampling_options import SamplingOptions
-from lightning_modules.inference.scene_choice import SceneChoice, make_scene, wanted_scenes
-from lightning_modules.inference.scene_makers import open_maker
+from lightning_modules.inference.scene_choice import SceneChoice
 from lightning_modules.inference.token_files import (
     TokenScenes,
     distinct_names,
@@ -45,10 +44,8 @@ def arrays_of(path: Path) -> dict[str, np.ndarray]:
 
 
 def planes(checkpoint: str, choice: SceneChoice) -> dict[str, torch.Tensor]:
-    maker = open_maker(checkpoint, None, SamplingOptions(), "cpu")
-    return {
-        scene.name: make_scene(maker, scene, "cpu").planes for scene in wanted_scenes(maker, choice)
-    }
+    maker = open_maker(checkpoint)
+    return {scene.name: scene.make().planes for scene in maker.wanted(choice)}
 
 
 def test_stored_scenes_are_those_that_were_drawn(stored: Path, tiny_files: TinyFiles) -> None:
@@ -101,7 +98,7 @@ def test_edits_are_stored_to_be_shown(tiny_files: TinyFiles, tmp_path: Path) -> 
     redraw = {"seeds": (0, 4), "label": "mug", "out": out, "size": 2}
     run(edit, tiny_files.masked, image=photo, region=RIGHT, action="resample", **redraw)
     edit(tiny_files.stage1, photo, RIGHT, "insert", tiny_files.second, out=out, size=2)
-    model = load_prior(tiny_files.masked).generator.autoencoder
+    model = open_maker(tiny_files.masked).autoencoder
     redrawn, inserted = (
         read_tokens(str(tmp_path / f"first-{action}.npz"), model, "it")
         for action in ("resample", "insert")
@@ -193,7 +190,7 @@ def test_missing_and_broken_files_are_named(tiny_files: TinyFiles, tmp_path: Pat
 
 
 def test_one_way_to_name_scenes_and_rows_within_it(stored: Path, tiny_files: TinyFiles) -> None:
-    maker = open_maker(tiny_files.masked, None, SamplingOptions(), "cpu")
+    maker = open_maker(tiny_files.masked)
     for given, message in (
         ({"classes": ("mug",), "tokens": str(stored)}, "--classes and --tokens are given: name"),
         ({"images": ("a.png",), "tokens": str(stored)}, "--images and --tokens are given"),
@@ -202,4 +199,4 @@ def test_one_way_to_name_scenes_and_rows_within_it(stored: Path, tiny_files: Tin
         ({"tokens": str(stored), "rows": (-1,)}, "--rows names -1"),
     ):
         with pytest.raises(DataError, match=message):
-            wanted_scenes(maker, SceneChoice(**given))
+            maker.wanted(SceneChoice(**given))

@@ -11,7 +11,7 @@ ALL = "all"
 """Stands for every class."""
 
 ANY = "any"
-"""Leaves the class open, label -1."""
+"""Leaves the class unknown, label -1."""
 
 
 def class_labels(wanted: Sequence[str], classes: int, names: Sequence[str]) -> list[int]:
@@ -87,6 +87,18 @@ def file_part(name: str) -> str:
     'oak-tree'
     """
     return re.sub(r"[^\w]+", "-", name).strip("-")
+
+
+def spread_labels(classes: int, rows: int) -> list[int]:
+    """At most `rows` labels, evenly spread over the classes; -1 for all rows without classes.
+
+    >>> spread_labels(10, 3)
+    [0, 3, 6]
+    """
+    if classes == 0:
+        return [-1] * rows
+    count = min(classes, rows)
+    return [classes * row // count for row in range(count)]
 
 
 def scene_name(label: int, seed: int, names: Sequence[str]) -> str:

@@ -7,10 +7,8 @@ import torch
 from plane_model import GRID, PlaneModel
 from tiny_checkpoints import save_photo
 
-from lightning_modules.inference.loading import LoadedPrior
-from lightning_modules.inference.prior_settings import SharedConditions
-from lightning_modules.inference.sample_grid import Grid, canonical_sheets, draw_grid
-from lightning_modules.inference.scene_makers import PriorScenes
+from lightning_modules.inference.prior_scenes import PriorScenes
+from lightning_modules.inference.sample_grid import Grid, canonical_sheets
 from lightning_modules.inference.token_edits import edit_sheet, open_photo, redrawn_tokens
 from lightning_modules.inference.token_files import TokenScenes, read_tokens, write_tokens
 from lightning_modules.inference.tokenise import tokenise
@@ -32,19 +30,17 @@ def maker(request: pytest.FixtureRequest) -> PriorScenes:
     prior = request.param(model.codes, model.layout, ViTSize(16, 1, 2), ConditionKinds(2)).eval()
     assert isinstance(prior, TokenPrior)
     check_prior(prior, model, "stage1.ckpt")
-    loaded = LoadedPrior(TokenGenerator(prior, model), ("chair", "mug"), TokenSampling())
-    return PriorScenes("prior.ckpt", loaded, TokenSampling(), SharedConditions(), torch.float32)
+    return PriorScenes("prior.ckpt", TokenGenerator(prior, model), ("chair", "mug"))
 
 
 def test_samples_are_drawn_and_rendered(maker: PriorScenes) -> None:
-    grid, model = Grid([0, 1], [0, 1, 2]), maker.autoencoder
-    drawn = draw_grid(maker, grid, 4)
-    assert drawn.shape == (6, 3 * GRID * GRID)
-    rgb, disparity = canonical_sheets(lambda cell: model.decode_tokens(drawn[[cell]]), grid, 8)
+    grid = Grid([0, 1], [0, 1, 2])
+    drawn = maker.draw(grid.cells, 4)
+    assert drawn.tokens is not None
+    assert drawn.tokens.tokens.shape == (6, 3 * GRID * GRID)
+    rgb, disparity = canonical_sheets(drawn.scene_at, grid, 8)
     assert rgb.shape == disparity.shape
-    names = [
-        pictures.name for pictures in sample_pictures(maker.prior.generator, (), TokenSampling(), 2)
-    ]
+    names = [pictures.name for pictures in sample_pictures(maker.generator, (), TokenSampling(), 2)]
     assert names == ["samples", "novel_views"]
 
 

@@ -12,17 +12,22 @@ from tiny_checkpoints import (
     save_stage1,
     spread_model,
 )
+from tiny_model import SIDE
 
 from datamodules.errors import DataError
-from lightning_modules.inference.loading import load_prior, load_stage1, weights_hash
+from lightning_modules.evaluation.fakes import draw_fakes
+from lightning_modules.inference.loading import load_stage1, weights_hash
+from lightning_modules.inference.opening import open_maker
+from lightning_modules.inference.prior_scenes import PriorScenes
 
 
 @pytest.mark.parametrize("kind", ["autoregressive", "masked"])
 def test_the_averaged_prior_comes_with_its_stage1_model(kind: str, tiny_files: TinyFiles) -> None:
     path = getattr(tiny_files, kind)
-    loaded = load_prior(path)
+    loaded = open_maker(path)
+    assert isinstance(loaded, PriorScenes)
     stored = torch.load(path, weights_only=True)
-    assert loaded.classes == CLASSES
+    assert loaded.names == CLASSES
     prior = loaded.generator.prior
     assert prior.recipe() == stored["model"]
     for name, value in prior.state_dict().items():
@@ -38,11 +43,11 @@ def test_a_moved_stage1_checkpoint_is_asked_for_and_found(tmp_path: Path) -> Non
     prior = save_prior(autoregressive(model), model, str(gone), tmp_path / "prior.ckpt")
     expected = rf"prior\.ckpt needs the stage-1 checkpoint {gone}, .* with --stage1\."
     with pytest.raises(DataError, match=expected):
-        load_prior(prior)
-    found = load_prior(prior, moved).generator.autoencoder
+        open_maker(prior)
+    found = open_maker(prior, moved).autoencoder
     assert weights_hash(found) == weights_hash(model)
     with pytest.raises(FileNotFoundError, match=r"There is no checkpoint .*elsewhere\.ckpt"):
-        load_prior(prior, str(tmp_path / "elsewhere.ckpt"))
+        open_maker(prior, str(tmp_path / "elsewhere.ckpt"))
 
 
 def test_a_retrained_stage1_checkpoint_is_refused(tmp_path: Path) -> None:
@@ -51,11 +56,25 @@ def test_a_retrained_stage1_checkpoint_is_refused(tmp_path: Path) -> None:
     prior = save_prior(autoregressive(model), model, path, tmp_path / "prior.ckpt")
     old, new = weights_hash(model)[:12], weights_hash(retrained)[:12]
     with pytest.raises(DataError, match=rf"stage-1 weights {old}, {path} holds {new}: .*--stage1"):
-        load_prior(prior)
+        open_maker(prior)
 
 
 def test_checkpoints_of_the_other_stage_are_named(tiny_files: TinyFiles) -> None:
-    with pytest.raises(DataError, match=r"is a stage-1 checkpoint: drawing tokens takes one of a"):
-        load_prior(tiny_files.stage1)
+    with pytest.raises(DataError, match=r"is a stage-1 checkpoint: an edit draws tokens, name one"):
+        open_maker(tiny_files.stage1).token_drawer("an edit")
     with pytest.raises(DataError, match=r"is no stage-1 checkpoint: its model is a MaskedPrior"):
         load_stage1(tiny_files.masked)
+
+
+def test_a_prior_is_measured_in_the_canonical_view_of_its_scenes(tiny_files: TinyFiles) -> None:
+    maker = open_maker(tiny_files.autoregressive)
+    drawer = maker.drawer()
+    assert (drawer.classes, drawer.resolution) == (3, SIDE)
+    rgb, _ = draw_fakes(drawer, [0, 2], [5, 6])
+    scenes = drawer.generate([0, 2], [5, 6])
+    camera = drawer.cameras(scenes, [0, 2], [5, 6])
+    torch.testing.assert_close(rgb, scenes.view(scenes.canonical, SIDE, SIDE).rgb)
+    low, high = scenes.view(camera, SIDE, SIDE).disparity_range.unbind(1)
+    space = load_stage1(tiny_files.stage1).space
+    assert low.tolist() == pytest.approx([1 / space.far] * 2)
+    assert high.tolist() == pytest.approx([1 / space.near] * 2)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from tiny_model import SIDE, tiny_model
 
-from lightning_modules.cli.flat_options import call_flat
+from lightning_modules.cli.arguments import call_flat
 from lightning_modules.inference.loading import weights_hash
 from models.blocks.vit import ViTSize
 from models.priors.autoregressive import AutoregressivePrior
