@@ -4,6 +4,7 @@ import pytest
 import torch
 from box_autoencoder import BoxAutoencoder
 from quick_training import train
+from torch import Tensor
 
 from datamodules.schema import Batch, PixelRays
 from lightning_modules.adversarial.stage1_adversaries import LateDiscriminator
@@ -76,6 +77,34 @@ def test_terms_of_weight_zero_are_not_computed() -> None:
     (logs,) = train(stage, disc_batch(), 1)
     losses = {name for name in logs if name.startswith("loss/")}
     assert losses == {"loss/l2", "loss/quantizer", "loss/total"}
+
+
+class Difference:
+    """Stands for LPIPS, whose network is not at hand."""
+
+    def __init__(self, path: str | None) -> None:
+        assert path == "vgg.pth"
+
+    def __call__(self, predicted: Tensor, target: Tensor) -> Tensor:
+        assert predicted.shape == target.shape == (2, 3, SIDE, SIDE)
+        assert predicted.requires_grad
+        levels = disc_batch().float_image()
+        assert target.unique().tolist() == pytest.approx(levels.unique().tolist(), abs=1e-5)
+        return (predicted - target).abs().mean()
+
+
+def test_patches_are_compared_by_features_as_images_from_0_to_1(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lightning_modules.stage1.PerceptualLoss", Difference)
+    weights = replace(PIXELS_ONLY, l2=0.0, perceptual=1.0)
+    settings = OptimizerSettings(lr=4e-3, warmup=10, floor=1.0)
+    plan = RayPlan(2, SIDE, 2, 2)
+    stage = Stage1(
+        tiny_model(), 10_000, weights, plan, optimizer=settings, perceptual_weights="vgg.pth"
+    )
+    logs = train(stage, disc_batch(), 60)
+    assert logs[-1]["loss/perceptual"] < 0.7 * logs[0]["loss/perceptual"]
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_weights_change() -> None:

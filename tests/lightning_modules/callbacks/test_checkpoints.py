@@ -178,3 +178,19 @@ def test_of_several_ranks_any_clock_decides_now_and_then(
     assert trainer.saved == []
     trainer.train_until(last, 1501, batch=32)
     assert trainer.saved == [1501]
+
+
+def test_a_disk_without_locks_lets_everyone_train(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr("datamodules.lock.fcntl.lockf", refuse)
+    strategy = SimpleNamespace(broadcast=lambda decision: decision)
+    trainer = SimpleNamespace(
+        is_global_zero=True, default_root_dir=str(tmp_path), strategy=strategy
+    )
+    last = LastCheckpoint()
+    last.setup(trainer, None, "fit")
+    last.teardown(trainer, None, "fit")

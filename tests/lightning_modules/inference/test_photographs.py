@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from datamodules.errors import DataError
+from lightning_modules.inference.photographs import find_images, load_square
+
+
+def paint(path: Path, size: tuple[int, int] = (4, 4)) -> Path:
+    """An image file in folders that may have to be made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (255, 0, 0)).save(path)
+    return path
+
+
+def test_folders_stand_for_their_images_in_order(tmp_path: Path) -> None:
+    second, first = paint(tmp_path / "many/b.PNG"), paint(tmp_path / "many/a.webp")
+    (tmp_path / "many/notes.txt").touch()
+    named = paint(tmp_path / "one.jpg")
+    assert find_images([str(named), str(tmp_path / "many")]) == [named, first, second]
+
+
+def test_what_is_named_and_no_image_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"There is no file or folder nowhere.png: check --images"):
+        find_images(["nowhere.png"])
+    with pytest.raises(DataError, match=rf"No .jpg, .png or .webp in {tmp_path}: check --images"):
+        find_images([str(tmp_path)])
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no image")
+    with pytest.raises(DataError, match=rf"{broken} is no readable image"):
+        load_square(broken, 8)
+
+
+def test_images_whose_results_would_have_one_name_are_refused(tmp_path: Path) -> None:
+    first, second = paint(tmp_path / "a/cat.png"), paint(tmp_path / "b/cat.jpg")
+    with pytest.raises(DataError, match=r"a/cat.png and .*b/cat.jpg would overwrite each other"):
+        find_images([str(first), str(second)])
+
+
+def test_the_central_square_is_upright(tmp_path: Path) -> None:
+    # Red left of blue, in a file that says it was taken with the camera on its side.
+    wide = Image.new("RGB", (12, 4), (0, 255, 0))
+    wide.paste((255, 0, 0), (4, 0, 6, 4))
+    wide.paste((0, 0, 255), (6, 0, 8, 4))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn a quarter clockwise: left is up
+    wide.save(tmp_path / "side.png", exif=exif)
+    square = load_square(tmp_path / "side.png", 4)
+    assert square.shape == (1, 3, 4, 4)
+    red, blue = torch.tensor([1.0, 0, 0]), torch.tensor([0, 0, 1.0])
+    assert (square[0, :, 0] == red[:, None]).all()
+    assert (square[0, :, 3] == blue[:, None]).all()
