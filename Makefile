@@ -14,12 +14,13 @@ EMBEDDED  := data/shapeworld
 STAGE1    := runs/vq3d-shapeworld
 FEATURES  := shapeworld objects
 LADDER    := baseline d g_d g_d_multiview depth view_prior
+SPREAD    := -n 2 --dist loadfile  # a file's tests share what its fixtures train
 ABLATION   = runs/$(or $(RUN),ablation-$(basename $(notdir $(firstword $(CONFIG)))))
 OPTIONS   := $(if $(RUN),--run runs/$(RUN)) $(if $(DATA),--data.root $(DATA)) \
              $(if $(DEVICES),--trainer.devices $(DEVICES)) $(if $(NODES),--trainer.num_nodes $(NODES))
 
 .DEFAULT_GOAL := help
-.PHONY: help install data tokens train-stage1 train-stage2 train-gan ablation classifier features test test-slow lint bench
+.PHONY: help install data tokens train-stage1 train-stage2 train-gan ablation classifier features test test-slow coverage lint bench
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -67,11 +68,17 @@ classifier: CONFIG = configs/classifier/shapeworld.yaml
 classifier: data ## Train a classifier to measure generators with [CONFIG= DATA= RUN= DEVICES= NODES= ARGS=]
 	$(BIN)/wild3d fit --config $(CONFIG) $(OPTIONS) $(ARGS)
 
-test: $(INSTALLED) ## Run the tests but for those that start trainings as processes
-	$(BIN)/pytest -n 2 -m "not slow"
+test: $(INSTALLED) ## Run the tests but for those that start the command as a user does
+	$(BIN)/pytest $(SPREAD) -m "not slow"
 
 test-slow: $(INSTALLED) ## Run those
 	$(BIN)/pytest -n 2 -m slow
+
+coverage: $(INSTALLED) ## Run all tests and print which branches of the packages they miss
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(SPREAD)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under 95
 
 lint: $(INSTALLED) ## Check style and types
 	$(BIN)/ruff check .

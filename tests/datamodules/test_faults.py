@@ -37,8 +37,8 @@ def without(key):
     return lambda members: [m for m in members if not m[0].startswith(key)]
 
 
-def spoiled(name):
-    return lambda members: [(n, c[:30] if n == name else c) for n, c in members]
+def spoiled(name, keep=30):
+    return lambda members: [(n, c[:keep] if n == name else c) for n, c in members]
 
 
 def swap_first_two(members):
@@ -73,6 +73,11 @@ DAMAGES = {
         lambda root: rewrite(root / "train/depth-000000.tar", swap_first_two),
         r"train/depth-000000.tar has key k001 as sample 0 where train/rgb-000000.tar has key k000",
         0,
+    ),
+    "unreadable record": (
+        lambda root: rewrite(root / "train/rgb-000004.tar", spoiled("k042.json", keep=5)),
+        r"train/rgb-000004.tar, key k042: the json is unreadable",
+        1,
     ),
     "undecodable image": (
         lambda root: rewrite(root / "train/rgb-000004.tar", spoiled("k042.png")),

@@ -2,11 +2,11 @@
 
 import errno
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from waiting import HANGS, wait_for
 
 from datamodules.build.encode import encode_camera, encode_depth, encode_mask, encode_png
 from datamodules.build.writer import EncodedSample, Rejected
@@ -45,14 +45,6 @@ def full_disk(split: str, shard: int) -> Iterator[EncodedSample]:
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def wait_for(happened: Callable[[], object], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not happened():
-        if time.monotonic() > end:
-            raise TimeoutError(f"nothing happened for {seconds} seconds")
-        time.sleep(0.02)
-
-
 def waiting_samples(until: Path, split: str, shard: int) -> Iterator[EncodedSample]:
     """Two samples, the second of which comes when a file is there."""
     yield tiny_sample(0, True)
@@ -65,5 +57,5 @@ def planned_samples_held(until: Path, split: str, shard: int) -> Iterator[Encode
     (until.parent / f"{os.getpid()}.pid").touch()
     for row, sample in enumerate(planned_samples(split, shard)):
         if row == 1:
-            wait_for(until.exists)
+            wait_for(until.exists, seconds=10 * HANGS)  # a killed build ends it before
         yield sample

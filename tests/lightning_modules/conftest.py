@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from run_processes import Runs
 from tiny_checkpoints import (
     TinyFiles,
     autoregressive,
@@ -26,6 +27,12 @@ def tiny_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A stage-1 configuration with every loss but the perceptual one."""
     return write_config(tmp_path_factory.mktemp("config"))
+
+
+@pytest.fixture(scope="session")
+def stage1_runs(tiny_config: Path, tiny_root: Path) -> Runs:
+    """Runs of this configuration on these shards."""
+    return Runs(tiny_config, tiny_root)
 
 
 @pytest.fixture(scope="session")

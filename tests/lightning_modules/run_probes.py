@@ -1,6 +1,7 @@
 """Callbacks and a module that runs started by the tests name in their configuration."""
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,22 @@ class RankState(Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         state = {"weights": pl_module.state_dict(), "revived": self.revived}
         torch.save(state, self.folder / f"rank-{trainer.global_rank}.pt")
+
+
+class Signpost(Callback):
+    """Leaves the file `seen-RANK` in `folder` when a run has seen so many images, and may make it
+    wait there for being killed."""
+
+    def __init__(self, images: int, folder: str, hold: bool = False) -> None:
+        self.images, self.folder, self.hold = images, Path(folder), hold
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, index: int
+    ) -> None:
+        if pl_module.images_seen >= self.images:
+            (self.folder / f"seen-{trainer.global_rank}").touch()
+            while self.hold:
+                signal.pause()
 
 
 class DealtStage1(Stage1):

@@ -1,35 +1,52 @@
-"""Two processes train one adversarial run, and one process continues it."""
+"""Two processes train one run, and one process continues it."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-import torch
+import pytest
+from run_processes import Runs, last
+from tiny_gan_run import GANRuns
+from tiny_prior_run import PriorRuns
 
-WILD3D = [sys.executable, "-m", "lightning_modules.cli", "fit"]
+SHARDED = json.dumps({"class_path": "lightning_modules.training.sharding.ShardedStrategy"})
+TWO = ["--trainer.devices", "2", "--model.max_images", "32"]
 
 
-def fit(arguments: list[str]) -> str:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*WILD3D, *arguments], env=environment, check=True, capture_output=True, text=True
-    )
-    return done.stdout
+def continue_alone(runs: Runs, run: Path, data: str) -> None:
+    """Check what two processes left after 32 images, and go on to 48 with one."""
+    first = last(run)
+    assert first["images_seen"] == first[data]["images_seen"] == 32
+    assert runs.fit(run, "--model.max_images", "48") == 0
+    assert json.loads((run / "result.json").read_text())["images_seen"] == 48
 
 
 def test_two_ranks_train_and_one_continues(
-    tiny_root: Path, tiny_config: Path, tmp_path: Path
+    stage1_runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = tmp_path / "run"
-    arguments = ["--config", str(tiny_config), "--run", str(run), "--data.root", str(tiny_root)]
-    strategy = ["--trainer.strategy", "ddp_find_unused_parameters_true"]
-    fit([*arguments, *strategy, "--trainer.devices", "2", "--model.max_images", "32"])
-    first = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
-    assert first["images_seen"] == first["ShardDataModule"]["images_seen"] == 32
-    assert any(name.startswith("adversaries.novel") for name in first["state_dict"])
+    stage1_runs.fit_in_two(tmp_path, "--model.max_images", "32")
+    assert any(name.startswith("adversaries.novel") for name in last(tmp_path)["state_dict"])
+    continue_alone(stage1_runs, tmp_path, "ShardDataModule")
+    assert "Continuing" in capsys.readouterr().out
 
-    output = fit([*arguments, "--model.max_images", "48"])
-    assert "Continuing" in output
-    assert json.loads((run / "result.json").read_text())["images_seen"] == 48
+
+@pytest.mark.slow
+def test_the_command_starts_both_ranks_of_an_autoencoder(stage1_runs: Runs, tmp_path: Path) -> None:
+    stage1_runs.launch(tmp_path, *TWO)
+    continue_alone(stage1_runs, tmp_path, "ShardDataModule")
+
+
+@pytest.mark.slow
+def test_the_command_starts_both_ranks_of_a_gan(tiny_root: Path, tmp_path: Path) -> None:
+    runs = GANRuns.write(tmp_path, tiny_root)
+    runs.launch(tmp_path / "run", *TWO)
+    continue_alone(runs, tmp_path / "run", "ShardDataModule")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", SHARDED], ids=["ddp", "sharded"])
+def test_the_command_starts_both_ranks_of_a_prior(
+    strategy: str, prior_runs: PriorRuns, tmp_path: Path
+) -> None:
+    runs = prior_runs.of("autoregressive")
+    runs.launch(tmp_path, *TWO, "--trainer.strategy", strategy)
+    continue_alone(runs, tmp_path, "TokenDataModule")

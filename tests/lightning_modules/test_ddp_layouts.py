@@ -1,9 +1,6 @@
 """How many processes share a batch changes neither the images nor what is learned from them."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from run_processes import Runs, probe
 
 from datamodules.order import LaneOrder
-from lightning_modules.cli.main import main
 
 
 @dataclass(frozen=True)
@@ -36,38 +33,29 @@ class Launch:
 
 
 @dataclass(frozen=True)
-class Runs:
-    """Starts launches on the tiny shards, two processes as a user would, one within this one."""
+class Probed:
+    """Starts launches of runs with probes, in this process or in two."""
 
-    root: Path
-    config: Path
+    runs: Runs
 
     def fit(self, run: Path, options: Sequence[str], ranks: int = 1) -> Launch:
         launch = Launch(run / f"launch-{len(list(run.glob('launch-*')))}", ranks)
-        arguments = ["fit", "--config", str(self.config), "--run", str(run)]
-        arguments += ["--data.root", str(self.root)]
-        for probe in ("KeyLog", "RankState"):
-            arguments += ["--trainer.callbacks+", f"run_probes.{probe}"]
-            arguments += ["--trainer.callbacks.folder", str(launch.folder)]
+        names, settings = ("KeyLog", "RankState"), {"folder": launch.folder}
+        probes = [option for name in names for option in probe(name, settings)]
         if ranks == 1:
-            assert main([*arguments, *options]) == 0
-            return launch
-        strategy = ["--trainer.strategy", "ddp_find_unused_parameters_true"]
-        command = [sys.executable, "-m", "lightning_modules.cli", *arguments, *strategy]
-        command += ["--trainer.devices", str(ranks), *options]
-        path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-        subprocess.run(command, env=environment, check=True, capture_output=True)
+            assert self.runs.fit(run, *probes, *options) == 0
+        else:
+            self.runs.fit_in_two(run, *probes, *options)
         return launch
 
 
 @pytest.fixture(scope="module")
-def runs(tiny_root: Path, tiny_config: Path) -> Runs:
-    return Runs(tiny_root, tiny_config)
+def runs(stage1_runs: Runs) -> Probed:
+    return Probed(stage1_runs)
 
 
 @pytest.fixture(scope="module")
-def grown(runs: Runs, tmp_path_factory: pytest.TempPathFactory) -> tuple[Launch, Launch]:
+def grown(runs: Probed, tmp_path_factory: pytest.TempPathFactory) -> tuple[Launch, Launch]:
     """A run of one process with batches of 3, continued after 9 images by two with 4 each.
 
     A code counts as dead, and is revived, below nine tenths of its uniform share.
@@ -85,7 +73,7 @@ def batches_in_order(end: int, size: int, start: int = 0) -> list[list[str]]:
     return [sorted(keys[at : at + size]) for at in range(start, end, size)]
 
 
-def test_a_larger_batch_goes_on_at_the_next_image(runs: Runs, tmp_path: Path) -> None:
+def test_a_larger_batch_goes_on_at_the_next_image(runs: Probed, tmp_path: Path) -> None:
     small = runs.fit(tmp_path, ["--data.batch_size", "2", "--model.max_images", "10"])
     large = runs.fit(tmp_path, ["--data.batch_size", "4", "--model.max_images", "30"])
     assert small.batches() == batches_in_order(10, 2)
@@ -112,7 +100,7 @@ def test_processes_end_with_the_same_weights_average_and_codebook_to_the_bit(
 
 
 def test_two_processes_learn_what_one_with_their_batches_together_does(
-    runs: Runs, tmp_path: Path
+    runs: Probed, tmp_path: Path
 ) -> None:
     options = ["--model.class_path", "run_probes.DealtStage1", "--model.max_images", "32"]
     options += ["--model.rays.patch_images", "8", "--model.rays.novel_images", "8"]

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from run_processes import last
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_classes import CLASSES, save_classifier, write_classes
-from tiny_gan_run import MAX_IMAGES, GANRuns, last
+from tiny_gan_run import MAX_IMAGES, GANRuns
 from torchvision.io import read_image
 
 from datamodules.errors import DataError

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import torch
-from tiny_gan_run import GANRuns, last
+from run_processes import last, probe
+from tiny_gan_run import GANRuns
 
 DEALT = ["--model.class_path", "run_probes.DealtGAN", "--model.shown.augment.changes", "[]"]
 
@@ -18,10 +19,9 @@ def test_two_processes_learn_what_one_does_and_end_alike(tiny_root: Path, tmp_pa
         "--model.generator.view_cells",
         "{yaws: 3, heights: 2}",
     ]
-    probe = ["--trainer.callbacks+", "run_probes.RankWeights"]
-    probe += ["--trainer.callbacks.folder", str(tmp_path / "ranks")]
-    runs.launch(tmp_path / "one", *DEALT, *short, "--data.batch_size", "8")
-    runs.launch(tmp_path / "two", *DEALT, *short, "--trainer.devices", "2", *probe)
+    weights = probe("RankWeights", {"folder": tmp_path / "ranks"})
+    assert runs.fit(tmp_path / "one", *DEALT, *short, "--data.batch_size", "8") == 0
+    runs.fit_in_two(tmp_path / "two", *DEALT, *short, *weights)
 
     ranks = [
         torch.load(tmp_path / "ranks" / f"rank-{rank}.pt", weights_only=True) for rank in (0, 1)

@@ -10,14 +10,14 @@ from pathlib import Path
 import imageio.v3 as iio
 import pytest
 import torch
-from tiny_prior_run import MAX_IMAGES, PriorRuns, last, result
+from run_processes import last, probe
+from tiny_prior_run import MAX_IMAGES, PriorRuns, result
 
 from lightning_modules.inference.loading import averaged_model, read_checkpoint
 
 SAME_ANYWHERE = ["--model.class_path", "run_probes.SteadyStage2"]
 SAME_ANYWHERE += ["--model.prior.dropout", "0", "--model.dropout.everything", "0"]
 SAME_ANYWHERE += ["--model.dropout.each", "0"]
-TWO = ["--trainer.devices", "2", "--data.batch_size", "4"]
 FIGURES = ("bits_per_token", "accuracy", "unigram_bits_per_token")
 
 
@@ -46,10 +46,9 @@ def alone(prior_runs: PriorRuns, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def test_two_processes_learn_what_one_does_and_end_alike(
     alone: Path, prior_runs: PriorRuns, tmp_path: Path
 ) -> None:
-    probe = ["--trainer.callbacks+", "run_probes.RankWeights"]
-    probe += ["--trainer.callbacks.folder", str(tmp_path / "ranks")]
+    weights = probe("RankWeights", {"folder": tmp_path / "ranks"})
     ddp = ["--trainer.strategy", "ddp"]
-    prior_runs.launch("autoregressive", tmp_path, *SAME_ANYWHERE, *TWO, *ddp, *probe)
+    prior_runs.of("autoregressive").fit_in_two(tmp_path, *SAME_ANYWHERE, *ddp, *weights)
     assert_same_weights(alone, tmp_path)
     first, second = (
         torch.load(tmp_path / "ranks" / f"rank-{rank}.pt", weights_only=True) for rank in (0, 1)
@@ -62,12 +61,12 @@ def test_two_processes_that_divide_the_weights_learn_the_same_and_may_be_continu
     alone: Path, prior_runs: PriorRuns, tmp_path: Path
 ) -> None:
     run, continued = tmp_path / "run", tmp_path / "continued"
-    options = [*SAME_ANYWHERE, *TWO, *sharded()]
-    prior_runs.launch("autoregressive", run, *options, "--trainer.max_steps", "3")
+    options = [*SAME_ANYWHERE, *sharded()]
+    prior_runs.of("autoregressive").fit_in_two(run, *options, "--trainer.max_steps", "3")
     assert last(run)["images_seen"] == 24
     shutil.copytree(run, continued)
 
-    assert "Continuing" in prior_runs.launch("autoregressive", run, *options)
+    assert "Continuing" in prior_runs.of("autoregressive").fit_in_two(run, *options)
     assert_same_weights(alone, run)
     assert all((run / "checkpoints" / name).is_file() for name in ("last.ckpt", "best.ckpt"))
     ours, theirs = (iio.imread(folder / "sheets" / "000000048.png") for folder in (run, alone))
@@ -89,7 +88,7 @@ def test_weights_of_one_process_may_be_divided_afterwards(
 ) -> None:
     one = [*SAME_ANYWHERE, "--data.batch_size", "8", "--trainer.max_steps", "3"]
     assert prior_runs.fit("autoregressive", tmp_path, *one) == 0
-    prior_runs.launch("autoregressive", tmp_path, *SAME_ANYWHERE, *TWO, *sharded())
+    prior_runs.of("autoregressive").fit_in_two(tmp_path, *SAME_ANYWHERE, *sharded())
     assert_same_weights(alone, tmp_path)
 
 
@@ -100,6 +99,6 @@ def test_validations_that_save_nothing_leave_the_weights_divided(
     # first, no sheet is drawn and nothing is saved in between.
     rarely = ["--trainer.val_check_interval", "1", "--best_checkpoint.mode", "max"]
     rarely += ["--last_checkpoint.minutes", "60", "--sheets.every_images", "1000"]
-    options = [*SAME_ANYWHERE, *TWO, *sharded(), *rarely]
-    prior_runs.launch("autoregressive", tmp_path, *options)
+    options = [*SAME_ANYWHERE, *sharded(), *rarely]
+    prior_runs.of("autoregressive").fit_in_two(tmp_path, *options)
     assert_same_weights(alone, tmp_path)

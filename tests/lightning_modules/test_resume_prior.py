@@ -2,14 +2,13 @@
 dropout, masks and left-out conditions are random."""
 
 import signal
-import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tiny_prior_run import ENVIRONMENT, MAX_IMAGES, Kind, PriorRuns, last
+from run_processes import last, probe
+from tiny_prior_run import MAX_IMAGES, Kind, PriorRuns
 
 
 @pytest.mark.parametrize("kind", ["autoregressive", "masked"])
@@ -27,21 +26,16 @@ def test_stop_and_continue_equals_an_uninterrupted_run(
 def test_kill_9_and_continue_equals_an_uninterrupted_run(
     prior_runs: PriorRuns, tmp_path: Path
 ) -> None:
-    whole, run = tmp_path / "whole", tmp_path / "run"
-    prior_runs.launch("autoregressive", whole)
-    process = subprocess.Popen(prior_runs.command("autoregressive", run), env=ENVIRONMENT)
-    while images_seen(run) < 12 and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    seen = images_seen(run)
-    assert 12 <= seen < MAX_IMAGES, f"killed after {seen} images: nothing left to continue"
-    assert "Continuing" in prior_runs.launch("autoregressive", run)
+    runs, whole, run = prior_runs.of("autoregressive"), tmp_path / "whole", tmp_path / "run"
+    assert runs.fit(whole) == 0
+    killed = runs.fork(run, *probe("Signpost", {"images": 12, "folder": tmp_path, "hold": True}))
+    killed.end_at(tmp_path / "seen-0", signal.SIGKILL)
+    assert killed.wait()[0] == -signal.SIGKILL
+    assert last(run)["images_seen"] == 12
+    code, output = runs.fork(run).wait()
+    assert code == 0, output
+    assert "Continuing" in output
     assert_equal(last(whole), last(run))
-
-
-def images_seen(run: Path) -> int:
-    return last(run)["images_seen"] if (run / "checkpoints" / "last.ckpt").exists() else 0
 
 
 def assert_equal(whole: dict[str, Any], continued: dict[str, Any]) -> None:

@@ -3,9 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 from box_autoencoder import BoxAutoencoder
-from lightning import Callback, Trainer
-from torch import Tensor
-from torch.utils.data import DataLoader
+from quick_training import train
 
 from datamodules.schema import Batch, PixelRays
 from lightning_modules.adversarial.stage1_adversaries import LateDiscriminator
@@ -52,31 +50,6 @@ def disc_batch() -> Batch:
     image = torch.where(inside[:, None], torch.tensor([220, 60, 30])[:, None, None], 40)
     depth = torch.where(inside, 60_000, 12_000).to(torch.uint16)
     return Batch(tuple("abcd"), image.byte(), torch.zeros(4, dtype=torch.long), depth)
-
-
-class Logs(Callback):
-    """Keeps what each step returned."""
-
-    def __init__(self) -> None:
-        self.steps: list[dict[str, Tensor]] = []
-
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
-        self.steps.append({name: value.clone() for name, value in outputs.items()})
-
-
-def train(stage: Stage1, batch: Batch, steps: int) -> list[dict[str, Tensor]]:
-    logs = Logs()
-    trainer = Trainer(
-        accelerator="cpu",
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[logs],
-    )
-    trainer.fit(stage, DataLoader([batch] * steps, batch_size=None))
-    return logs.steps
 
 
 def test_it_learns_colour_and_depth_of_one_batch() -> None:

@@ -6,14 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from lightning import Callback, Trainer
+from quick_training import quiet_trainer, train
 from tiny_prior_run import (
     LAYOUT,
     SIZE,
     tiny_prior,
     write_stage1,
 )
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from datamodules.errors import DataError
@@ -44,34 +43,6 @@ def token_batch(count: int = 4, seed: int = 0) -> TokenBatch:
     labels = torch.arange(count) % 3
     known = Attributes(torch.full((count, 3), torch.nan), torch.full((count,), -1))
     return TokenBatch(tuple(map(str, range(count))), tokens, labels, known)
-
-
-class Logs(Callback):
-    """Keeps what each step returned."""
-
-    def __init__(self) -> None:
-        self.steps: list[dict[str, Tensor]] = []
-
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
-        self.steps.append({name: value.clone() for name, value in outputs.items()})
-
-
-def trainer(*callbacks: Callback) -> Trainer:
-    return Trainer(
-        accelerator="cpu",
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=list(callbacks),
-    )
-
-
-def train(module: Stage2, batch: TokenBatch, steps: int) -> list[dict[str, Tensor]]:
-    logs = Logs()
-    trainer(logs).fit(module, DataLoader([batch] * steps, batch_size=None))
-    return logs.steps
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +101,7 @@ def test_validation_figures_against_their_definitions(
     torch.nn.init.zeros_(module.prior.head.weight)  # not the average, which is measured
     batches = [token_batch(4), token_batch(2, seed=1)]
     loader = DataLoader(batches, batch_size=None)
-    found = trainer()
+    found = quiet_trainer()
     found.validate(module, loader, verbose=False)
     nll, right = [], []
     for index, batch in enumerate(batches):

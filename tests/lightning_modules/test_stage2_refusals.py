@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from run_processes import last
 from tiny_prior_run import (
     Kind,
     PriorRuns,
     images_of,
-    last,
     write_stage1,
 )
 

@@ -7,9 +7,10 @@ import imageio.v3 as iio
 import pytest
 import torch
 import yaml
+from run_processes import last
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_model import SIDE
-from tiny_prior_run import MAX_IMAGES, PriorRuns, last, result
+from tiny_prior_run import MAX_IMAGES, PriorRuns, result
 
 from lightning_modules.cli.main import main
 from lightning_modules.inference.opening import open_maker

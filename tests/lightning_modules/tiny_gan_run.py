@@ -1,23 +1,12 @@
 """A GAN small enough to train in a second, on the tiny shards."""
 
-import os
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from lightning_modules.cli.main import main
+from run_processes import Runs
 
 MAX_IMAGES = 48
 CONFIG = """
-trainer:
-  accelerator: cpu
-  devices: 1
-  precision: 32-true
-  val_check_interval: 4
+trainer: {accelerator: cpu, devices: 1, precision: 32-true, val_check_interval: 4}
 model:
   class_path: lightning_modules.gan.GAN
   init_args:
@@ -47,42 +36,12 @@ sheets: {every_images: 16, images: 2}
 """
 
 
-@dataclass(frozen=True)
-class GANRuns:
-    """A configuration in a file, and shards to train on."""
-
-    config: Path
-    root: Path
+class GANRuns(Runs):
+    """Runs of this GAN."""
 
     @staticmethod
     def write(folder: Path, root: Path) -> "GANRuns":
+        """Put the configuration into a file, to train on a shard root."""
         config = folder / "gan.yaml"
         config.write_text(CONFIG)
         return GANRuns(config, root)
-
-    def arguments(self, run: Path, *options: str) -> list[str]:
-        own = ["--config", str(self.config), "--run", str(run), "--data.root", str(self.root)]
-        return ["fit", *own, *options]
-
-    def fit(self, run: Path, *options: str) -> int:
-        """Train in this process; returns the exit code."""
-        return main(self.arguments(run, *options))
-
-    def launch(self, run: Path, *options: str) -> str:
-        """Train in another process, which may start more; returns what it printed."""
-        here = str(Path(__file__).parent)
-        path = os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-        command = [
-            sys.executable,
-            "-m",
-            "lightning_modules.cli",
-            *self.arguments(run, *options),
-        ]
-        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-        return done.stdout
-
-
-def last(run: Path) -> dict[str, Any]:
-    """The last checkpoint of a run."""
-    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)

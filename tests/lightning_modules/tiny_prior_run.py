@@ -1,18 +1,15 @@
 """A stage-1 checkpoint, its tokens and configurations of priors that are trained in a second."""
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from run_processes import Runs
 from tiny_model import SIDE, tiny_model
 
-from lightning_modules.cli.main import main
 from lightning_modules.tools.tokens import tokens
 from models.blocks.token_layout import TokenLayout
 from models.blocks.vit import ViTSize
@@ -33,11 +30,7 @@ PRIORS = {
         decoding: {steps: 3}""",
 }
 CONFIG = f"""
-trainer:
-  accelerator: cpu
-  devices: 1
-  precision: 32-true
-  val_check_interval: 4
+trainer: {{{{accelerator: cpu, devices: 1, precision: 32-true, val_check_interval: 4}}}}
 model:
   class_path: lightning_modules.stage2.Stage2
   init_args:
@@ -100,39 +93,13 @@ class PriorRuns:
             (folder / f"{kind}.yaml").write_text(text)
         return PriorRuns(folder, str(images), stage1, root)
 
-    def arguments(self, kind: Kind, run: Path) -> list[str]:
-        return ["--config", str(self.folder / f"{kind}.yaml"), "--run", str(run)]
+    def of(self, kind: Kind) -> Runs:
+        """Runs of one of the priors on the tokens."""
+        return Runs(self.folder / f"{kind}.yaml")
 
     def fit(self, kind: Kind, run: Path, *options: str) -> int:
         """Train in this process; returns the exit code."""
-        return main(["fit", *self.arguments(kind, run), *options])
-
-    def command(self, kind: Kind, run: Path, options: Sequence[str] = ()) -> list[str]:
-        """To train in processes of their own, with `ENVIRONMENT`."""
-        program = [sys.executable, "-m", "lightning_modules.cli", "fit"]
-        return [*program, *self.arguments(kind, run), *options]
-
-    def launch(self, kind: Kind, run: Path, *options: str) -> str:
-        """Train in processes of their own to the end; returns what they print."""
-        done = subprocess.run(
-            self.command(kind, run, options),
-            env=ENVIRONMENT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-
-PATH = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": PATH}
-"""So that processes find `run_probes` and do not fight for the cores."""
-
-
-def last(run: Path) -> dict[str, Any]:
-    """The last checkpoint of a run."""
-    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+        return self.of(kind).fit(run, *options)
 
 
 def result(run: Path) -> dict[str, Any]:

@@ -12,11 +12,7 @@ from datamodules.build.writer import EncodedSample
 
 SIDE = 16
 CONFIG = f"""
-trainer:
-  accelerator: cpu
-  devices: 1
-  precision: 32-true
-  val_check_interval: 4
+trainer: {{accelerator: cpu, devices: 1, precision: 32-true, val_check_interval: 4}}
 model:
   class_path: lightning_modules.stage1.Stage1
   init_args:

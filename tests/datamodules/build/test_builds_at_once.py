@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny_samples import PLAN, planned_samples, wait_for
+from tiny_samples import PLAN, planned_samples
+from waiting import wait_for
 
 from datamodules.build.driver import build_shards
 from datamodules.errors import DataError
@@ -64,7 +65,7 @@ def test_the_second_build_waits_and_finds_the_shards_of_the_first(tmp_path, whol
     line = second.stderr.readline().decode()
     assert line == "out: another process is building here, waiting for it to finish.\n"
     (tmp_path / "go").touch()
-    assert first.wait(60) == second.wait(60) == 0
+    assert first.wait() == second.wait() == 0
     assert [path.stem for path in tmp_path.glob("*.pid")] == [str(first.pid)]
     assert contents(tmp_path / "out") == whole
 
@@ -78,8 +79,8 @@ def test_a_killed_build_frees_the_folder_and_ends_its_workers(tmp_path, whole, w
     pids = [int(path.stem) for path in tmp_path.glob("*.pid")]
     assert len(pids) == workers
     first.send_signal(signal.SIGKILL)
-    first.wait(60)
-    wait_for(lambda: not any(alive(pid) for pid in pids), seconds=5)
+    first.wait()
+    wait_for(lambda: not any(alive(pid) for pid in pids))
     assert list((tmp_path / "out/train").glob("*.partial"))
     build_shards(tmp_path / "out", PLAN, planned_samples, 1, ["a"], 4, {"seed": 0})
     assert contents(tmp_path / "out") == whole

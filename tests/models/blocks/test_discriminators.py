@@ -50,6 +50,11 @@ def test_resolutions_that_cannot_be_halved_to_four_are_refused(resolution: int) 
         Discriminator(3, resolution)
 
 
+def test_a_resolution_without_channels_is_refused() -> None:
+    with pytest.raises(ValueError, match="channel_base 16 leaves no channel at resolution 32"):
+        Discriminator(3, 32, channel_base=16)
+
+
 def test_gradients_reach_images_and_every_weight() -> None:
     torch.manual_seed(0)
     judge = Discriminator(3, 8, channel_base=64, channel_max=16)

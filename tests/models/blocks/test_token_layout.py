@@ -68,6 +68,11 @@ def test_neighbours_are_alike_from_the_first_step() -> None:
     torch.testing.assert_close(grid[3, 5, 32:], 0.3 * sine_waves(16, 32)[5])
 
 
+def test_a_layout_without_tokens_is_refused() -> None:
+    with pytest.raises(ValueError, match="A layout of 3 x 0 x 4 tokens holds none"):
+        TokenLayout(0, 4, 3)
+
+
 @pytest.mark.parametrize("planes", [1, 3])
 def test_planes_begin_alike(planes: int) -> None:
     first = TokenPositions(TokenLayout(4, 5, planes), 8)().reshape(planes, 20, 8)

@@ -87,6 +87,13 @@ def test_semantics_that_were_not_loaded_are_open() -> None:
     assert Conditions.of(conditions.label).semantics.shape == (2, 0)
 
 
+def test_numbers_that_no_condition_has_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"kinds.classes is -1, it must be at least 0"):
+        ConditionKinds(classes=-1)
+    with pytest.raises(ValueError, match=r"dropout.each is 1.5, it must be 0 to 1"):
+        ConditionDropout(each=1.5)
+
+
 def test_semantics_of_another_width_are_refused() -> None:
     conditions = replace(all_conditions(2), semantics=torch.zeros(2, 3))
     with pytest.raises(ValueError, match=r"vectors have width 3, the prior takes 4: change `sem"):

@@ -209,6 +209,8 @@ def test_greedy_decoding_returns_the_sequences_a_prior_has_learned_by_heart(step
     assert torch.equal(prior.generate(conditions, SampleNoise(range(16)), greedy), tokens)
 
 
-def test_decoding_in_no_steps_is_refused() -> None:
+def test_decoding_that_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="steps is 0, decoding needs at least 1"):
         MaskedDecoding(0)
+    with pytest.raises(ValueError, match=r"choice_temperature is -1.0, it must be at least 0"):
+        MaskedDecoding(4, choice_temperature=-1.0)

@@ -87,3 +87,8 @@ def test_losses_of_tokens_against_their_definitions() -> None:
     assert torch.equal(right, torch.ones(2, 3))
     assert not hits(logits, (logits.argmax(-1) + 1) % 5).any()
     assert token_nll(logits.bfloat16(), tokens).dtype == torch.float32
+
+
+def test_labels_that_are_smoothed_away_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"label_smoothing is 1.0, it must be 0 to below 1"):
+        AutoregressivePrior(**UNUSUAL | {"label_smoothing": 1.0})

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.blocks.cpu.convolution import convolve, weight_gradient
+from models.blocks.cpu.convolution import NARROW, convolve, weight_gradient
 
 
 def problem(kernel: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
@@ -16,12 +16,21 @@ def problem(kernel: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Te
     return x.requires_grad_(), weight.requires_grad_(), bias.requires_grad_()
 
 
+@pytest.fixture(params=["library", "products"])
+def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways to the gradient of the weights, whatever the number of channels."""
+    if request.param == "products":
+        monkeypatch.setattr("models.blocks.cpu.convolution.NARROW", 0)
+
+
+@pytest.mark.usefixtures("ways")
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 def test_derivatives_of_first_and_second_order(kernel: int) -> None:
     assert torch.autograd.gradcheck(convolve, problem(kernel))
     assert torch.autograd.gradgradcheck(convolve, problem(kernel))
 
 
+@pytest.mark.usefixtures("ways")
 @pytest.mark.parametrize("kernel", [1, 3])
 def test_result_and_gradients_are_those_of_the_library(kernel: int) -> None:
     x, weight, bias = problem(kernel, torch.float32)
@@ -72,6 +81,17 @@ def test_autocast_reaches_the_convolution() -> None:
     assert weight.grad.dtype == torch.float32
 
 
+def test_many_channels_take_the_products() -> None:
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(2, NARROW + 1, 5, 4, generator=rng)
+    weight = torch.randn(NARROW + 2, NARROW + 1, 3, 3, generator=rng, requires_grad=True)
+    y = F.conv2d(x, weight, padding=1)
+    grad = torch.randn(y.shape, generator=rng)
+    (expected,) = torch.autograd.grad(y, weight, grad)
+    torch.testing.assert_close(weight_gradient(x, grad, 3), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.usefixtures("ways")
 def test_a_tap_pairs_pixels_at_its_offset() -> None:
     # One white pixel in each: the kernel's gradient is white where their offset lies.
     x, grad = torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)
