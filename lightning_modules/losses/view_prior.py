@@ -33,7 +33,7 @@ def view_advantages(logits: Tensor, everyone: Tensor) -> Tensor:
 
     >>> import torch
     >>> logits = torch.tensor([9.0, -1.0])  # log sigmoid: -0.0001 and -1.3133
-    >>> advantages(logits, logits)
+    >>> view_advantages(logits, logits)
     tensor([ 1.3131, -1.3131])
     """
     rewards, all_rewards = (F.logsigmoid(values.detach().float()) for values in (logits, everyone))
