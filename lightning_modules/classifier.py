@@ -95,7 +95,7 @@ class ClassifierTraining(TrainingModule):
         self.metrics.update(self.ema(batch.float_image()), batch.label)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the figures, equal on all ranks."""
+        """Log the metrics, equal on all ranks."""
         values = self.metrics.compute()
         self.log_dict({f"val/{name}": value for name, value in values.items()}, logger=False)
         self.metrics.reset()

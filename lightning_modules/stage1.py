@@ -215,7 +215,7 @@ class Stage1(TrainingModule):
         self.metrics.update(view.rgb, view.disparity, quantized.tokens, batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the figures, equal on all ranks."""
+        """Log the metrics, equal on all ranks."""
         values = self.metrics.compute()
         self.log_dict({f"val/{name}": value for name, value in values.items()}, logger=False)
         self.metrics.reset()

@@ -166,7 +166,7 @@ class Stage2(TrainingModule):
         self.metrics.update(self.ema.scores(tokens, conditions_of(batch), rng), tokens)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the figures, equal on all ranks."""
+        """Log the metrics, equal on all ranks."""
         values = self.metrics.compute()
         self.log_dict({f"val/{name}": value for name, value in values.items()}, logger=False)
         self.metrics.reset()

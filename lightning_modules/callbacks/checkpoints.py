@@ -1,4 +1,4 @@
-"""Checkpoints: `last` by wall time, at the end and on SIGTERM, `best` by a figure; all atomic.
+"""Checkpoints: `last` by wall time, at the end and on SIGTERM, `best` by a metric; all atomic.
 
 Lightning's ModelCheckpoint counts optimiser steps, ignores its time interval under manual
 optimisation, and writes through a temporary file that may lie on another disk; hence ours. Its
@@ -157,15 +157,15 @@ def _stop(trainer: Trainer, module: LightningModule) -> None:
 
 
 class BestCheckpoint(Checkpoint):
-    """Keep `best.ckpt`, the state at the best value of a validation figure."""
+    """Keep `best.ckpt`, the state at the best value of a validation metric."""
 
     def __init__(self, monitor: str = "val/psnr", mode: Literal["max", "min"] = "max") -> None:
         self.monitor, self.mode = monitor, mode
         self.best: float | None = None
-        self.figure: dict[str, str] | None = None
+        self.metric: dict[str, str] | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Refuse a figure that the module does not have, before it is trained.
+        """Refuse a metric that the module does not have, before it is trained.
 
         Raises:
             DataError: names those that it has.
@@ -178,28 +178,28 @@ class BestCheckpoint(Checkpoint):
             )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget a best value of another run or of another figure: nothing might ever beat it."""
+        """Forget a best value of another run or of another metric: nothing might ever beat it."""
         assert isinstance(pl_module, TrainingModule)
-        figure = pl_module.facts() | {"monitor": self.monitor, "mode": self.mode}
+        metric = pl_module.facts() | {"monitor": self.monitor, "mode": self.mode}
         continued = Path(trainer.ckpt_path or "").resolve().parent
-        if self.figure not in (None, figure) or continued != checkpoint_folder(trainer).resolve():
+        if self.metric not in (None, metric) or continued != checkpoint_folder(trainer).resolve():
             self.best = None
-        self.figure = figure
+        self.metric = metric
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save if this validation beat all earlier ones.
 
         Raises:
-            ValueError: the figure was not computed; names those that were.
+            ValueError: the metric was not computed; names those that were.
         """
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
-        figures = trainer.callback_metrics
-        if self.monitor not in figures:
+        metrics = trainer.callback_metrics
+        if self.monitor not in metrics:
             raise ValueError(
-                f"BestCheckpoint.monitor {self.monitor!r} is none of {sorted(figures)}."
+                f"BestCheckpoint.monitor {self.monitor!r} is none of {sorted(metrics)}."
             )
-        value = float(figures[self.monitor])
+        value = float(metrics[self.monitor])
         sign = 1 if self.mode == "max" else -1
         better = self.best is None or sign * value > sign * self.best
         if better and math.isfinite(value):
@@ -207,9 +207,9 @@ class BestCheckpoint(Checkpoint):
             trainer.save_checkpoint(checkpoint_folder(trainer) / BEST)
 
     def state_dict(self) -> dict[str, Any]:
-        """The best value so far, and of which figure."""
-        return {"best": self.best, "figure": self.figure}
+        """The best value so far, and of which metric."""
+        return {"best": self.best, "figure": self.metric}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the best value of the run that is continued."""
-        self.best, self.figure = state_dict["best"], state_dict.get("figure")
+        self.best, self.metric = state_dict["best"], state_dict.get("figure")

@@ -1,4 +1,4 @@
-"""A progress bar in images: rate, time left, and the figures one watches."""
+"""A progress bar in images: rate, time left, and the metrics one watches."""
 
 import time
 from typing import Any
@@ -45,7 +45,7 @@ class ImagesProgressBar(ProgressBar):
             TextColumn("{task.completed:,}/{task.total:,} images"),
             TextColumn("{task.fields[rate]:.0f} images/s"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.fields[metrics]}"),
             console=self.console,
         )
         self.task = self.progress.add_task(
@@ -53,7 +53,7 @@ class ImagesProgressBar(ProgressBar):
             total=pl_module.max_images,
             completed=pl_module.images_seen,
             rate=0.0,
-            figures="",
+            metrics="",
         )
         self.progress.start()
 
@@ -70,14 +70,14 @@ class ImagesProgressBar(ProgressBar):
         now, seen = time.monotonic(), pl_module.images_seen
         rate = (seen - self.images_before) / max(now - self.begun, 1e-9)
         if self.progress is not None:
-            figures = _figures(trainer, pl_module, outputs)
-            self.progress.update(self.task, completed=seen, rate=rate, figures=figures)
+            metrics = _metrics(trainer, pl_module, outputs)
+            self.progress.update(self.task, completed=seen, rate=rate, metrics=metrics)
         elif self.enabled and now - self.printed >= self.log_seconds:
             self.printed = now
             left = (pl_module.max_images - seen) / max(rate, 1e-9)
             self.console.print(
                 f"{seen:,}/{pl_module.max_images:,} images, {rate:.0f} images/s, "
-                f"{left / 60:.1f} min left, {_figures(trainer, pl_module, outputs)}",
+                f"{left / 60:.1f} min left, {_metrics(trainer, pl_module, outputs)}",
                 highlight=False,
                 soft_wrap=True,
             )
@@ -98,7 +98,7 @@ class ImagesProgressBar(ProgressBar):
             self.progress = None
 
 
-def _figures(trainer: Trainer, module: TrainingModule, outputs: Any) -> str:
+def _metrics(trainer: Trainer, module: TrainingModule, outputs: Any) -> str:
     shown = {"loss/total": "loss", "generator/loss": "G", "discriminator/loss": "D"}
     parts = [f"{name} {float(outputs[key]):.4f}" for key, name in shown.items() if key in outputs]
     name, form = module.headline

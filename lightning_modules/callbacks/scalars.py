@@ -35,17 +35,17 @@ class Throughput:
     def read(self, images_seen: int) -> dict[str, float]:
         """Figures of the interval, which ends."""
         seconds = max(time.monotonic() - self.begun, 1e-9)
-        figures = {
+        metrics = {
             "throughput/images_per_second": (images_seen - self.images_before) / seconds,
             "throughput/data_wait_share": self.waited / seconds,
             "throughput/memory_gb": peak_memory_gb(),
         }
         self.restart(images_seen)
-        return figures
+        return metrics
 
 
 class ScalarLog(Callback):
-    """Log the mean of every training figure and the throughput each `every_images` images."""
+    """Log the mean of every training metric and the throughput each `every_images` images."""
 
     def __init__(self, every_images: int = 10_000) -> None:
         self.every_images = every_images
@@ -74,7 +74,7 @@ class ScalarLog(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Add up this step's figures; log when enough images have passed."""
+        """Add up this step's metrics; log when enough images have passed."""
         for name, value in outputs.items():
             self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + value.detach()
             self.counts[name] = self.counts.get(name, 0) + 1
@@ -84,24 +84,24 @@ class ScalarLog(Callback):
         self.throughput.batch_done()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log the validation figures; its time does not count as waiting for data."""
+        """Log the validation metrics; its time does not count as waiting for data."""
         if trainer.sanity_checking or trainer.state.fn != "fit":  # `validate` may be of other data
             return
-        figures = {
+        metrics = {
             name: float(value)
             for name, value in trainer.callback_metrics.items()
             if name.startswith("val/")
         }
-        _log(trainer, figures, _images_seen(pl_module))
+        _log(trainer, metrics, _images_seen(pl_module))
         self.throughput.restart(_images_seen(pl_module))
 
     def _write(self, trainer: Trainer, images_seen: int) -> None:
-        figures = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
-        figures |= self.throughput.read(images_seen)
+        metrics = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+        metrics |= self.throughput.read(images_seen)
         datamodule = getattr(trainer, "datamodule", None)
         if isinstance(datamodule, StreamDataModule):
-            figures["data/skipped"] = float(datamodule.skipped)
-        _log(trainer, figures, images_seen)
+            metrics["data/skipped"] = float(datamodule.skipped)
+        _log(trainer, metrics, images_seen)
         self.sums, self.counts, self.logged_at = {}, {}, self._last_multiple(images_seen)
 
     def _last_multiple(self, images_seen: int) -> int:
@@ -116,9 +116,9 @@ def peak_memory_gb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
-def _log(trainer: Trainer, figures: dict[str, float], images_seen: int) -> None:
+def _log(trainer: Trainer, metrics: dict[str, float], images_seen: int) -> None:
     for logger in trainer.loggers:
-        logger.log_metrics(figures, step=images_seen)
+        logger.log_metrics(metrics, step=images_seen)
 
 
 def _images_seen(module: LightningModule) -> int:

@@ -150,14 +150,14 @@ class RunCLI(LightningCLI):
         self.trainer.limit_val_batches = 1.0
         self.trainer.validate(self.model, self.datamodule, verbose=False)
         assert isinstance(self.model, TrainingModule)
-        figures = self._figures() | {
+        metrics = self._metrics() | {
             "images_seen": self.model.images_seen,
             "seconds": round(self.config_init.fit.clock.seconds, 1),
         }
         if self.trainer.is_global_zero:
             words = self.model.facts() | {"protocol": self.model.protocol}
-            write_json(self.run_folder / "result.json", figures | words)
-            print_figures(f"Result of {self.run_folder}", figures)
+            write_json(self.run_folder / "result.json", metrics | words)
+            print_metrics(f"Result of {self.run_folder}", metrics)
             print_places(self.run_folder)
 
     def before_validate(self) -> None:
@@ -169,11 +169,11 @@ class RunCLI(LightningCLI):
         self.config_init.validate.weights_only = True
 
     def after_validate(self) -> None:
-        """Print the figures."""
+        """Print the metrics."""
         if self.trainer.is_global_zero:
-            print_figures(str(self.config_init.validate.ckpt_path), self._figures())
+            print_metrics(str(self.config_init.validate.ckpt_path), self._metrics())
 
-    def _figures(self) -> dict[str, float]:
+    def _metrics(self) -> dict[str, float]:
         return {
             name.removeprefix("val/"): round(float(value), 4)
             for name, value in self.trainer.callback_metrics.items()
@@ -216,12 +216,12 @@ def first_cause(error: ValueError) -> ValueError:
     return error
 
 
-def print_figures(title: str, figures: Mapping[str, float]) -> None:
-    """Print named figures as a table."""
+def print_metrics(title: str, metrics: Mapping[str, float]) -> None:
+    """Print named metrics as a table."""
     table = Table(title=title)
     table.add_column("figure")
     table.add_column("value", justify="right")
-    for name, value in figures.items():
+    for name, value in metrics.items():
         table.add_row(name, f"{value:,}")
     Console().print(table)
 

@@ -19,6 +19,7 @@ from lightning_modules.pictures.drawing import colored_disparity, sheet, write_p
 from models.autoencoder import CanonicalView
 from models.scenes import Scenes
 from renderers.cameras import Camera
+from renderers.renderer import POINTS_PER_CHUNK
 
 FPS = 24
 """Frames per second of the videos."""
@@ -28,7 +29,8 @@ FPS = 24
 class SceneFiles:
     """Writes scenes of photographs.
 
-    folder: of all files; size: side of the pictures in pixels, even; frames: of the video.
+    folder: of all files; size: side of the pictures in pixels, even; frames: of the video;
+    points_per_chunk: see `Scenes.view`.
 
     Raises DataError for a size that can't be encoded, or less than one frame.
     """
@@ -39,6 +41,7 @@ class SceneFiles:
     frames: int
     mesh_format: MeshFormat
     surface: Surface
+    points_per_chunk: int = POINTS_PER_CHUNK
 
     def __post_init__(self) -> None:
         """Check the size and the number of frames."""
@@ -59,11 +62,12 @@ class SceneFiles:
         photo: (1, 3, H, W) in [0, 1]; view: where the camera's path begins; novel: cameras (V,) of
         the sheet's last columns. Returns why there is no mesh, None if there is one.
         """
-        picture = photo_sheet(scenes, photo, novel, self.size)
+        picture = photo_sheet(scenes, photo, novel, self.size, self.points_per_chunk)
         write_png(self.folder / f"{name}-sheet.png", picture, note)
         camera = trajectory_cameras(view, self.trajectory, self.frames)
         stem = self.folder / f"{name}-{self.trajectory}"
-        write_video(list(render_path(scenes, camera, self.size)), stem, ("mp4",), FPS, note)
+        frames = list(render_path(scenes, camera, self.size, self.points_per_chunk))
+        write_video(frames, stem, ("mp4",), FPS, note)
         try:
             write_mesh(scenes, self.folder / f"{name}.{self.mesh_format}", self.surface, note)
         except ValueError as error:
@@ -71,9 +75,15 @@ class SceneFiles:
         return None
 
 
-def photo_sheet(scenes: Scenes, photo: Tensor, novel: Camera, size: int) -> Tensor:
+def photo_sheet(
+    scenes: Scenes,
+    photo: Tensor,
+    novel: Camera,
+    size: int,
+    points_per_chunk: int = POINTS_PER_CHUNK,
+) -> Tensor:
     """Photograph, its scene, disparity and novel views in a row, each `size` pixels wide."""
-    canonical = scenes.view(scenes.canonical, size, size)
+    canonical = scenes.view(scenes.canonical, size, size, points_per_chunk)
     columns = [enlarged(photo, size), canonical.rgb, colored_disparity(canonical)]
-    others = render_path(scenes, novel, size)
+    others = render_path(scenes, novel, size, points_per_chunk)
     return sheet([column.cpu() for column in columns] + [frame[None] for frame in others])

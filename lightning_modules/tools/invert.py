@@ -26,6 +26,7 @@ from lightning_modules.inference.photographs import find_images, load_square
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.sampling_options import check_unused
 from lightning_modules.inference.scene_files import SceneFiles
+from renderers.renderer import POINTS_PER_CHUNK
 
 NOVEL_VIEWS = 4
 """Of a sheet."""
@@ -44,6 +45,7 @@ def invert(
     mesh_format: MeshFormat = "glb",
     mesh_resolution: int = 128,
     mesh_level: float | None = None,
+    points_per_chunk: int = POINTS_PER_CHUNK,
     device: str = "cpu",
     inversion: InversionSettings = InversionSettings(),
 ) -> None:
@@ -69,12 +71,14 @@ def invert(
         mesh_format: file format of the mesh.
         mesh_resolution: lattice points along each side of the mesh's box.
         mesh_level: density of the mesh's surface, by default as in `wild3d mesh`.
+        points_per_chunk: field evaluations held in memory at once; the pictures do not depend on
+            it.
         device: where to compute, e.g. cuda.
         inversion: how the GAN is fitted.
     """
     paths = find_images(list(images))
     surface = Surface(mesh_resolution, level=mesh_level)
-    files = SceneFiles(Path(out), size, trajectory, frames, mesh_format, surface)
+    files = SceneFiles(Path(out), size, trajectory, frames, mesh_format, surface, points_per_chunk)
     gan = open_gan(checkpoint)
     labels = _labels(gan, paths, classes, (classifier, classifier_weights))
     model = gan.model.to(device)

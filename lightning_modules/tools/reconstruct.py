@@ -12,6 +12,7 @@ from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.photographs import find_images, load_square
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.scene_files import SceneFiles
+from renderers.renderer import POINTS_PER_CHUNK
 
 
 def reconstruct(
@@ -24,6 +25,7 @@ def reconstruct(
     mesh_format: MeshFormat = "glb",
     mesh_resolution: int = 128,
     mesh_level: float | None = None,
+    points_per_chunk: int = POINTS_PER_CHUNK,
     stage1: str | None = None,
     device: str = "cpu",
 ) -> None:
@@ -44,12 +46,14 @@ def reconstruct(
         mesh_resolution: lattice points along each side of the mesh's box, the unit cube.
         mesh_level: density of the mesh's surface; by default the one that leaves 0.7 of the box
             outside, as in `wild3d mesh`.
+        points_per_chunk: field evaluations held in memory at once; the pictures do not depend on
+            it.
         stage1: where a prior's stage-1 checkpoint is now, if it was moved.
         device: where to compute, e.g. cuda.
     """
     paths = find_images([images] if isinstance(images, str) else images)
     surface = Surface(mesh_resolution, level=mesh_level)
-    files = SceneFiles(Path(out), size, trajectory, frames, mesh_format, surface)
+    files = SceneFiles(Path(out), size, trajectory, frames, mesh_format, surface, points_per_chunk)
     model = open_maker(checkpoint, stage1, device=device).autoencoder
     novel, note = trajectory_cameras(model.view, "front_arc", 4), made_now(checkpoint).note()
     failures = []

@@ -20,7 +20,7 @@ from datamodules.schema import Attributes, TokenBatch
 from lightning_modules.stage2 import Stage2, conditions_of, known_shares
 from lightning_modules.training.optimization import OptimizerSettings
 from lightning_modules.training.rng import Purpose, step_rng
-from lightning_modules.training.stage2_checks import check_guidance, check_kinds, check_labels
+from lightning_modules.training.stage2_checks import check_guidance, check_kinds
 from models.priors.autoregressive import AutoregressivePrior
 from models.priors.conditions import ConditionDropout, ConditionKinds
 from models.priors.masked import MaskedPrior
@@ -152,14 +152,6 @@ def test_guidance_needs_samples_without_conditions() -> None:
     check_guidance(TokenSampling(), ConditionDropout(0.0, 0.0))
     with pytest.raises(ValueError, match=r"sampling.guidance is 2.0 and dropout.everything 0: "):
         check_guidance(TokenSampling(guidance=2.0), ConditionDropout(0.0, 0.5))
-
-
-def test_labels_beyond_the_classes_are_named() -> None:
-    batch = replace(token_batch(), label=torch.tensor([0, -1, 2, 3]))
-    check_labels(batch, 4)
-    check_labels(batch, 0)
-    with pytest.raises(DataError, match=r"^3 has label 3, the prior 3 classes: write the shards"):
-        check_labels(batch, 3)
 
 
 def test_a_warmup_that_never_ends_is_refused(stage1: str) -> None:

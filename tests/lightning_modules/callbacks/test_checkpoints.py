@@ -72,7 +72,7 @@ class Figures:
     def __init__(self, features: str) -> None:
         self.features = features
 
-    def figures(self) -> tuple[str, ...]:
+    def metric_names(self) -> tuple[str, ...]:
         return ("psnr", "ssim")
 
     def facts(self) -> dict[str, str]:

@@ -94,7 +94,7 @@ def test_a_row_is_an_image_of_the_validation_split_beside_its_averaged_reconstru
     averaged = run.stage.ema.reconstruct(batch[:3].float_image())
     rgb = averaged.view(averaged.canonical, SIDE, SIDE).rgb.permute(0, 2, 3, 1)
     np.testing.assert_array_equal(tiles[:, 1], (255 * rgb).round().byte().numpy())
-    torch.nn.init.zeros_(run.stage.model.field.out.weight)  # not the averaged one
+    torch.nn.init.zeros_(run.stage.autoencoder.field.out.weight)  # not the averaged one
     np.testing.assert_array_equal(run.draw(), tiles)
 
 

@@ -39,7 +39,13 @@ def outputs(checkpoint: Path, photo: Path, tmp_path_factory: pytest.TempPathFact
     return folder
 
 
-def write(checkpoint: Path, photo: Path, folder: Path, mesh_format: str = "glb") -> None:
+def write(
+    checkpoint: Path,
+    photo: Path,
+    folder: Path,
+    mesh_format: str = "glb",
+    points_per_chunk: int = 1 << 20,
+) -> None:
     reconstruct(
         str(checkpoint),
         str(photo),
@@ -49,7 +55,16 @@ def write(checkpoint: Path, photo: Path, folder: Path, mesh_format: str = "glb")
         mesh_format=mesh_format,
         mesh_resolution=12,
         mesh_level=0.8,
+        points_per_chunk=points_per_chunk,
     )
+
+
+def test_rendering_in_parts_changes_no_picture(
+    checkpoint: Path, photo: Path, outputs: Path, tmp_path: Path
+) -> None:
+    write(checkpoint, photo, tmp_path, points_per_chunk=300)
+    for name in ("cat-sheet.png", "cat-wiggle.mp4"):
+        np.testing.assert_array_equal(iio.imread(tmp_path / name), iio.imread(outputs / name))
 
 
 def test_the_sheet_shows_the_photo_beside_six_renderings(outputs: Path, photo: Path) -> None:
