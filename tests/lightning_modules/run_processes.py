@@ -119,6 +119,7 @@ def last(run: Path) -> dict[str, Any]:
 
 
 def _train(arguments: list[str], environment: dict[str, str], output: str) -> None:
+    multiprocessing.set_start_method(None, force=True)  # as outside, not as this process started
     os.setsid()
     os.environ.update(environment)
     rank_zero_only.rank = int(environment.get("RANK", 0))  # as if Lightning were imported now

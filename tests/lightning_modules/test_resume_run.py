@@ -22,8 +22,6 @@ def test_kill_9_and_continue_equals_an_uninterrupted_run(
     after: int, workers: int, whole: dict[str, Any], stage1_runs: Runs, tmp_path: Path
 ) -> None:
     options = ["--data.num_workers", str(workers)]
-    if workers:  # every validation would start them again
-        options += ["--trainer.val_check_interval", "1000"]
     hold = probe("Signpost", {"images": after, "folder": tmp_path, "hold": True})
     killed = stage1_runs.fork(tmp_path, *options, *hold)
     killed.end_at(tmp_path / "seen-0", signal.SIGKILL)
