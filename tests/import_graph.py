@@ -2,9 +2,11 @@
 named in `import_module("...")`."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import accumulate
+from operator import eq
 from pathlib import Path
 
 
@@ -19,6 +21,10 @@ class Import:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line} imports {self.target}"
+
+
+Arrows = dict[str, dict[str, Import]]
+"""An import by where it starts and where it ends."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +55,14 @@ class ImportGraph:
 
         Each is given by an import for every arrow.
         """
-        arrows: dict[str, dict[str, Import]] = {}
+        arrows: Arrows = {}
         for found in self.imports:
             start, end = self.node(found.module), self.node(found.target)
             if start != end and found.target.split(".")[0] in self.packages:
                 arrows.setdefault(start, {}).setdefault(end, found)
         found_circles: dict[frozenset[str], list[Import]] = {}
         for start in arrows:
-            path = _shortest(arrows, start, lambda room, start=start: room == start)
+            path = _shortest(arrows, start, partial(eq, start))
             if path:
                 rooms = frozenset(self.node(found.module) for found in path)
                 found_circles.setdefault(rooms, path)
@@ -64,9 +70,10 @@ class ImportGraph:
 
     def ways_to(self, start: str, package: str) -> list[list[Import]]:
         """The shortest chain of imports from each module in room `start` to a foreign package."""
-        arrows: dict[str, dict[str, Import]] = {}
+        arrows: Arrows = {}
         for found in self.imports:
-            arrows.setdefault(found.module, {}).setdefault(found.target, found)
+            for name in accumulate(found.target.split("."), "{}.{}".format):  # packages first
+                arrows.setdefault(found.module, {}).setdefault(name, found)
         modules = [module for module in self.files if self.node(module) == start]
         ways = (
             _shortest(arrows, module, lambda target: target.split(".")[0] == package)
@@ -83,10 +90,11 @@ class ImportGraph:
         file = path.relative_to(self.root).as_posix()
         package = module if path.name == "__init__.py" else module.rpartition(".")[0]
         for node in ast.walk(ast.parse(path.read_text(), file)):
-            for target in self._targets(node, package):
-                yield Import(module, target, file, node.lineno)
+            if isinstance(node, ast.Import | ast.ImportFrom | ast.Call):
+                for target in self._targets(node, package):
+                    yield Import(module, target, file, node.lineno)
 
-    def _targets(self, node: ast.AST, package: str) -> Iterator[str]:
+    def _targets(self, node: ast.Import | ast.ImportFrom | ast.Call, package: str) -> Iterator[str]:
         """Modules that a statement or call imports; `from a import b` may mean the module a.b."""
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -96,7 +104,7 @@ class ImportGraph:
             for alias in node.names:
                 inner = f"{base}.{alias.name}"
                 yield inner if inner in self.files else base
-        elif isinstance(node, ast.Call) and _called(node) in ("import_module", "__import__"):
+        elif _called(node) in ("import_module", "__import__"):
             name = _text(node.args[0])
             if name:
                 yield name
@@ -115,7 +123,7 @@ def _text(argument: ast.expr) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _shortest(arrows, start, arrived) -> list[Import]:
+def _shortest(arrows: Arrows, start: str, arrived: Callable[[str], bool]) -> list[Import]:
     """The shortest path of at least one arrow from `start` to where it has arrived."""
     paths: list[tuple[str, list[Import]]] = [(start, [])]
     seen: set[str] = set()

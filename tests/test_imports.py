@@ -129,11 +129,12 @@ def test_a_circle_is_found_with_an_import_for_every_arrow(tmp_path: Path) -> Non
     )
 
 
-def test_lightning_behind_another_module_is_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", ["models/field.py", "models/__init__.py"])
+def test_lightning_behind_another_module_is_found(file: str, tmp_path: Path) -> None:
     lazily = "def fit():\n    from lightning import Trainer\n"
-    write(tmp_path, GOOD | {"models/field.py": lazily})
+    write(tmp_path, GOOD | {file: lazily})
     (fault,) = faults(tmp_path)
     assert fault == (
-        "lightning_modules/inference/loading.py:1 imports models.field; models/field.py:2 imports "
+        f"lightning_modules/inference/loading.py:1 imports models.field; {file}:2 imports "
         "lightning: lightning_modules.inference needs no Lightning"
     )

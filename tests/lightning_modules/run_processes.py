@@ -70,11 +70,12 @@ class Runs:
 
     def fork(self, run: Path, *options: str, environment: dict[str, str] | None = None) -> Forked:
         """Begin to train in a forked process, the leader of a group of processes."""
-        output = Path(tempfile.mkdtemp(prefix="forked")) / "output"
-        given = self.arguments(run, *options), environment or {}, str(output)
+        descriptor, output = tempfile.mkstemp(".txt", f"{run.name}-", run.parent)
+        os.close(descriptor)
+        given = self.arguments(run, *options), environment or {}, output
         process = _SERVER.Process(target=_train, args=given)
         process.start()
-        return Forked(process, output)
+        return Forked(process, Path(output))
 
     def fork_two(self, run: Path, *options: str) -> list[Forked]:
         """Begin to train in two forked processes that belong together."""
@@ -124,7 +125,7 @@ def _train(arguments: list[str], environment: dict[str, str], output: str) -> No
     os.environ.update(environment)
     rank_zero_only.rank = int(environment.get("RANK", 0))  # as if Lightning were imported now
     sys.path.insert(0, _HERE)
-    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT)
+    descriptor = os.open(output, os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(descriptor, stream)
     sys.exit(main(arguments))
