@@ -89,8 +89,12 @@ def test_the_scene_is_shown_again_from_its_checkpoint(outputs: Path, tmp_path: P
     seen = scenes.view(scenes.canonical, SIDE, SIDE).rgb[0].permute(1, 2, 0) * 255
     assert np.abs(tile - seen.numpy()).max() < 1
     run(video, path, out=str(tmp_path), trajectory="orbit", frames=2, size=SIDE)
-    again, before = (iio.imread(folder / "cup-orbit.mp4") for folder in (tmp_path, outputs))
-    np.testing.assert_array_equal(again, before)
+    again, before = (
+        iio.imread(folder / "cup-orbit.mp4").astype(int) for folder in (tmp_path, outputs)
+    )
+    assert again.shape == before.shape
+    assert np.abs(again - before).mean() < 3  # the encoder's own choices vary a little
+    assert np.abs(again[0] - before[1]).mean() > 3  # and the views more
     run(mesh, path, out=str(tmp_path), resolution=8, level=1.5)
     vertices = [trimesh.load(f / "cup.glb", force="mesh").vertices for f in (tmp_path, outputs)]
     np.testing.assert_array_equal(*vertices)
