@@ -42,6 +42,7 @@ class FolderLock:
                 return False
             except OSError as error:
                 file.close()
+                self.path.unlink(missing_ok=True)
                 raise DataError(
                     f"{self.path.parent} cannot be locked against a second process "
                     f"({error.strerror}): write to a disk with file locks and move the folder "

@@ -1,5 +1,6 @@
 """Base of every training: progress in images, optimiser steps, averaged weights."""
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Protocol, cast
 
 import torch
@@ -30,7 +31,7 @@ class RecipeModel(Protocol):
         """See `models.recipe`."""
 
 
-class TrainingModule(LightningModule):
+class TrainingModule(LightningModule, ABC):
     """A LightningModule under manual optimisation whose one measure of progress is images seen.
 
     Args:
@@ -58,26 +59,26 @@ class TrainingModule(LightningModule):
         """Whether a step leaves parameters without a gradient."""
         return False
 
+    @abstractmethod
     def whole_average(self) -> nn.Module:
         """The averaged model with all its weights; every process must call."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pictures(self, average: nn.Module, probe: Batch | TokenBatch, count: int) -> list[Pictures]:
         """What to draw of `whole_average`: the first validation samples, or `count` rows of
         generated ones."""
-        raise NotImplementedError
 
+    @abstractmethod
     def metric_names(self) -> tuple[str, ...]:
         """Names of the validation metrics that it may have."""
-        raise NotImplementedError
 
     def facts(self) -> dict[str, str]:
         """What `result.json` is to say beside the metrics, by name."""
         return {}
 
+    @abstractmethod
     def trained(self) -> RecipeModel:
         """The model that is trained."""
-        raise NotImplementedError
 
     def configure_model(self) -> None:
         """Refuse FSDP2 where a system does not say how it is divided.

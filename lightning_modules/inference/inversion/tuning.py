@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,14 +14,6 @@ from lightning_modules.training.schedules import warmup_cosine
 from models.wildgan import WildGAN
 
 
-@dataclass(frozen=True)
-class Rate:
-    """A learning rate at its peak, and the option that sets it."""
-
-    name: str
-    peak: float
-
-
 def fit_latent(
     model: WildGAN, mapped: Tensor, target: InversionTarget, steps: int, lr: float, report: Report
 ) -> Tensor:
@@ -33,8 +24,7 @@ def fit_latent(
     def loss() -> Tensor:
         return target.loss(model.scenes(latent))
 
-    rate = Rate("latent_lr", lr)
-    _minimise([latent], loss, steps, rate, lambda *at: report("latent", *at))
+    _minimise([latent], loss, steps, lr, "latent_lr", lambda *at: report("latent", *at))
     return latent.detach()
 
 
@@ -54,8 +44,7 @@ def tune_generator(
         return target.distance(image, target.photo) + F.mse_loss(image, target.photo)
 
     trained = [parameter for parameter in tuned.parameters() if parameter.requires_grad]
-    rate = Rate("tuning_lr", lr)
-    _minimise(trained, loss, steps, rate, lambda *at: report("generator", *at))
+    _minimise(trained, loss, steps, lr, "tuning_lr", lambda *at: report("generator", *at))
     return tuned.requires_grad_(False)
 
 
@@ -63,27 +52,30 @@ def _minimise(
     parameters: Sequence[Tensor],
     loss: Callable[[], Tensor],
     steps: int,
-    rate: Rate,
+    lr: float,
+    knob: str,
     report: Callable[[int, int, float], None],
 ) -> None:
-    """Adam, whose learning rate falls to zero along a cosine; DataError once it diverges."""
-    optimizer = torch.optim.Adam(parameters, rate.peak, fused=True)
+    """Adam, whose learning rate falls from `lr` to zero along a cosine.
+
+    DataError once it diverges, with the option `knob` that sets the rate.
+    """
+    optimizer = torch.optim.Adam(parameters, lr, fused=True)
     for step in range(steps):
         for group in optimizer.param_groups:
-            group["lr"] = rate.peak * warmup_cosine(step, 0, steps)
+            group["lr"] = lr * warmup_cosine(step, 0, steps)
         value = loss()
-        _check_finite(value, step, rate)
+        _check_finite(value, step, lr, knob)
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
         report(step + 1, steps, float(value.detach()))
     for parameter in parameters:
-        _check_finite(parameter, steps, rate)
+        _check_finite(parameter, steps, lr, knob)
 
 
-def _check_finite(values: Tensor, step: int, rate: Rate) -> None:
+def _check_finite(values: Tensor, step: int, lr: float, knob: str) -> None:
     if not values.isfinite().all():
         raise DataError(
-            f"The inversion has diverged after {step} steps at {rate.name} {rate.peak}: lower "
-            f"--{rate.name}."
+            f"The inversion has diverged after {step} steps at {knob} {lr}: lower --{knob}."
         )

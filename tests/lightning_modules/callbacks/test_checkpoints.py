@@ -191,6 +191,9 @@ def test_a_disk_without_locks_lets_everyone_train(
     trainer = SimpleNamespace(
         is_global_zero=True, default_root_dir=str(tmp_path), strategy=strategy
     )
-    last = LastCheckpoint()
-    last.setup(trainer, None, "fit")
-    last.teardown(trainer, None, "fit")
+    first, second = LastCheckpoint(), LastCheckpoint()
+    for last in (first, second):
+        last.setup(trainer, None, "fit")
+    for last in (first, second):
+        last.teardown(trainer, None, "fit")
+    assert list(tmp_path.iterdir()) == []

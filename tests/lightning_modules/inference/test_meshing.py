@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from datamodules.errors import DataError
 from lightning_modules.inference.meshing import Surface, box_level, scene_mesh
 from models.scenes import Scenes
 from models.spaces import BoxSpace, ContractedSpace, SceneBoxes, Space
@@ -49,3 +50,15 @@ def test_box_and_level_are_those_of_the_space() -> None:
     assert Surface().extents(unbounded) == (1.0, 1.0, 1.0)
     assert Surface().threshold(unbounded) == (None, 0.7)
     assert Surface(quantile=0.2).threshold(boxes) == (None, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("surface", "sentence"),
+    [
+        ({"half_extent": 0.0}, r"^half_extent is 0\.0, it must be above 0\.$"),
+        ({"level": 1.0, "quantile": 0.5}, "^level is 1.0 and quantile 0.5: give only one of them"),
+    ],
+)
+def test_a_surface_that_cannot_be_is_refused(surface: dict[str, float], sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence):
+        Surface(**surface)

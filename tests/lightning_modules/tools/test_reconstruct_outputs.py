@@ -9,6 +9,7 @@ import trimesh
 from tiny_checkpoints import save_stage1
 from tiny_model import SIDE, tiny_model
 
+from datamodules.errors import DataError
 from lightning_modules.pictures.drawing import GAP
 from lightning_modules.tools.reconstruct import reconstruct
 
@@ -44,6 +45,7 @@ def write(
     photo: Path,
     folder: Path,
     mesh_format: str = "glb",
+    mesh_level: float = 0.8,
     points_per_chunk: int = 1 << 20,
 ) -> None:
     reconstruct(
@@ -54,7 +56,7 @@ def write(
         frames=FRAMES,
         mesh_format=mesh_format,
         mesh_resolution=12,
-        mesh_level=0.8,
+        mesh_level=mesh_level,
         points_per_chunk=points_per_chunk,
     )
 
@@ -99,3 +101,11 @@ def test_the_mesh_opens_with_finite_vertices_and_their_colours(
     colours = np.asarray(mesh.visual.vertex_colors)[:, :3]
     assert len(colours) == len(mesh.vertices)
     assert len(np.unique(colours, axis=0)) > 10
+
+
+def test_a_scene_without_a_surface_has_its_pictures_all_the_same(
+    checkpoint: Path, photo: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=r"^No mesh for cat: .*density 99.*\(--mesh_level\)\.$"):
+        write(checkpoint, photo, tmp_path, mesh_level=99.0)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cat-sheet.png", "cat-wiggle.mp4"]

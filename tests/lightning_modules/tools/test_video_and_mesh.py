@@ -5,6 +5,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
+import torch
 import trimesh
 from PIL import Image
 from tiny_checkpoints import TinyFiles, run
@@ -57,13 +58,19 @@ def test_a_video_rendered_in_small_chunks_is_the_same(
         return Rays(rays.origins[:, start:stop], rays.directions[:, start:stop])
 
     monkeypatch.setattr(Rays, "slice", counted)
-    frames = []
-    for name, option in (("whole", {}), ("parts", {"points_per_chunk": 500})):
+    frames: list[torch.Tensor] = []
+
+    def encode(pictures: list[torch.Tensor], *_: object) -> bytes:
+        frames.extend(pictures)
+        return b""
+
+    monkeypatch.setattr("lightning_modules.inference.camera_paths.gif_bytes", encode)
+    for option in ({}, {"points_per_chunk": 500}):
         chunks.append(0)
         chosen = {"images": (tiny_files.first,), "formats": ("gif",), "frames": 1, "size": SIDE}
-        run(video, tiny_files.stage1, **chosen, **option, out=str(tmp_path / name))
-        frames.append(iio.imread(tmp_path / name / "first-wiggle.gif"))
-    np.testing.assert_array_equal(*frames)
+        run(video, tiny_files.stage1, **chosen, **option, out=str(tmp_path))
+    # Sums in another order may round otherwise.
+    torch.testing.assert_close(*frames, atol=1e-5, rtol=0)
     assert chunks[0] == 1
     assert chunks[1] > 2
 
