@@ -1,5 +1,29 @@
-"""The one exception the data tools raise for a fault the user can mend."""
+"""The one exception for faults that the user can mend, and the check of numbers that users set."""
+
+import math
 
 
 class DataError(Exception):
     """A fault in the data or its settings, told in one sentence naming the value and the knob."""
+
+
+def check_number(name: str, value: float, low: float, high: float = math.inf) -> None:
+    """Refuse a number outside its range, both ends of which are allowed; an end is infinite where
+    there is no limit, and infinite values are refused there too.
+
+    Args:
+        name: the option or argument that sets it, as the user writes it.
+
+    Raises:
+        DataError: the value is outside, NaN, or no number.
+
+    >>> check_number("--frames", 12, 1, 10_000)
+    >>> check_number("--frames", 0, 1, 10_000)
+    Traceback (most recent call last):
+    datamodules.errors.DataError: --frames is 0, it must be from 1 to 10,000.
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and math.isfinite(value) and low <= value <= high:
+        return
+    limits = f"from {low:,} to {high:,}" if math.isfinite(high) else f"at least {low:,}"
+    raise DataError(f"{name} is {value!r}, it must be {limits}.")
