@@ -196,14 +196,15 @@ class BestCheckpoint(Checkpoint):
         """Save if this validation beat all earlier ones.
 
         Raises:
-            ValueError: the metric was not computed; names those that were.
+            DataError: the metric was not computed; names those that were.
         """
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
         metrics = trainer.callback_metrics
         if self.monitor not in metrics:
-            raise ValueError(
-                f"BestCheckpoint.monitor {self.monitor!r} is none of {sorted(metrics)}."
+            raise DataError(
+                f"best_checkpoint.monitor is {self.monitor!r}, the figures of this validation are "
+                f"{', '.join(sorted(metrics)) or 'none'}."
             )
         value = float(metrics[self.monitor])
         sign = 1 if self.mode == "max" else -1

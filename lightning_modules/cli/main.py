@@ -34,6 +34,7 @@ from lightning_modules.cli.hardware import suited_precision, suited_strategy
 from lightning_modules.cli.parser import NearestNameParser
 from lightning_modules.cli.refusals import refusal
 from lightning_modules.cli.run_record import versions
+from lightning_modules.cli.validation_settings import check_fit_settings
 from lightning_modules.cli.verbs import VERBS, overview, run_verb
 from lightning_modules.training.base import TrainingModule
 
@@ -84,6 +85,8 @@ class RunCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Build everything; settings that do not fit together end in one sentence."""
+        if self.subcommand == "fit":
+            check_fit_settings(self.config.fit.trainer)
         try:
             super().instantiate_classes()
         except ValueError as error:
