@@ -48,9 +48,9 @@ def check_schedule(name: str, schedule: Schedule, low: float, high: float) -> No
             f"{name} is {[*map(list, schedule)]}, it must be a number or a list of at least one "
             "knot [images seen, value]."
         )
-    for count, value in schedule:
-        check_number(f"an image count of {name}", count, 0, MOST_IMAGES)
-        check_number(f"a value of {name}", value, low, high)
+    for knot, (count, value) in enumerate(schedule, start=1):
+        check_number(f"{name}: the image count of knot {knot}", count, 0, MOST_IMAGES)
+        check_number(f"{name}: the value of knot {knot}", value, low, high)
     counts = [count for count, _ in schedule]
     if any(b <= a for a, b in pairwise(counts)):
         raise DataError(

@@ -213,7 +213,7 @@ def test_a_number_is_accepted_on_purpose_or_refused_by_name(setting: str) -> Non
         if setting in ACCEPTED.get(value, "").split():
             build(owner, **changed)
             continue
-        with pytest.raises((DataError, ValueError), match=rf"\b{name} is .*\.$"):
+        with pytest.raises((DataError, ValueError), match=rf"\b{name}(: .*)? is .*\.$"):
             build(owner, **changed)
 
 
