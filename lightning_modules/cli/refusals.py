@@ -29,10 +29,8 @@ def _refused_group(settings: Namespace, at: str, kind: Any = None) -> str | None
     """
     if "class_path" in settings:
         module, _, name = settings.class_path.rpartition(".")
-        kind, settings = (
-            getattr(import_module(module), name),
-            settings.get("init_args", Namespace()),
-        )
+        kind = getattr(import_module(module), name)
+        settings = settings.get("init_args", Namespace())
     hints = get_type_hints(kind if is_dataclass(kind) else kind.__init__)
     groups = {key: value for key, value in vars(settings).items() if isinstance(value, Namespace)}
     for key, group in groups.items():
