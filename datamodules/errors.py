@@ -2,6 +2,8 @@
 
 import math
 
+from renderers.ranges import range_fault
+
 
 class DataError(Exception):
     """A fault in the data or its settings, told in one sentence naming the value and the knob."""
@@ -22,8 +24,5 @@ def check_number(name: str, value: float, low: float, high: float = math.inf) ->
     Traceback (most recent call last):
     datamodules.errors.DataError: --frames is 0, it must be from 1 to 10,000.
     """
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if number and math.isfinite(value) and low <= value <= high:
-        return
-    limits = f"from {low:,} to {high:,}" if math.isfinite(high) else f"at least {low:,}"
-    raise DataError(f"{name} is {value!r}, it must be {limits}.")
+    if (fault := range_fault(name, value, low, high)) is not None:
+        raise DataError(fault)

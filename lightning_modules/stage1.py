@@ -86,7 +86,7 @@ class Stage1(TrainingModule):
     ) -> None:
         super().__init__(max_images, ema_half_life, seed)
         check_settings(autoencoder.resolution, weights, rays)
-        check_schedule(novel_views_scale)
+        check_schedule("model.novel_views_scale", novel_views_scale, 0, 100)
         check_warmup(optimizer, max_images)
         self.autoencoder, self.ema = autoencoder, averaged_copy(autoencoder)
         self.weights, self.rays = weights, rays
@@ -260,6 +260,13 @@ def check_settings(resolution: int, weights: Stage1Weights, rays: RayPlan) -> No
             raise ValueError(
                 f"rays.patch is {rays.patch}, the {term} loss needs {limit} to "
                 f"{resolution} (the resolution): change it, or set weights.{term} to 0."
+            )
+    shares = {"adversarial": "patch", "perceptual": "patch", "novel_view": "novel"}
+    for term, kind in shares.items():
+        if weights.ever_used(term) and getattr(rays, f"{kind}_images") == 0:
+            raise ValueError(
+                f"rays.{kind}_images is 0, the {term} loss needs at least 1: change it, or set "
+                f"weights.{term} to 0."
             )
     if resolution % rays.grid_stride:
         raise ValueError(

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from datamodules.errors import check_number
 from datamodules.schema import PixelRays
 from models.autoencoder import CanonicalView, TokenAutoencoder
+from models.limits import SIDES
 from models.scenes import Scenes
 from renderers.cameras import Camera, cap_angles, uniform_pairs
 from renderers.pixels import (
@@ -30,12 +32,21 @@ class RayPlan:
     patch: side of the square patch of neighbouring pixels for the perceptual loss and the main
         discriminator, a power of two; 0 for none.
     patch_images, novel_images: how many images of a batch get a patch and a novel view.
+
+    Raises DataError for a number outside its range.
     """
 
     grid_stride: int = 4
     patch: int = 64
     patch_images: int = 8
     novel_images: int = 8
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_number("grid_stride", self.grid_stride, *SIDES)
+        check_number("patch", self.patch, 0, SIDES[1])
+        check_number("patch_images", self.patch_images, 0, 1_000_000)
+        check_number("novel_images", self.novel_images, 0, 1_000_000)
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,11 @@ class NovelViews:
 
     yaw: float = math.pi / 8
     pitch: float = math.pi / 18
+
+    def __post_init__(self) -> None:
+        """Raise DataError for an extent beyond the sphere."""
+        check_number("yaw", self.yaw, 0, 3.1416)
+        check_number("pitch", self.pitch, 0, 1.5708)
 
     def draw(self, view: CanonicalView, count: int, scale: float, rng: torch.Generator) -> Camera:
         """Draw `count` cameras uniformly from the cap, its extents multiplied by `scale`."""

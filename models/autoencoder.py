@@ -9,21 +9,33 @@ from torch import Tensor, nn
 
 from models.blocks.quantizer import Quantized, VectorQuantizer
 from models.blocks.token_layout import TokenLayout
+from models.limits import FIELDS_OF_VIEW, LENGTHS
 from models.recipe import Recipe
 from models.scenes import Scenes, axis_cosine, expand_camera
 from renderers.cameras import Camera, orbit_camera
+from renderers.ranges import check_number
 from renderers.rays import Rays, rays_at
 
 
 @dataclass(frozen=True)
 class CanonicalView:
     """The camera every image is taken to be seen from: distance from the origin, field of view,
-    and, in radians, where it is."""
+    and, in radians, where it is.
+
+    Raises ValueError for a number outside its range.
+    """
 
     radius: float = 2.5
     fov_degrees: float = 40.0
     yaw: float = 0.0
     pitch: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_number("radius", self.radius, *LENGTHS)
+        check_number("fov_degrees", self.fov_degrees, *FIELDS_OF_VIEW)
+        check_number("yaw", self.yaw, -6.2832, 6.2832)
+        check_number("pitch", self.pitch, -1.5708, 1.5708)
 
     def camera(self, device: torch.device | str = "cpu") -> Camera:
         """The canonical camera, batch shape (1,)."""

@@ -3,7 +3,9 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.limits import MOST_CLASSES, SIDES, WIDTHS
 from models.recipe import Recipe
+from renderers.ranges import check_number
 
 GROUPS = 8
 """Of each normalisation; the width is a multiple."""
@@ -52,16 +54,12 @@ class SmallClassifier(nn.Module):
 
     def __init__(self, classes: int, resolution: int = 64, width: int = 32) -> None:
         super().__init__()
-        if classes < 2:
-            raise ValueError(f"A classifier of {classes} classes tells nothing: give it 2 or more.")
-        if resolution < SMALLEST:
+        check_number("model.classifier.classes", classes, 2, MOST_CLASSES)
+        check_number("model.classifier.resolution", resolution, SMALLEST, SIDES[1])
+        check_number("model.classifier.width", width, GROUPS, WIDTHS[1])
+        if width % GROUPS:
             raise ValueError(
-                f"The classifier's resolution is {resolution}, it must be at least {SMALLEST}: "
-                "raise `resolution`."
-            )
-        if width < GROUPS or width % GROUPS:
-            raise ValueError(
-                f"The classifier's width is {width}, no multiple of {GROUPS}: change `width`."
+                f"model.classifier.width is {width}, it must be a multiple of {GROUPS}."
             )
         self.classes, self.resolution, self.width = classes, resolution, width
         self.stem = nn.Conv2d(3, width, 3, stride=2, padding=1, bias=False)

@@ -1,13 +1,14 @@
 """Spaces that scenes lie in: the part of the world that the cube of the planes stands for."""
 
-import math
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 from torch import Tensor
 
+from models.limits import LENGTHS
 from renderers.bounds import Bounds, box_bounds, constant_bounds
 from renderers.contraction import contract
+from renderers.ranges import check_number
 from renderers.rays import Rays
 
 HalfExtents = tuple[float, float, float]
@@ -42,11 +43,20 @@ class ContractedSpace:
     the origin (infinity norm) fill the middle half of the cube without distortion, see
     `renderers.contraction`. The smaller it is, the larger a share of the planes the canonical
     view covers, and the shorter the way from a token to the texels that show its patch.
+
+    Raises ValueError for a distance outside its range, and for a `far` that is not beyond `near`.
     """
 
     near: float = 1.0
     far: float = 20.0
     inner: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the distances."""
+        for name in ("near", "far", "inner"):
+            check_number(name, getattr(self, name), *LENGTHS)
+        if self.near >= self.far:
+            raise ValueError(f"near is {self.near}, it must be below far, {self.far}.")
 
     @property
     def background(self) -> None:
@@ -88,8 +98,7 @@ class BoxSpace:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a box without extent or a grey level outside [0, 1]."""
-        if not (self.half > 0 and math.isfinite(self.half)):
-            raise ValueError(f"BoxSpace half is {self.half}: give a number above 0.")
+        check_number("half", self.half, *LENGTHS)
         _check_background(self.background)
 
     def select(self, index: slice) -> Self:
@@ -164,5 +173,5 @@ class SceneBoxes:
 
 def _check_background(grey: float | None) -> None:
     """Raise ValueError for a grey level outside [0, 1]."""
-    if grey is not None and not 0 <= grey <= 1:
-        raise ValueError(f"The box's background is {grey}: give a grey level from 0 to 1, or null.")
+    if grey is not None:
+        check_number("background", grey, 0, 1)

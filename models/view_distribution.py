@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from models.autoencoder import CanonicalView
+from models.limits import FIELDS_OF_VIEW, LENGTHS
 from renderers.cameras import Camera, orbit_camera
+from renderers.ranges import check_number
 from renderers.view_sampling import (
     band_directions,
     direction_angles,
@@ -39,23 +41,18 @@ class ViewDistribution:
 
     def __post_init__(self) -> None:
         """Check the limits."""
-        for name, (low, high), limit in (
+        check_number("radius", self.radius, *LENGTHS)
+        check_number("fov_degrees", self.fov_degrees, *FIELDS_OF_VIEW)
+        for name, angles, limit in (
             ("yaw_degrees", self.yaw_degrees, 180.0),
             ("pitch_degrees", self.pitch_degrees, 90.0),
         ):
-            if not -limit <= low <= high <= limit:
+            if len(angles) != 2 or not -limit <= angles[0] <= angles[1] <= limit:
                 raise ValueError(
-                    f"{name} is {[low, high]}: give two ascending angles from {-limit} to {limit}."
+                    f"{name} is {list(angles)}, it must be two ascending angles from {-limit} to "
+                    f"{limit}."
                 )
-        if self.radius <= 0 or not 0 < self.fov_degrees < 180:
-            raise ValueError(
-                f"The cameras' radius is {self.radius} and fov_degrees {self.fov_degrees}: give a "
-                "radius above 0 and an angle between 0 and 180."
-            )
-        if self.perturbation_degrees < 0:
-            raise ValueError(
-                f"perturbation_degrees is {self.perturbation_degrees}, it must be at least 0."
-            )
+        check_number("perturbation_degrees", self.perturbation_degrees, 0, 180)
 
     @property
     def whole_sphere(self) -> bool:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from models.limits import FACTORS
 from models.view_distribution import ViewDistribution
+from renderers.ranges import check_number
 from renderers.view_sampling import perturbed
 
 
@@ -17,7 +19,7 @@ class ViewCells:
     yaws, heights: their numbers around and upwards; lr_multiplier: how much faster than other
     parameters the odds of cells are learned.
 
-    Raises ValueError for less than one cell.
+    Raises ValueError for a number outside its range.
     """
 
     yaws: int = 8
@@ -26,10 +28,9 @@ class ViewCells:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        if self.yaws < 1 or self.heights < 1:
-            raise ValueError(
-                f"view_cells are {self.yaws} by {self.heights}: both must be at least 1."
-            )
+        check_number("yaws", self.yaws, 1, 1000)
+        check_number("heights", self.heights, 1, 1000)
+        check_number("lr_multiplier", self.lr_multiplier, *FACTORS)
 
 
 class ViewPrior(nn.Module):

@@ -15,9 +15,11 @@ from models.blocks.plane_decoder import PlaneHead, PlaneSize
 from models.blocks.quantizer import CodebookSize, VectorQuantizer
 from models.blocks.token_layout import TokenLayout
 from models.blocks.vit import PatchEmbedding, Transformer, ViTSize
+from models.limits import SIDES, WIDTHS
 from models.recipe import Recipe
 from models.scenes import Scenes
 from models.spaces import ContractedSpace
+from renderers.ranges import check_number
 from renderers.ray_sampling import RaySampling
 
 
@@ -36,6 +38,8 @@ class VQ3D(TokenAutoencoder):
         space: the contracted scene; with the default view an image covers 0.75 of the planes' width
             at the origin (0.46 with `inner` 1) and 0.36 far away.
         sampling: coarse and fine samples of a ray, linear in disparity.
+
+    Raises ValueError for a number outside its range, and sizes that do not divide.
     """
 
     def __init__(
@@ -53,9 +57,13 @@ class VQ3D(TokenAutoencoder):
         sampling: RaySampling = RaySampling(48, 48, "disparity"),
     ) -> None:
         super().__init__()
+        check_number("model.autoencoder.resolution", resolution, *SIDES)
+        check_number("model.autoencoder.patch", patch, *SIDES)
+        check_number("model.autoencoder.field_hidden", field_hidden, *WIDTHS)
         if resolution % patch:
             raise ValueError(
-                f"Resolution {resolution} is not a multiple of the patch {patch}: change `patch`."
+                f"model.autoencoder.resolution is {resolution}, it must be a multiple of the "
+                f"patch, {patch}: change `model.autoencoder.patch`."
             )
         self.resolution, self.patch, self.grid = resolution, patch, resolution // patch
         self.sizes = encoder, decoder, codebook, planes

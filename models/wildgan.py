@@ -18,11 +18,13 @@ from models.blocks.mapping import MappingNetwork, class_means, truncate
 from models.blocks.plane_decoder import PLANES, PlaneSize
 from models.blocks.super_resolution import SuperResolution
 from models.blocks.synthesis import Synthesis, SynthesisSize
+from models.limits import DEPTHS, MOST_CLASSES, SIDES, WIDTHS
 from models.recipe import Recipe
 from models.scenes import Scenes
 from models.spaces import BoxSpace, ContractedSpace
 from models.view_distribution import ViewDistribution
 from models.view_prior import ViewCells, ViewPrior
+from renderers.ranges import check_number
 from renderers.ray_sampling import RaySampling
 
 MEAN_SAMPLES = 1000
@@ -39,6 +41,8 @@ class BackboneSize:
     latent: Z of the latents; width: W of the mapped latents; mapping_layers: of the mapping;
     mapping_lr: how fast the mapping learns, as a share of the other layers' rate; 0.01 is
     StyleGAN2's. channel_base: channels times resolution; channel_max: their upper limit.
+
+    Raises ValueError for a number outside its range.
     """
 
     latent: int = 512
@@ -47,6 +51,14 @@ class BackboneSize:
     channel_base: int = 32768
     channel_max: int = 512
     mapping_lr: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        for name in ("latent", "width", "channel_max"):
+            check_number(name, getattr(self, name), *WIDTHS)
+        check_number("mapping_layers", self.mapping_layers, *DEPTHS)
+        check_number("channel_base", self.channel_base, 1, SIDES[1] * WIDTHS[1])
+        check_number("mapping_lr", self.mapping_lr, 0.0001, 1000)
 
 
 @dataclass(frozen=True)
@@ -90,7 +102,8 @@ class WildGAN(nn.Module):
         refiner_widths: channels of the two blocks of the super-resolution.
 
     Raises:
-        ValueError: the renderings are no half or quarter of the images.
+        ValueError: a number is outside its range, or the renderings are no half or quarter of the
+            images.
     """
 
     def __init__(
@@ -112,6 +125,16 @@ class WildGAN(nn.Module):
         refiner_widths: tuple[int, int] = (128, 64),
     ) -> None:
         super().__init__()
+        check_number("model.generator.classes", classes, 0, MOST_CLASSES)
+        check_number("model.generator.resolution", resolution, *SIDES)
+        check_number("model.generator.raw_resolution", raw_resolution, *SIDES)
+        check_number("model.generator.field_hidden", field_hidden, *WIDTHS)
+        if len(refiner_widths) != 2:
+            raise ValueError(
+                f"model.generator.refiner_widths is {list(refiner_widths)}, it must be two widths."
+            )
+        for width in refiner_widths:
+            check_number("model.generator.refiner_widths", width, *WIDTHS)
         factor = enlargement(resolution, raw_resolution)
         self.classes, self.resolution, self.raw_resolution = classes, resolution, raw_resolution
         self.backbone, self.planes = backbone, planes

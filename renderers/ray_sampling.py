@@ -14,13 +14,15 @@ import torch
 from torch import Tensor
 
 from renderers.bounds import Bounds
+from renderers.ranges import check_number
 
 Spacing = Literal["distance", "disparity"]
 
 
 @dataclass(frozen=True)
 class RaySampling:
-    """Samples of a ray: coarse (stratified), then fine (importance), and their spacing."""
+    """Samples of a ray: coarse (stratified, 1 to 8,192), then fine (importance, 0 to 8,192), and
+    their spacing."""
 
     coarse: int = 48
     fine: int = 48
@@ -28,10 +30,10 @@ class RaySampling:
 
     def __post_init__(self) -> None:
         """Raise ValueError for counts or spacings that cannot be rendered."""
-        if self.coarse < 1 or self.fine < 0:
-            raise ValueError(f"need coarse >= 1 and fine >= 0, got {self.coarse} and {self.fine}")
+        check_number("coarse", self.coarse, 1, 8192)
+        check_number("fine", self.fine, 0, 8192)
         if self.spacing not in ("distance", "disparity"):
-            raise ValueError(f"spacing must be 'distance' or 'disparity', got {self.spacing!r}")
+            raise ValueError(f"spacing is {self.spacing!r}, it must be 'distance' or 'disparity'.")
 
     @property
     def total(self) -> int:

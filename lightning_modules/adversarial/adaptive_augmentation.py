@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from datamodules.errors import DataError, check_number
 from lightning_modules.adversarial.diffaugment import Change
+from lightning_modules.training.schedules import MOST_IMAGES
 
 HALF_LIFE = 500
 """Images over which half of the average sign of the logits is renewed."""
@@ -20,7 +22,7 @@ class AdaptiveAugmentation:
     frequent, below it rarer, from none at the start; null changes every image (DiffAugment, arXiv
     2006.10738). images: in which their probability can go from 0 to 1, 500,000 in ADA.
 
-    Raises ValueError for a target that no sign exceeds or for no images.
+    Raises DataError for a target that no mean of signs exceeds, and for no images.
     """
 
     changes: tuple[Change, ...] = ()
@@ -30,12 +32,11 @@ class AdaptiveAugmentation:
     def __post_init__(self) -> None:
         """Check the numbers."""
         if self.target is not None and not -1 < self.target < 1:
-            raise ValueError(
-                f"augment.target is {self.target}, a mean of signs: give a number between -1 and "
-                "1, or null to change all images."
+            raise DataError(
+                f"target is {self.target}, a mean of signs: give a number between -1 and 1, or "
+                "null to change all images."
             )
-        if self.images < 1:
-            raise ValueError(f"augment.images is {self.images}, it must be at least 1.")
+        check_number("images", self.images, 1, MOST_IMAGES)
 
 
 class ChangeProbability(nn.Module):

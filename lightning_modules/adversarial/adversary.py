@@ -5,13 +5,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from datamodules.errors import check_number
 from lightning_modules.losses.adversarial import (
     AdversarialObjective,
     discriminator_loss,
     generator_loss,
     r1_penalty,
 )
+from lightning_modules.training.schedules import MOST_WEIGHT
 from models.blocks.discriminators import Discriminator
+from models.limits import SIDES, WIDTHS
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class DiscriminatorSettings:
     are shown, applied every `r1_interval` steps and multiplied by that interval (lazy
     regularisation, arXiv 1912.04958 section 3.1).
 
-    Raises ValueError for an interval below 1.
+    Raises DataError for a number outside its range.
     """
 
     channel_base: int = 4096
@@ -32,9 +35,11 @@ class DiscriminatorSettings:
     r1_interval: int = 16
 
     def __post_init__(self) -> None:
-        """Check the interval."""
-        if self.r1_interval < 1:
-            raise ValueError(f"r1_interval is {self.r1_interval} steps, it must be at least 1.")
+        """Check the numbers."""
+        check_number("channel_base", self.channel_base, 1, SIDES[1] * WIDTHS[1])
+        check_number("channel_max", self.channel_max, *WIDTHS)
+        check_number("r1", self.r1, 0, MOST_WEIGHT)
+        check_number("r1_interval", self.r1_interval, 1, 1_000_000)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from datamodules.errors import check_number
+from lightning_modules.training.schedules import MOST_IMAGES
+
 
 @dataclass(frozen=True)
 class CollapseWatch:
@@ -12,9 +15,9 @@ class CollapseWatch:
 
     every_images: interval of looking; scenes: how many, always the same latents, spread over the
     classes, at least two of each; low: share of its highest value so far below which diversity must
-    fall; patience: how many looks in a row.
+    fall, above 1 for a collapse at every look; patience: how many looks in a row.
 
-    Raises ValueError for an interval or a patience below 1.
+    Raises DataError for a number outside its range.
     """
 
     every_images: int = 10_000
@@ -24,11 +27,10 @@ class CollapseWatch:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        if self.every_images < 1 or self.patience < 1:
-            raise ValueError(
-                f"collapse looks every {self.every_images} images with a patience of "
-                f"{self.patience}: both must be at least 1."
-            )
+        check_number("every_images", self.every_images, 1, MOST_IMAGES)
+        check_number("scenes", self.scenes, 1, 1_000_000)
+        check_number("low", self.low, 0, 2)
+        check_number("patience", self.patience, 1, 1_000_000)
 
 
 def diversity(values: Tensor, labels: Tensor) -> Tensor:

@@ -30,8 +30,8 @@ class InputSettings:
     disparity: bool = False
 
     def __post_init__(self) -> None:
-        """Raise ValueError for blur knots out of order."""
-        check_schedule(self.blur)
+        """Raise DataError for blur outside its range and for knots out of order."""
+        check_schedule("blur", self.blur, 0, 1000)
 
 
 class DiscriminatorInput(nn.Module):

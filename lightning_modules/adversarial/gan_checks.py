@@ -20,7 +20,7 @@ def check_training(
     cameras inside the box, and looks at too few scenes to compare those of a class.
 
     Raises:
-        ValueError: one sentence with the value, the limit and the knob.
+        ValueError, DataError: one sentence with the value, the limit and the knob.
     """
     if collapse.scenes < 2 * max(1, model.classes):
         raise ValueError(
@@ -36,13 +36,7 @@ def check_training(
         )
     if raw_side is None:
         return
-    check_schedule(raw_side)
-    knots = [raw_side] if isinstance(raw_side, int | float) else [side for _, side in raw_side]
-    if min(knots) < 4 or max(knots) > model.resolution:
-        raise ValueError(
-            f"raw_side goes from {min(knots):g} to {max(knots):g} pixels: keep it between 4 and "
-            f"the images' {model.resolution}."
-        )
+    check_schedule("model.raw_side", raw_side, 4, model.resolution)
     final = round(scheduled_value(raw_side, max_images))
     if final != model.raw_resolution:
         raise ValueError(

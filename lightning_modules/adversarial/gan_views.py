@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from datamodules.errors import check_number
 from datamodules.schema import Batch
+from lightning_modules.training.schedules import MOST_IMAGES
 from models.scenes import Scenes, axis_cosine, resized
 from renderers.cameras import Camera
 from renderers.rays import Rays, camera_rays, rays_to_image
@@ -24,7 +26,7 @@ class MultiView:
     never by count; on_collapse: whether they are from when the collapse indicator says so. Until
     then one view is.
 
-    Raises ValueError for less than one view.
+    Raises DataError for a number outside its range.
     """
 
     views: int = 3
@@ -32,9 +34,10 @@ class MultiView:
     on_collapse: bool = False
 
     def __post_init__(self) -> None:
-        """Check the number."""
-        if self.views < 1:
-            raise ValueError(f"multi_view.views is {self.views}, it must be at least 1.")
+        """Check the numbers."""
+        check_number("views", self.views, 1, 1000)
+        if self.from_images is not None:
+            check_number("from_images", self.from_images, 0, MOST_IMAGES)
 
     def views_at(self, images_seen: int, collapsed_at: int | None) -> int:
         """Views a scene now; collapsed_at: images seen when the indicator fell, if it did."""

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from datamodules.errors import check_number
 from lightning_modules.adversarial.adversary import Adversary, DiscriminatorSettings, Scored
 from lightning_modules.losses.weights import Stage1Weights
 from lightning_modules.stage1_rays import RayPlan, Renderings
+from lightning_modules.training.schedules import MOST_IMAGES
 from models.autoencoder import TokenAutoencoder
 from renderers.rays import rays_to_image
 
@@ -25,6 +27,11 @@ class LateDiscriminator(DiscriminatorSettings):
     """
 
     train_from: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        super().__post_init__()
+        check_number("train_from", self.train_from, 0, MOST_IMAGES)
 
 
 @dataclass(frozen=True)

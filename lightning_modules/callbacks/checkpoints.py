@@ -21,7 +21,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, check_number
 from datamodules.files import remove_partials, replacing
 from datamodules.lock import FolderLock
 from lightning_modules.training.base import TrainingModule
@@ -52,9 +52,15 @@ def checkpoint_folder(trainer: Trainer) -> Path:
 
 class LastCheckpoint(Checkpoint):
     """Keep `last.ckpt` at most `minutes` behind, and current at the end and on SIGTERM; and keep
-    other processes out of the run's folder meanwhile."""
+    other processes out of the run's folder meanwhile.
+
+    minutes: 0 saves after every step.
+
+    Raises DataError for a negative or infinite number of them.
+    """
 
     def __init__(self, minutes: float = 10.0) -> None:
+        check_number("last_checkpoint.minutes", minutes, 0, 1_000_000)
         self.minutes = minutes
         self.lock: FolderLock | None = None
         self.saved_at = 0.0
@@ -190,14 +196,15 @@ class BestCheckpoint(Checkpoint):
         """Save if this validation beat all earlier ones.
 
         Raises:
-            ValueError: the metric was not computed; names those that were.
+            DataError: the metric was not computed; names those that were.
         """
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
         metrics = trainer.callback_metrics
         if self.monitor not in metrics:
-            raise ValueError(
-                f"BestCheckpoint.monitor {self.monitor!r} is none of {sorted(metrics)}."
+            raise DataError(
+                f"best_checkpoint.monitor is {self.monitor!r}, the figures of this validation are "
+                f"{', '.join(sorted(metrics)) or 'none'}."
             )
         value = float(metrics[self.monitor])
         sign = 1 if self.mode == "max" else -1

@@ -8,13 +8,20 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from datamodules.errors import check_number
 from lightning_modules.training.base import TrainingModule
 
 
 class ImagesProgressBar(ProgressBar):
-    """Images seen of `max_images`, images/s, time left; in a log file, a line now and then."""
+    """Images seen of `max_images`, images/s, time left; in a log file, a line now and then.
+
+    log_seconds: between two such lines, 0 for one after every step.
+
+    Raises DataError for a negative or infinite number of them.
+    """
 
     def __init__(self, log_seconds: float = 30.0) -> None:
+        check_number("progress.log_seconds", log_seconds, 0, 1_000_000)
         super().__init__()
         self.log_seconds = log_seconds
         self.console = Console()

@@ -9,8 +9,10 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from datamodules.errors import check_number
 from datamodules.stream_datamodule import StreamDataModule
 from lightning_modules.training.base import TrainingModule
+from lightning_modules.training.schedules import MOST_IMAGES
 
 
 class Throughput:
@@ -45,9 +47,13 @@ class Throughput:
 
 
 class ScalarLog(Callback):
-    """Log the mean of every training metric and the throughput each `every_images` images."""
+    """Log the mean of every training metric and the throughput each `every_images` images.
+
+    Raises DataError for a number outside its range.
+    """
 
     def __init__(self, every_images: int = 10_000) -> None:
+        check_number("scalars.every_images", every_images, 1, MOST_IMAGES)
         self.every_images = every_images
         self.throughput = Throughput()
         self.sums: dict[str, Tensor] = {}

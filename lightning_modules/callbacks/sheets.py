@@ -8,9 +8,11 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.compat.proto.summary_pb2 import Summary
 
+from datamodules.errors import check_number
 from datamodules.schema import Batch, TokenBatch
 from lightning_modules.pictures.drawing import Pictures, gif_bytes, write_png
 from lightning_modules.training.base import TrainingModule
+from lightning_modules.training.schedules import MOST_IMAGES
 
 
 class Sheets(Callback):
@@ -19,9 +21,13 @@ class Sheets(Callback):
     Args:
         every_images: interval in images seen.
         images: samples to draw; of a prior, classes.
+
+    Raises DataError for a number outside its range.
     """
 
     def __init__(self, every_images: int = 100_000, images: int = 8) -> None:
+        check_number("sheets.every_images", every_images, 1, MOST_IMAGES)
+        check_number("sheets.images", images, 1, 10_000)
         self.every_images, self.images = every_images, images
         self.drawn_at = 0
         self.last_sheet: int | None = None

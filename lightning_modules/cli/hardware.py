@@ -7,6 +7,7 @@ from renderers.cpu.precision import bf16_is_fast
 
 FINDS_UNUSED = "ddp_find_unused_parameters_true"
 FLOAT32 = "32-true"
+PRECISIONS = ("bf16-mixed", "bf16", FLOAT32, "32")
 
 
 def suited_strategy(asked: object, unused: bool, devices: object, nodes: int) -> object:
@@ -39,12 +40,15 @@ def suited_precision(asked: str, accelerator: str) -> tuple[str, str | None]:
 
     Raises:
         DataError: it is a float16 format; their losses are scaled, and gradient norms, which are
-            checked and clipped, with them.
+            checked and clipped, with them; or it is one that changes the type of the weights, or of
+            a batch, or none of Lightning's.
     """
     if asked == "16" or asked.startswith("16-"):
         raise DataError(
             f"trainer.precision is {asked}: float16 is not supported, give bf16-mixed or {FLOAT32}."
         )
+    if asked not in PRECISIONS:
+        raise DataError(f"trainer.precision is {asked}, give bf16-mixed or {FLOAT32}.")
     on_cpu = accelerator == "cpu" or (
         accelerator == "auto" and not torch.accelerator.is_available()
     )

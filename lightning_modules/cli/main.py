@@ -32,7 +32,9 @@ from lightning_modules.cli.arguments import nulls_as_overlays
 from lightning_modules.cli.bases import BASE, laid_below, with_bases
 from lightning_modules.cli.hardware import suited_precision, suited_strategy
 from lightning_modules.cli.parser import NearestNameParser
+from lightning_modules.cli.refusals import refusal
 from lightning_modules.cli.run_record import versions
+from lightning_modules.cli.validation_settings import check_fit_settings
 from lightning_modules.cli.verbs import VERBS, overview, run_verb
 from lightning_modules.training.base import TrainingModule
 
@@ -83,10 +85,12 @@ class RunCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Build everything; settings that do not fit together end in one sentence."""
+        if self.subcommand == "fit":
+            check_fit_settings(self.config.fit.trainer)
         try:
             super().instantiate_classes()
         except ValueError as error:
-            raise DataError(str(first_cause(error))) from error
+            raise DataError(refusal(error, self.config[self.subcommand].model)) from error
 
     @property
     def run_folder(self) -> Path:
@@ -204,16 +208,6 @@ class SaveRunConfig(SaveConfigCallback):
         path = folder / self.config_filename
         self.parser.save(config, path, skip_unset=False, overwrite=True)
         write_json(folder / "versions.json", versions())
-
-
-def first_cause(error: ValueError) -> ValueError:
-    """What a constructor raised, before jsonargparse put it into an account of a type.
-
-    What a constructor itself gives as its reason, e.g. a KeyError, is no sentence for users.
-    """
-    while isinstance(error.__cause__, ValueError):
-        error = error.__cause__
-    return error
 
 
 def print_metrics(title: str, metrics: Mapping[str, float]) -> None:

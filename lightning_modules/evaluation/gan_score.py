@@ -8,6 +8,7 @@ from lightning import Trainer
 from torch import Tensor
 
 from datamodules.augment import Framing
+from datamodules.errors import check_number
 from datamodules.shard_datamodule import ShardDataModule
 from datamodules.stream_datamodule import StreamDataModule
 from lightning_modules.evaluation.fakes import draw_fakes
@@ -26,12 +27,18 @@ class ScoreSettings:
     or inception; null for no KID. images: generated for a score. inception_weights: file of
     Inception's weights, by default torch-fidelity's cache. cache: folder of the training images'
     features, by default features/ in the root of the data.
+
+    Raises DataError for a number outside its range.
     """
 
     features: str | None = None
     images: int = 1000
     inception_weights: str | None = None
     cache: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the number."""
+        check_number("images", self.images, 2, 10_000_000)
 
 
 class GANScore:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from datamodules.errors import check_number
+from lightning_modules.training.schedules import MOST_WEIGHT
 from models.scenes import PlaneField
 
 
@@ -15,7 +17,7 @@ class DensitySmoothness:
     weight: of the loss, 0 for none; interval: steps between two times, each counts that often;
     points: a scene; distance: between neighbours, as standard deviation in units of the cube.
 
-    Raises ValueError for an interval below 1.
+    Raises DataError for a number outside its range.
     """
 
     weight: float = 0.25
@@ -24,9 +26,11 @@ class DensitySmoothness:
     distance: float = 0.004
 
     def __post_init__(self) -> None:
-        """Check the interval."""
-        if self.interval < 1:
-            raise ValueError(f"density.interval is {self.interval} steps, it must be at least 1.")
+        """Check the numbers."""
+        check_number("weight", self.weight, 0, MOST_WEIGHT)
+        check_number("interval", self.interval, 1, 1_000_000)
+        check_number("points", self.points, 1, 10_000_000)
+        check_number("distance", self.distance, 0.0001, 2)
 
     def due(self, step: int) -> bool:
         """Whether it is computed at an optimiser step."""

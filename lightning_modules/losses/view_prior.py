@@ -5,16 +5,25 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, check_number
+from lightning_modules.training.schedules import MOST_WEIGHT
 
 
 @dataclass(frozen=True)
 class ViewPriorWeights:
     """weight: of the reward; entropy: of the distribution's entropy, which keeps all views alive
-    while the generator is still poor from most."""
+    while the generator is still poor from most.
+
+    Raises DataError for a number outside its range.
+    """
 
     weight: float = 1.0
     entropy: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_number("weight", self.weight, 0, MOST_WEIGHT)
+        check_number("entropy", self.entropy, 0, MOST_WEIGHT)
 
 
 def view_advantages(logits: Tensor, everyone: Tensor) -> Tensor:

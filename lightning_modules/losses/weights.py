@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lightning_modules.training.schedules import (
+    MOST_WEIGHT,
     Schedule,
     always_zero,
     check_schedule,
@@ -31,8 +32,9 @@ class Stage1Weights:
     novel_view: Schedule = 0.1
 
     def __post_init__(self) -> None:
+        """Raise DataError for a weight outside its range and for knots out of order."""
         for field in fields(self):
-            check_schedule(getattr(self, field.name))
+            check_schedule(field.name, getattr(self, field.name), 0, MOST_WEIGHT)
 
     def at(self, images_seen: int) -> dict[str, float]:
         """The weights at a count of images, by name of the term."""

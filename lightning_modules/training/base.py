@@ -9,7 +9,7 @@ from lightning import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, check_number
 from datamodules.schema import Batch, TokenBatch
 from datamodules.stream_datamodule import StreamDataModule
 from lightning_modules.pictures.drawing import Pictures
@@ -17,6 +17,7 @@ from lightning_modules.training.checks import changed_settings, check_format, ch
 from lightning_modules.training.ema import ema_decay, update_average
 from lightning_modules.training.optimization import OptimizerSettings
 from lightning_modules.training.rng import Purpose, step_rng
+from lightning_modules.training.schedules import MOST_IMAGES
 from lightning_modules.training.sharding import whole
 from models.recipe import Recipe
 
@@ -39,6 +40,8 @@ class TrainingModule(LightningModule, ABC):
         ema_half_life: of the averaged weights, in images.
         seed: of everything random in a step.
 
+    Raises DataError for a number outside its range.
+
     headline: the validation metric to show while training, and how to print it.
     protocol: what the metrics of `result.json` mean.
     checkpoint_format: raised when a module stores its state in another form.
@@ -50,6 +53,9 @@ class TrainingModule(LightningModule, ABC):
 
     def __init__(self, max_images: int, ema_half_life: float, seed: int) -> None:
         super().__init__()
+        check_number("model.max_images", max_images, 1, MOST_IMAGES)
+        check_number("model.ema_half_life", ema_half_life, 0.001, MOST_IMAGES)
+        check_number("model.seed", seed, 0, 2**32 - 1)
         self.automatic_optimization = False
         self.max_images, self.images_seen = max_images, 0
         self.ema_half_life, self.seed = ema_half_life, seed

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from datamodules.errors import DataError
+
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a grey image (ITU-R BT.601)."""
 
@@ -17,6 +19,8 @@ class Jitter:
     brightness: largest amount that is added to all colours; contrast, saturation: largest
     deviation from 1 of the factor on the distance from the image's mean, and from its grey image.
     Half the images are mirrored if `mirror`.
+
+    Raises DataError for a number outside its range.
     """
 
     mirror: bool = True
@@ -30,7 +34,7 @@ class Jitter:
         for name in ("shift", "brightness", "contrast", "saturation"):
             value = getattr(self, name)
             if not 0 <= value < 1:
-                raise ValueError(f"jitter.{name} is {value}, it must be at least 0 and below 1.")
+                raise DataError(f"{name} is {value}, it must be at least 0 and below 1.")
 
     def apply(self, images: Tensor, rng: torch.Generator) -> Tensor:
         """Change images (B, 3, H, W) in [0, 1], each in its own way; the result is clipped."""

@@ -8,7 +8,8 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import nn
 from torch.optim import Optimizer
 
-from lightning_modules.training.schedules import warmup_cosine
+from datamodules.errors import DataError, check_number
+from lightning_modules.training.schedules import MOST_IMAGES, warmup_cosine
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,8 @@ class OptimizerSettings:
 
     lr: peak; warmup: images until it is reached; floor: final share of the peak;
     grad_clip: largest global gradient norm, 0 for no limit.
+
+    Raises DataError for a number outside its range.
     """
 
     lr: float = 1e-4
@@ -25,6 +28,18 @@ class OptimizerSettings:
     warmup: int = 10_000
     floor: float = 0.0
     grad_clip: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_number("lr", self.lr, 0, 10)
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise DataError(
+                f"betas is {list(self.betas)}, it must be two numbers of at least 0 and below 1."
+            )
+        check_number("weight_decay", self.weight_decay, 0, 100)
+        check_number("warmup", self.warmup, 0, MOST_IMAGES)
+        check_number("floor", self.floor, 0, 1)
+        check_number("grad_clip", self.grad_clip, 0, 1_000_000)
 
     def lr_at(self, images_seen: int, max_images: int) -> float:
         """Learning rate after `images_seen` of `max_images`."""

@@ -3,8 +3,15 @@
 import math
 from itertools import pairwise
 
+from datamodules.errors import DataError, check_number
+
 Schedule = float | list[tuple[int, float]]
 """A constant, or knots (images seen, value) joined by straight lines and held beyond the ends."""
+
+MOST_IMAGES = 1_000_000_000_000
+"""Longest run and longest interval, in images seen."""
+MOST_WEIGHT = 1_000_000
+"""Largest weight of a loss term."""
 
 
 def scheduled_value(schedule: Schedule, images_seen: int) -> float:
@@ -25,17 +32,30 @@ def scheduled_value(schedule: Schedule, images_seen: int) -> float:
     return float(schedule[-1][1])
 
 
-def check_schedule(schedule: Schedule) -> None:
-    """Refuse knots that are empty or out of order.
+def check_schedule(name: str, schedule: Schedule, low: float, high: float) -> None:
+    """Refuse knots that are empty or out of order, and values outside their range.
+
+    name: the setting's.
 
     Raises:
-        ValueError: with the knots.
+        DataError: one sentence with the value, the limit and the knob.
     """
     if isinstance(schedule, int | float):
+        check_number(name, schedule, low, high)
         return
+    if not schedule or any(len(knot) != 2 for knot in schedule):
+        raise DataError(
+            f"{name} is {[*map(list, schedule)]}, it must be a number or a list of at least one "
+            "knot [images seen, value]."
+        )
+    for knot, (count, value) in enumerate(schedule, start=1):
+        check_number(f"{name}: the image count of knot {knot}", count, 0, MOST_IMAGES)
+        check_number(f"{name}: the value of knot {knot}", value, low, high)
     counts = [count for count, _ in schedule]
-    if not counts or any(b <= a for a, b in pairwise(counts)):
-        raise ValueError(f"Schedule knots {list(schedule)} must be in increasing order of images.")
+    if any(b <= a for a, b in pairwise(counts)):
+        raise DataError(
+            f"{name} is {[*map(list, schedule)]}, it must be in increasing order of images."
+        )
 
 
 def always_zero(schedule: Schedule) -> bool:

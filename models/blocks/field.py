@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from renderers.ranges import check_number
 from renderers.triplane_mlp import MLPWeights, triplane_mlp
 
 COLOR_MARGIN = 0.001
@@ -25,6 +26,11 @@ class DensityPrior:
 
     bias: float = -1.0
     slope: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for numbers that leave no density, or infinite ones."""
+        check_number("bias", self.bias, -1000, 1000)
+        check_number("slope", self.slope, -1000, 1000)
 
 
 def _middle_layer(width: int) -> nn.Linear:

@@ -6,15 +6,26 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from models.limits import SIDES, WIDTHS
+from renderers.ranges import check_number
+
 PLANES = 3
 
 
 @dataclass(frozen=True)
 class PlaneSize:
-    """Channels and side length of each of the three planes."""
+    """Channels and side length of each of the three planes.
+
+    Raises ValueError for a number outside its range.
+    """
 
     channels: int = 32
     resolution: int = 256
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_number("channels", self.channels, *WIDTHS)
+        check_number("resolution", self.resolution, *SIDES)
 
 
 class PlaneHead(nn.Module):

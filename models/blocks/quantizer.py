@@ -7,6 +7,9 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.limits import FACTORS, MOST_CODES, WIDTHS
+from renderers.ranges import check_number
+
 STATISTICS_SHARE = 0.02
 """Share of one step's mean and spread in their running averages."""
 
@@ -22,6 +25,8 @@ class CodebookSize:
 
     A code is dead once its usage, an average over about `memory` tokens per code, falls below
     `dead_share` of a uniform share.
+
+    Raises ValueError for a number outside its range.
     """
 
     codes: int = 8192
@@ -29,6 +34,14 @@ class CodebookSize:
     commitment: float = 0.25
     dead_share: float = 0.05
     memory: float = 4.0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_number("codes", self.codes, 1, MOST_CODES)
+        check_number("width", self.width, *WIDTHS)
+        check_number("commitment", self.commitment, *FACTORS)
+        check_number("dead_share", self.dead_share, 0, 1)
+        check_number("memory", self.memory, 0.001, 1_000_000)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from models.blocks.vit import POSITION_SCALE, sine_waves
+from models.limits import SIDES
+from renderers.ranges import check_number
 
 
 @dataclass(frozen=True)
@@ -20,11 +22,9 @@ class TokenLayout:
     planes: int = 1
 
     def __post_init__(self) -> None:
-        if min(self.rows, self.columns, self.planes) < 1:
-            raise ValueError(
-                f"A layout of {self.planes} x {self.rows} x {self.columns} tokens holds none: "
-                "planes, rows and columns are at least 1."
-            )
+        """Raise ValueError for a layout without tokens, or with too many for an embedding each."""
+        for name in ("rows", "columns", "planes"):
+            check_number(name, getattr(self, name), *SIDES)
 
     @property
     def tokens(self) -> int:

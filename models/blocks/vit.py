@@ -11,6 +11,8 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from models.blocks.attention import attention
+from models.limits import DEPTHS, WIDTHS
+from renderers.ranges import check_number
 
 POSITION_SCALE = 0.3
 """Amplitude of the initial positions beside tokens of about unit size."""
@@ -21,7 +23,10 @@ LONGEST_WAVE = 100.0
 
 @dataclass(frozen=True)
 class ViTSize:
-    """Size of a transformer: token width, number of blocks, heads, MLP width over token width."""
+    """Size of a transformer: token width, number of blocks, heads, MLP width over token width.
+
+    Raises ValueError for a number outside its range, and a width that does not divide.
+    """
 
     width: int = 512
     depth: int = 8
@@ -29,10 +34,13 @@ class ViTSize:
     mlp_ratio: float = 4.0
 
     def __post_init__(self) -> None:
+        check_number("width", self.width, *WIDTHS)
+        check_number("depth", self.depth, *DEPTHS)
+        check_number("heads", self.heads, *WIDTHS)
+        check_number("mlp_ratio", self.mlp_ratio, 0.25, 64)
         if self.width % self.heads or self.width % 4:
             raise ValueError(
-                f"ViT width {self.width} is not a multiple of heads {self.heads} and of 4: "
-                "change `width` or `heads`."
+                f"width is {self.width}, it must be a multiple of 4 and of heads, {self.heads}."
             )
 
 

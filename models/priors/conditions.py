@@ -9,6 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.limits import MOST_CLASSES, WIDTHS
+from renderers.ranges import check_number
+
 TIMES = 3
 """Times of day: day, dawn or dusk, night."""
 
@@ -27,9 +30,9 @@ class ConditionKinds:
     semantics: int = 0
 
     def __post_init__(self) -> None:
-        for name, value in (("classes", self.classes), ("semantics", self.semantics)):
-            if value < 0:
-                raise ValueError(f"kinds.{name} is {value}, it must be at least 0 (0 for none).")
+        """Raise ValueError for a number outside its range."""
+        check_number("classes", self.classes, 0, MOST_CLASSES)
+        check_number("semantics", self.semantics, 0, WIDTHS[1])
 
     @property
     def tokens(self) -> int:
@@ -120,9 +123,9 @@ class ConditionDropout:
     each: float = 0.1
 
     def __post_init__(self) -> None:
-        for name, share in (("everything", self.everything), ("each", self.each)):
-            if not 0 <= share <= 1:
-                raise ValueError(f"dropout.{name} is {share}, it must be 0 to 1.")
+        """Raise ValueError for a rate outside 0 to 1."""
+        check_number("everything", self.everything, 0, 1)
+        check_number("each", self.each, 0, 1)
 
     def apply(self, conditions: Conditions, rng: torch.Generator) -> Conditions:
         """Drop conditions at random."""

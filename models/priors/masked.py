@@ -29,6 +29,7 @@ from models.priors.token_prior import (
 )
 from models.recipe import Recipe
 from renderers.cpu.precision import bf16_is_fast
+from renderers.ranges import check_number
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,9 @@ class MaskedDecoding:
     choice_temperature: float = 4.5
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"steps is {self.steps}, decoding needs at least 1.")
-        if self.choice_temperature < 0:
-            raise ValueError(
-                f"choice_temperature is {self.choice_temperature}, it must be at least 0."
-            )
+        """Raise ValueError for a number outside its range."""
+        check_number("steps", self.steps, 1, 1_000_000)
+        check_number("choice_temperature", self.choice_temperature, 0)
 
 
 class MaskedPrior(TokenPrior):

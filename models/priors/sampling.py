@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from renderers.ranges import check_number
+
 
 @dataclass(frozen=True)
 class TokenSampling:
@@ -29,14 +31,11 @@ class TokenSampling:
     guidance: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.temperature < 0:
-            raise ValueError(f"temperature is {self.temperature}, it must be at least 0.")
-        if self.top_k < 0:
-            raise ValueError(f"top_k is {self.top_k}, it must be at least 0 (0 keeps all codes).")
+        check_number("temperature", self.temperature, 0)
+        check_number("top_k", self.top_k, 0)
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p is {self.top_p}, it must be above 0 and at most 1.")
-        if self.guidance < 0:
-            raise ValueError(f"guidance is {self.guidance}, it must be at least 0 (1 is none).")
+        check_number("guidance", self.guidance, 0)
 
     @property
     def guided(self) -> bool:

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from models.blocks.token_layout import TokenLayout, TokenPositions
 from models.blocks.vit import ViTSize
+from models.limits import MOST_CODES
 from models.priors.conditions import ConditionKinds, Conditions, ConditionTokens
 from models.priors.sampling import SampleNoise, TokenSampling
 from models.priors.transformer import PriorTransformer
 from models.recipe import Recipe
+from renderers.ranges import check_number
 
 EMBEDDING_STD = 0.5
 """Spread of the initial token embeddings."""
@@ -56,6 +58,8 @@ class TokenPrior(nn.Module, ABC):
         checkpointing: see `PriorTransformer`.
         causal: whether tokens see none after them.
         symbols: rows of the embedding, `codes` and what else can stand at a position.
+
+    Raises ValueError for a number outside its range.
     """
 
     def __init__(
@@ -72,8 +76,13 @@ class TokenPrior(nn.Module, ABC):
         symbols: int,
     ) -> None:
         super().__init__()
+        check_number("model.prior.codes", codes, 1, MOST_CODES)
+        check_number("model.prior.dropout", dropout, 0, 1)
         if not 0 <= label_smoothing < 1:
-            raise ValueError(f"label_smoothing is {label_smoothing}, it must be 0 to below 1.")
+            raise ValueError(
+                f"model.prior.label_smoothing is {label_smoothing}, it must be at least 0 and "
+                "below 1."
+            )
         self.codes, self.layout, self.kinds = codes, layout, kinds
         self.label_smoothing = label_smoothing
         self.embed = nn.Embedding(symbols, size.width)

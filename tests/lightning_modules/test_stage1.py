@@ -122,6 +122,10 @@ def test_settings_that_do_not_fit_are_named() -> None:
         module(Stage1Weights(perceptual=0.0), RayPlan(2, 0, 2, 2))
     with pytest.raises(ValueError, match=r"rays\.grid_stride 3 does not divide the resolution 16"):
         module(PIXELS_ONLY, RayPlan(3, 0, 2, 2))
+    with pytest.raises(ValueError, match=r"rays\.patch_images is 0, the adversarial loss needs at"):
+        module(Stage1Weights(perceptual=0.0), RayPlan(2, 8, 0, 2))
+    with pytest.raises(ValueError, match=r"rays\.novel_images is 0, the novel_view loss needs at"):
+        module(Stage1Weights(perceptual=0.0), RayPlan(2, 8, 2, 0))
     with pytest.raises(ValueError, match=r"warm up for 10000 images of 100"):
         Stage1(tiny_model(), 100, PIXELS_ONLY, RayPlan(2, 0, 0, 0))
 

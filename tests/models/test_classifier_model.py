@@ -56,10 +56,10 @@ def test_gradients_reach_every_weight() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((1,), "of 1 classes tells nothing"),
-        ((2, 8), "resolution is 8, it must be at least 16"),
-        ((2, 64, 12), "width is 12, no multiple of 8"),
-        ((2, 64, 0), "width is 0, no multiple of 8"),
+        ((1,), "classes is 1, it must be from 2 to 1,000,000"),
+        ((2, 8), "resolution is 8, it must be from 16 to 8,192"),
+        ((2, 64, 12), "width is 12, it must be a multiple of 8"),
+        ((2, 64, 0), "width is 0, it must be from 8 to 16,384"),
     ],
 )
 def test_what_makes_no_network_is_refused(arguments: tuple[int, ...], sentence: str) -> None:

@@ -28,7 +28,7 @@ def test_a_box_begins_and_ends_where_rays_cross_it() -> None:
 
 @pytest.mark.parametrize("half", [0.0, -1.0, float("inf")])
 def test_a_box_without_extent_is_refused(half: float) -> None:
-    with pytest.raises(ValueError, match=r"half is .*: give a number above 0"):
+    with pytest.raises(ValueError, match=r"half is .*, it must be from 0.0001 to 1,000,000"):
         BoxSpace(half=half)
 
 

@@ -62,7 +62,7 @@ def test_the_canonical_view_is_the_middle_and_views_around_it_are_even() -> None
         ({"yaw_degrees": (10.0, -10.0)}, "yaw_degrees is"),
         ({"pitch_degrees": (-100.0, 0.0)}, "pitch_degrees is"),
         ({"radius": 0.0}, "radius is 0.0"),
-        ({"fov_degrees": 180.0}, "fov_degrees 180.0"),
+        ({"fov_degrees": 180.0}, "fov_degrees is 180.0"),
         ({"perturbation_degrees": -1.0}, "perturbation_degrees is -1.0"),
     ],
 )

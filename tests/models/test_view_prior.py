@@ -54,5 +54,5 @@ def test_without_classes_all_share_one_distribution() -> None:
 
 
 def test_no_cells_are_refused() -> None:
-    with pytest.raises(ValueError, match="view_cells are 0 by 4"):
+    with pytest.raises(ValueError, match="yaws is 0, it must be from 1 to 1,000"):
         ViewCells(yaws=0)

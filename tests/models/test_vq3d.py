@@ -74,5 +74,5 @@ def test_the_canonical_camera_is_on_plus_z_and_looks_along_minus_z() -> None:
 
 
 def test_a_resolution_that_patches_do_not_tile_is_refused() -> None:
-    with pytest.raises(ValueError, match="Resolution 30 is not a multiple of the patch 8"):
+    with pytest.raises(ValueError, match="resolution is 30, it must be a multiple of the patch, 8"):
         VQ3D(resolution=30, patch=8)

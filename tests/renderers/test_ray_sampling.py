@@ -116,7 +116,7 @@ def test_fine_samples_crowd_where_the_density_is():
 
 
 def test_impossible_sample_counts_are_refused():
-    with pytest.raises(ValueError, match="coarse >= 1"):
+    with pytest.raises(ValueError, match="coarse is 0, it must be from 1 to 8,192"):
         RaySampling(0, 4)
     with pytest.raises(ValueError, match="log"):
         RaySampling(4, 4, "log")

@@ -3,6 +3,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from datamodules.errors import DataError
 from lightning_modules.adversarial.adaptive_augmentation import (
     AdaptiveAugmentation,
     ChangeProbability,
@@ -64,10 +65,10 @@ def test_it_is_saved() -> None:
 
 @pytest.mark.parametrize("target", [-1.0, 1.0, 1.5])
 def test_a_target_no_sign_can_pass_is_refused(target: float) -> None:
-    with pytest.raises(ValueError, match="a mean of signs"):
+    with pytest.raises(DataError, match="a mean of signs"):
         AdaptiveAugmentation(target=target)
 
 
 def test_no_images_are_refused() -> None:
-    with pytest.raises(ValueError, match="it must be at least 1"):
+    with pytest.raises(DataError, match="images is 0, it must be from 1"):
         AdaptiveAugmentation(images=0)

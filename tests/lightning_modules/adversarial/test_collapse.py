@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from datamodules.errors import DataError
 from lightning_modules.adversarial.collapse import (
     CollapseIndicator,
     CollapseWatch,
@@ -50,5 +51,5 @@ def test_it_looks_every_so_many_images() -> None:
 
 @pytest.mark.parametrize("never", [{"every_images": 0}, {"patience": 0}])
 def test_an_interval_or_a_patience_of_nothing_is_refused(never: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="both must be at least 1"):
+    with pytest.raises(DataError, match=f"{next(iter(never))} is 0, it must be from 1"):
         CollapseWatch(**never)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from datamodules.errors import DataError
 from lightning_modules.adversarial.adaptive_augmentation import AdaptiveAugmentation
 from lightning_modules.adversarial.adversary import Adversary, DiscriminatorSettings, Scored
 from lightning_modules.adversarial.diffaugment import Change, gaussian_blur
@@ -146,5 +147,5 @@ def test_views_are_compared_in_groups_as_large_as_those_of_photographs(scenes: i
 
 
 def test_knots_out_of_order_are_refused() -> None:
-    with pytest.raises(ValueError, match="increasing order"):
+    with pytest.raises(DataError, match="increasing order"):
         InputSettings(blur=[(10, 1.0), (0, 0.0)])

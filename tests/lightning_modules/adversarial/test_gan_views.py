@@ -3,6 +3,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from datamodules.errors import DataError
 from datamodules.schema import Batch
 from lightning_modules.adversarial.gan_views import (
     MultiView,
@@ -132,5 +133,5 @@ def test_views_are_many_from_when_it_says(
 
 
 def test_no_view_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(DataError, match="views is 0, it must be from 1 to 1,000"):
         MultiView(0)

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from datamodules.errors import DataError
 from lightning_modules.callbacks import checkpoints
 from lightning_modules.callbacks.checkpoints import (
     AtomicCheckpointIO,
@@ -115,7 +116,7 @@ def test_what_is_no_number_is_never_the_best(tmp_path: Path) -> None:
 
 
 def test_a_figure_that_was_not_computed_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"'val/fid' is none of \['val/psnr'\]"):
+    with pytest.raises(DataError, match=r"monitor is 'val/fid', the figures of .* are val/psnr\."):
         validate(BestCheckpoint("val/fid"), FakeTrainer(tmp_path), 1.0)
 
 

@@ -62,13 +62,21 @@ def test_float16_is_refused(asked: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "asked", ["64-true", "bf16-true", "transformer-engine", "None", "nonsense"]
+)
+def test_what_batches_or_weights_can_not_be_cast_to_is_refused(asked: str) -> None:
+    with pytest.raises(DataError, match=f"precision is {asked}, give bf16-mixed or 32-true\\."):
+        suited_precision(asked, "cpu")
+
+
+@pytest.mark.parametrize(
     ("fast", "accelerated", "accelerator", "asked"),
     [
         (True, False, "cpu", "bf16-mixed"),
         (False, True, "auto", "bf16-mixed"),
         (False, True, "cuda", "bf16-mixed"),
         (False, False, "cpu", "32-true"),
-        (False, False, "cpu", "64-true"),
+        (False, False, "cpu", "32"),
     ],
 )
 def test_what_the_hardware_can_do_stays(

@@ -131,7 +131,7 @@ def test_what_does_not_fit_is_refused(
 
 
 def test_masked_settings_out_of_range_are_refused(tiny_files: TinyFiles, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="steps is 0, decoding needs at least 1"):
+    with pytest.raises(DataError, match="steps is 0, it must be from 1 to"):
         run(sample, tiny_files.masked, out=str(tmp_path), steps=0)
     with pytest.raises(DataError, match=r"size_condition is \(1.0, 0.0, 1.0\), all three"):
         run(sample, tiny_files.masked, out=str(tmp_path), size_condition=(1.0, 0.0, 1.0))

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from datamodules.errors import DataError
 from lightning_modules.training.image_jitter import Jitter
 
 STILL = Jitter(mirror=False, shift=0.0, brightness=0.0, contrast=0.0, saturation=0.0)
@@ -74,5 +75,5 @@ def test_results_are_in_range_and_a_function_of_the_noise() -> None:
 
 
 def test_a_value_out_of_range_is_named() -> None:
-    with pytest.raises(ValueError, match=r"jitter\.shift is 1\.0, it must be at least 0 and below"):
+    with pytest.raises(DataError, match=r"shift is 1\.0, it must be at least 0 and below"):
         Jitter(shift=1.0)

@@ -1,5 +1,8 @@
+import math
+
 import pytest
 
+from datamodules.errors import DataError
 from lightning_modules.training.schedules import (
     always_zero,
     check_schedule,
@@ -22,10 +25,28 @@ def test_constants_and_single_knots_do_not_change() -> None:
     assert [scheduled_value([(50, 0.5)], n) for n in (0, 50, 100)] == [0.5, 0.5, 0.5]
 
 
-@pytest.mark.parametrize("knots", [[], [(10, 1.0), (5, 0.0)], [(10, 1.0), (10, 0.0)]])
+@pytest.mark.parametrize("knots", [[(10, 1.0), (5, 0.0)], [(10, 1.0), (10, 0.0)]])
 def test_knots_out_of_order_are_refused(knots: list[tuple[int, float]]) -> None:
-    with pytest.raises(ValueError, match="must be in increasing order of images"):
-        check_schedule(knots)
+    with pytest.raises(DataError, match=r"^depth is .*, it must be in increasing order of images"):
+        check_schedule("depth", knots, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "sentence"),
+    [
+        ([], r"^depth is \[\], it must be a number or a list of at least one knot"),
+        ([(0, 1.0, 2.0)], r"^depth is \[\[0, 1.0, 2.0\]\], it must be a number or a list of"),
+        (-1.0, r"^depth is -1.0, it must be from 0 to 1\."),
+        (math.nan, r"^depth is nan, it must be from 0 to 1\."),
+        ([(0, 1.0), (5, math.inf)], r"^depth: the value of knot 2 is inf, it must be from"),
+        ([(-1, 1.0)], r"^depth: the image count of knot 1 is -1, it must"),
+    ],
+)
+def test_what_is_no_schedule_is_refused(
+    schedule: float | list[tuple[int, float]], sentence: str
+) -> None:
+    with pytest.raises(DataError, match=sentence):
+        check_schedule("depth", schedule, 0, 1)
 
 
 @pytest.mark.parametrize(

@@ -88,9 +88,9 @@ def test_semantics_that_were_not_loaded_are_open() -> None:
 
 
 def test_numbers_that_no_condition_has_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"kinds.classes is -1, it must be at least 0"):
+    with pytest.raises(ValueError, match=r"classes is -1, it must be from 0 to 1,000,000"):
         ConditionKinds(classes=-1)
-    with pytest.raises(ValueError, match=r"dropout.each is 1.5, it must be 0 to 1"):
+    with pytest.raises(ValueError, match=r"each is 1.5, it must be from 0 to 1"):
         ConditionDropout(each=1.5)
 
 

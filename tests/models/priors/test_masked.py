@@ -210,7 +210,7 @@ def test_greedy_decoding_returns_the_sequences_a_prior_has_learned_by_heart(step
 
 
 def test_decoding_that_cannot_be_is_refused() -> None:
-    with pytest.raises(ValueError, match="steps is 0, decoding needs at least 1"):
+    with pytest.raises(ValueError, match="steps is 0, it must be from 1 to 1,000,000"):
         MaskedDecoding(0)
     with pytest.raises(ValueError, match=r"choice_temperature is -1.0, it must be at least 0"):
         MaskedDecoding(4, choice_temperature=-1.0)

@@ -147,10 +147,10 @@ def test_guidance_goes_the_way_from_unconditional_to_conditional_logits() -> Non
     ("settings", "sentence"),
     [
         ({"temperature": -0.1}, "temperature is -0.1, it must be at least 0"),
-        ({"top_k": -1}, r"top_k is -1, it must be at least 0 \(0 keeps all codes\)"),
+        ({"top_k": -1}, "top_k is -1, it must be at least 0"),
         ({"top_p": 0.0}, "top_p is 0.0, it must be above 0 and at most 1"),
         ({"top_p": 1.5}, "top_p is 1.5, it must be above 0 and at most 1"),
-        ({"guidance": -1.0}, r"guidance is -1.0, it must be at least 0 \(1 is none\)"),
+        ({"guidance": -1.0}, "guidance is -1.0, it must be at least 0"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings: dict[str, float], sentence: str) -> None:

@@ -90,5 +90,7 @@ def test_losses_of_tokens_against_their_definitions() -> None:
 
 
 def test_labels_that_are_smoothed_away_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"label_smoothing is 1.0, it must be 0 to below 1"):
+    with pytest.raises(
+        ValueError, match=r"label_smoothing is 1.0, it must be at least 0 and below"
+    ):
         AutoregressivePrior(**UNUSUAL | {"label_smoothing": 1.0})
