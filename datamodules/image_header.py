@@ -1,0 +1,107 @@
+"""Size and pixel type of an encoded image, from its header alone."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from typing import NamedTuple
+
+MAX_PIXELS = 2**26
+"""Pixels that a stored image may have, 8192 x 8192."""
+MAX_JPEG_SCANS = 100
+"""Passes over the pixels in a progressive JPEG; encoders write about ten, each takes its time."""
+_MAX_JPEG_SEGMENTS = 10_000
+
+PNG, JPEG, WEBP = "PNG", "JPEG", "WEBP"
+FORMATS = {"jpg": JPEG, "jpeg": JPEG, "png": PNG, "webp": WEBP}
+"""Format by file extension in lower case."""
+
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by colour type; a palette holds three
+_JPEG_MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)
+_START_OF_SCAN = b"\xff\xda"
+
+
+class ImageHeader(NamedTuple):
+    """What an image announces: its pixels, bits a channel, and channels (0 where not looked at)."""
+
+    width: int
+    height: int
+    bits: int
+    channels: int
+    interlaced: bool = False
+
+
+def read_header(content: bytes | bytearray, image_format: str) -> ImageHeader:
+    """Header of an image in the format it should have; ValueError with the reason otherwise.
+
+    An image has 1 to `MAX_PIXELS` pixels, a JPEG at most `MAX_JPEG_SCANS` scans.
+    """
+    header = {PNG: _png, JPEG: _jpeg, WEBP: _webp}[image_format](content)
+    if header is None:
+        raise ValueError(f"it is no {image_format}")
+    width, height = header.width, header.height
+    if width * height == 0:
+        raise ValueError(f"it announces {width} x {height} pixels")
+    if width * height > MAX_PIXELS:
+        raise ValueError(
+            f"it announces {width} x {height} pixels, an image may have {MAX_PIXELS:,}: store it "
+            "smaller"
+        )
+    return header
+
+
+def _png(content: bytes | bytearray) -> ImageHeader | None:
+    """From the first chunk, IHDR, whose checksum is right."""
+    if content[:16] != b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" or len(content) < 33:
+        return None
+    width, height, bits, color, _, _, interlace, crc = struct.unpack_from(">IIBBBBBI", content, 16)
+    if crc != zlib.crc32(content[12:29]) or color not in _PNG_CHANNELS:
+        return None
+    return ImageHeader(width, height, bits, _PNG_CHANNELS[color], interlace != 0)
+
+
+def _jpeg(content: bytes | bytearray) -> ImageHeader | None:
+    """From the first start of frame, found as libjpeg finds it."""
+    if content[:3] != b"\xff\xd8\xff":
+        return None
+    position = 2
+    for _ in range(_MAX_JPEG_SEGMENTS):
+        found = _JPEG_MARKER.search(content, position)
+        if found is None:
+            return None
+        marker, position = found[1][0], found.end()
+        if marker in (0xC0, 0xC1, 0xC2, 0xC9, 0xCA):
+            return _jpeg_frame(content, position)
+        if marker not in (0x00, 0x01) and not 0xD0 <= marker <= 0xD7:  # those have no length
+            position += max(2, int.from_bytes(content[position : position + 2], "big"))
+    return None
+
+
+def _jpeg_frame(content: bytes | bytearray, position: int) -> ImageHeader | None:
+    if position + 8 > len(content):
+        return None
+    bits, height, width, channels = struct.unpack_from(">BHHB", content, position + 2)
+    scans = content.count(_START_OF_SCAN, position)
+    if scans > MAX_JPEG_SCANS:
+        raise ValueError(f"it has {scans} scans, at most {MAX_JPEG_SCANS} are read")
+    return ImageHeader(width, height, bits, channels)
+
+
+def _webp(content: bytes | bytearray) -> ImageHeader | None:
+    """From the first chunk: lossy, lossless, or extended, which must not be animated."""
+    if content[:4] != b"RIFF" or content[8:12] != b"WEBP" or len(content) < 30:
+        return None
+    kind = content[12:16]
+    if kind == b"VP8X":
+        if content[20] & 0b10:
+            raise ValueError("it is animated: store one picture")
+        width, height = (int.from_bytes(content[at : at + 3], "little") + 1 for at in (24, 27))
+    elif kind == b"VP8L":
+        packed = int.from_bytes(content[21:25], "little")
+        width, height = (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
+    elif kind == b"VP8 ":
+        width, height = (value & 0x3FFF for value in struct.unpack_from("<HH", content, 26))
+    else:
+        return None
+    return ImageHeader(width, height, 8, 0)
