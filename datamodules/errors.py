@@ -27,3 +27,8 @@ def check_number(name: str, value: float, low: float, high: float = math.inf) ->
         return
     limits = f"from {low:,} to {high:,}" if math.isfinite(high) else f"at least {low:,}"
     raise DataError(f"{name} is {value!r}, it must be {limits}.")
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error says, or its type where it says nothing."""
+    return str(error).split("\n", 1)[0] or type(error).__name__

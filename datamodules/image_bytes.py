@@ -11,6 +11,7 @@ import zlib
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from datamodules.errors import first_line
 from datamodules.image_header import FORMATS, JPEG, PNG, ImageHeader, read_header
 
 _IDAT = 33  # where the second chunk of a PNG begins
@@ -75,7 +76,7 @@ def _decode_png(content: bytes | bytearray, what: str, mode: str | None) -> np.n
     except UnidentifiedImageError as error:
         raise ValueError(f"its {what} cannot be decoded (it is no PNG)") from error
     except Exception as error:  # damaged bytes raise whatever Pillow's parsers run into
-        raise ValueError(f"its {what} cannot be decoded ({_first_line(error)})") from error
+        raise ValueError(f"its {what} cannot be decoded ({first_line(error)})") from error
 
 
 def _decode_by_torchvision(content: bytes | bytearray, image_format: str) -> np.ndarray:
@@ -88,7 +89,7 @@ def _decode_by_torchvision(content: bytes | bytearray, image_format: str) -> np.
     try:
         pixels = decoder(torch.frombuffer(writable, dtype=torch.uint8), mode=ImageReadMode.RGB)
     except RuntimeError as error:
-        reason = _first_line(error).rsplit("/", 1)[-1]
+        reason = first_line(error).rsplit("/", 1)[-1]
         raise ValueError(f"its image cannot be decoded ({reason})") from error
     return pixels.permute(1, 2, 0).numpy()
 
@@ -110,7 +111,3 @@ def _unfiltered_rows(content: bytes | bytearray, height: int, row_bytes: int) ->
         return None
     rows = np.frombuffer(pixels, np.uint8).reshape(height, row_bytes + 1)
     return None if rows[:, 0].any() else rows[:, 1:].copy()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n", 1)[0] or type(error).__name__

@@ -7,8 +7,9 @@ import struct
 import zlib
 from typing import NamedTuple
 
-MAX_PIXELS = 2**26
-"""Pixels that a stored image may have, 8192 x 8192."""
+MAX_SIDE = 8192
+MAX_PIXELS = MAX_SIDE**2
+"""Pixels that a stored image may have, square or not."""
 MAX_JPEG_SCANS = 100
 """Passes over the pixels in a progressive JPEG; encoders write about ten, each takes its time."""
 _MAX_JPEG_SEGMENTS = 10_000

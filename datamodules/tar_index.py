@@ -27,6 +27,9 @@ class TarIndex:
     fault: str | None
 
 
+NO_SAMPLES = TarIndex((), (), np.zeros((0, 2), np.int64), np.zeros((0, 2), np.int64), None)
+
+
 def list_members(descriptor: int) -> tuple[list[Member], str | None]:
     """Every file of an open tar in stored order, and what is wrong after the last, else None."""
     members: list[Member] = []
@@ -35,6 +38,8 @@ def list_members(descriptor: int) -> tuple[list[Member], str | None]:
             members.append(member)  # noqa: PERF402, those before a break are kept
     except BrokenTarError as error:
         return members, str(error)
+    except OSError as error:  # of the disk
+        return members, f"it cannot be read, {error.strerror}"
     return members, None
 
 
