@@ -102,9 +102,9 @@ def test_each_kind_of_root_names_its_datamodule(root, token_root):
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"batch_size": 0}, "batch_size is 0, it must be at least 1"),
-        ({"lanes": 0}, "lanes is 0, it must be at least 1"),
-        ({"semantics": -1}, "semantics is -1, it must be at least 0"),
+        ({"batch_size": 0}, "batch_size is 0, it must be from 1"),
+        ({"lanes": 0}, "lanes is 0, it must be from 1 to 100,000"),
+        ({"semantics": -1}, "semantics is -1, it must be from 0"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(token_root, settings, sentence):
