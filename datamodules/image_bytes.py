@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from datamodules.errors import first_line
 from datamodules.image_header import FORMATS, JPEG, PNG, ImageHeader, read_header
 
-_IDAT = 33  # where the second chunk of a PNG begins
+_IHDR_END = 33
 _IEND = b"\0\0\0\0IEND\xaeB`\x82"
 
 
@@ -33,7 +33,7 @@ def decode_image(content: bytes | bytearray, extension: str) -> np.ndarray:
     if header.bits > 8:
         raise ValueError(f"its image has torch.uint{header.bits} pixels, expected 8 bits a channel")
     if image_format == PNG:
-        return _decode_png(content, "image", "RGB")
+        return _decode_png(content, header, "image", "RGB")
     return _decode_by_torchvision(content, image_format)
 
 
@@ -54,7 +54,7 @@ def decode_map(
         )
     rows = None if header.interlaced else _unfiltered_rows(content, size[0], size[1] * bits // 8)
     if rows is None:
-        return _decode_png(content, what, None).astype(f"uint{bits}", copy=False)
+        return _decode_png(content, header, what, None).astype(f"uint{bits}", copy=False)
     return rows if bits == 8 else rows.view(">u2").astype(np.uint16)
 
 
@@ -67,16 +67,37 @@ def _header(content: bytes | bytearray, image_format: str, what: str) -> ImageHe
         raise ValueError(f"its {what} cannot be decoded ({error})") from error
 
 
-def _decode_png(content: bytes | bytearray, what: str, mode: str | None) -> np.ndarray:
+def _decode_png(
+    content: bytes | bytearray, header: ImageHeader, what: str, mode: str | None
+) -> np.ndarray:
     """Pixels of a PNG, converted to a mode of Pillow's where one is given."""
     try:
         with Image.open(io.BytesIO(content), formats=(PNG,)) as image:
             image.info.pop("transparency", None)  # or Pillow warns of what it leaves out
+            image.load()
+            # Pillow leaves rows black that are missing.
+            last = image.crop((0, header.height - 1, header.width, header.height))
+            if header.interlaced or last.getbbox(alpha_only=False) is None:
+                _check_rows(content, header)
             return np.array(image if mode in (None, image.mode) else image.convert(mode))
     except UnidentifiedImageError as error:
         raise ValueError(f"its {what} cannot be decoded (it is no PNG)") from error
     except Exception as error:  # damaged bytes raise whatever Pillow's parsers run into
         raise ValueError(f"its {what} cannot be decoded ({first_line(error)})") from error
+
+
+def _check_rows(content: bytes | bytearray, header: ImageHeader) -> None:
+    """ValueError if the data of a PNG unpacks to less than its rows."""
+    packed = []
+    start = _IHDR_END
+    while start + 8 <= len(content):
+        end = start + 8 + int.from_bytes(content[start : start + 4], "big")
+        if content[start + 4 : start + 8] == b"IDAT":
+            packed.append(content[start + 8 : end])
+        start = end + 4
+    unpacked = zlib.decompressobj().decompress(b"".join(packed), header.unpacked)
+    if len(unpacked) < header.unpacked:
+        raise ValueError("some of its rows are missing")
 
 
 def _decode_by_torchvision(content: bytes | bytearray, image_format: str) -> np.ndarray:
@@ -97,9 +118,9 @@ def _decode_by_torchvision(content: bytes | bytearray, image_format: str) -> np.
 def _unfiltered_rows(content: bytes | bytearray, height: int, row_bytes: int) -> np.ndarray | None:
     """Rows (H, bytes a row) uint8 of a grey PNG laid out as `encode_depth` and `encode_mask` do,
     faster than by Pillow; None of any other, damaged ones too."""
-    start = _IDAT + 8
-    end = start + int.from_bytes(content[_IDAT : _IDAT + 4], "big")
-    if content[_IDAT + 4 : start] != b"IDAT" or content[end + 4 :] != _IEND:
+    start = _IHDR_END + 8
+    end = start + int.from_bytes(content[_IHDR_END : _IHDR_END + 4], "big")
+    if content[_IHDR_END + 4 : start] != b"IDAT" or content[end + 4 :] != _IEND:
         return None
     expected = height * (row_bytes + 1)
     inflater = zlib.decompressobj()

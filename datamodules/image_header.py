@@ -18,19 +18,30 @@ PNG, JPEG, WEBP = "PNG", "JPEG", "WEBP"
 FORMATS = {"jpg": JPEG, "jpeg": JPEG, "png": PNG, "webp": WEBP}
 """Format by file extension in lower case."""
 
-_PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by colour type; a palette holds three
+_PALETTE = 3
+_PNG_CHANNELS = {0: 1, 2: 3, _PALETTE: 3, 4: 2, 6: 4}  # by colour type
+_ADAM7 = (  # first column and row, and steps, of the passes of an interlaced PNG
+    *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
+    *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
+)
 _JPEG_MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)
 _START_OF_SCAN = b"\xff\xda"
 
 
 class ImageHeader(NamedTuple):
-    """What an image announces: its pixels, bits a channel, and channels (0 where not looked at)."""
+    """What an image announces.
+
+    bits       of a channel
+    channels   of the decoded pixels, 0 where the header does not tell
+    interlaced, unpacked  of a PNG: whether its pixels come in seven passes, bytes of all its rows
+    """
 
     width: int
     height: int
     bits: int
     channels: int
     interlaced: bool = False
+    unpacked: int = 0
 
 
 def read_header(content: bytes | bytearray, image_format: str) -> ImageHeader:
@@ -59,7 +70,14 @@ def _png(content: bytes | bytearray) -> ImageHeader | None:
     width, height, bits, color, _, _, interlace, crc = struct.unpack_from(">IIBBBBBI", content, 16)
     if crc != zlib.crc32(content[12:29]) or color not in _PNG_CHANNELS:
         return None
-    return ImageHeader(width, height, bits, _PNG_CHANNELS[color], interlace != 0)
+    bits_a_pixel = bits * (1 if color == _PALETTE else _PNG_CHANNELS[color])
+    unpacked = 0
+    for left, top, across, down in _ADAM7 if interlace else ((0, 0, 1, 1),):
+        columns, rows = -((left - width) // across), -((top - height) // down)
+        if columns > 0 and rows > 0:
+            unpacked += rows * (1 + (columns * bits_a_pixel + 7) // 8)
+    channels = _PNG_CHANNELS[color]
+    return ImageHeader(width, height, bits, channels, interlace != 0, unpacked)
 
 
 def _jpeg(content: bytes | bytearray) -> ImageHeader | None:
