@@ -25,7 +25,9 @@ _ADAM7 = (  # first column and row, and steps, of the passes of an interlaced PN
     *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
 )
 _JPEG_MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)
-_START_OF_SCAN = b"\xff\xda"
+_JPEG_FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
+_JPEG_PROGRESSIVE = (0xC2, 0xCA)
+_JPEG_SCAN = 0xDA
 
 
 class ImageHeader(NamedTuple):
@@ -81,30 +83,36 @@ def _png(content: bytes | bytearray) -> ImageHeader | None:
 
 
 def _jpeg(content: bytes | bytearray) -> ImageHeader | None:
-    """From the first start of frame, found as libjpeg finds it."""
+    """From the first start of frame, found as libjpeg finds it, and the scan after it."""
     if content[:3] != b"\xff\xd8\xff":
         return None
+    frame: tuple[int, ImageHeader] | None = None
     position = 2
     for _ in range(_MAX_JPEG_SEGMENTS):
         found = _JPEG_MARKER.search(content, position)
-        if found is None:
+        if found is None or found.end() + 8 > len(content):
             return None
         marker, position = found[1][0], found.end()
-        if marker in (0xC0, 0xC1, 0xC2, 0xC9, 0xCA):
-            return _jpeg_frame(content, position)
+        if marker in _JPEG_FRAMES and frame is None:
+            bits, height, width, channels = struct.unpack_from(">BHHB", content, position + 2)
+            frame = marker, ImageHeader(width, height, bits, channels)
+        elif marker == _JPEG_SCAN and frame is not None:
+            _check_scans(content, position, *frame)
+            return frame[1]
         if marker not in (0x00, 0x01) and not 0xD0 <= marker <= 0xD7:  # those have no length
             position += max(2, int.from_bytes(content[position : position + 2], "big"))
     return None
 
 
-def _jpeg_frame(content: bytes | bytearray, position: int) -> ImageHeader | None:
-    if position + 8 > len(content):
-        return None
-    bits, height, width, channels = struct.unpack_from(">BHHB", content, position + 2)
-    scans = content.count(_START_OF_SCAN, position)
+def _check_scans(
+    content: bytes | bytearray, position: int, marker: int, header: ImageHeader
+) -> None:
+    """ValueError if there are too many scans from the first on, which begins at the position."""
+    if marker not in _JPEG_PROGRESSIVE and content[position + 2] == header.channels:
+        return  # it has all there is: libjpeg reads no other
+    scans = 1 + content.count(bytes([0xFF, _JPEG_SCAN]), position)
     if scans > MAX_JPEG_SCANS:
         raise ValueError(f"it has {scans} scans, at most {MAX_JPEG_SCANS} are read")
-    return ImageHeader(width, height, bits, channels)
 
 
 def _webp(content: bytes | bytearray) -> ImageHeader | None:

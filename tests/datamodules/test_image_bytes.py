@@ -140,7 +140,9 @@ def test_missing_rows_of_images_are_noticed_and_black_ones_are_not_missing():
     assert not decode_image(encode_png(black), "png").any()
     assert not decode_image(saved("PNG", Image.fromarray(black).quantize(4)), "png").any()
     for content in (png(8, 6, 8, 2, rows(PIXELS[:5])), png(8, 6, 8, 2, rows(PIXELS)[:-2])):
-        with pytest.raises(ValueError, match=r"some of its rows are missing|image file is truncated"):
+        with pytest.raises(
+            ValueError, match=r"some of its rows are missing|image file is truncated"
+        ):
             decode_image(content, "png")
 
 
@@ -227,7 +229,11 @@ def test_a_png_that_unpacks_to_more_than_its_pixels_takes_no_more_memory():
         (saved("BMP"), "jpg", "it is no JPEG"),
         (b"\xff\xd8\xff" * 9, "jpg", "it is no JPEG"),
         (b"\xff\xd8" + b"\xff\xe1\0\x02" * 10**5, "jpg", "it is no JPEG"),
-        (encode_jpeg(PIXELS) + 101 * b"\xff\xda", "jpg", "it has 102 scans, at most 100 are read"),
+        (
+            saved("JPEG", progressive=True) + 99 * b"\xff\xda",
+            "jpg",
+            r"it has \d+ scans, at most 100",
+        ),
         (b"RIFF\xff\xff\xff\xffWEBPJUNK" + bytes(30), "webp", "it is no WEBP"),
         (b"RIFF", "webp", "it is no WEBP"),
     ],
