@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, check_number
 from datamodules.json_values import (
     as_integer,
     as_list,
@@ -94,6 +94,20 @@ class Manifest:
             return _parse(raw)
         except (ValueError, KeyError) as error:
             raise DataError(f"{source} is a malformed manifest: {_reason(error)}.") from error
+
+
+def check_splits(splits: Mapping[str, Sequence[int]]) -> None:
+    """DataError if a manifest could not hold splits of these names with shards of so many images.
+
+    So that shards are not written which nothing reads.
+    """
+    try:
+        for split in splits:
+            _as_name(split, "the name of a split")
+    except ValueError as error:
+        raise DataError(f"{error}.") from error
+    for split, counts in splits.items():
+        check_number(f"samples of a shard of {split}", max(counts, default=0), 0, MAX_SHARD_SAMPLES)
 
 
 def images_hash(source: Manifest, modality: str = RGB) -> str:

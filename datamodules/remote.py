@@ -111,8 +111,8 @@ def _fetch(source: str, target: IO[bytes], most: int) -> int:
 
 def _stream(source: str) -> IO[bytes]:
     scheme = _scheme(source)
-    if scheme == "":
-        return os.fdopen(open_regular(source), "rb")
+    if scheme in ("", "file"):
+        return os.fdopen(open_regular(source.removeprefix("file://")), "rb")
     if scheme in gopen_schemes:
         return cast(IO[bytes], gopen(source))
     import fsspec

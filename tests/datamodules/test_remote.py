@@ -1,3 +1,5 @@
+import os
+
 import fsspec
 import pytest
 from tiny_shards import SIDE, reference_keys
@@ -48,6 +50,13 @@ def test_a_command_that_never_ends_is_ended(own_root):
         first_keys(endless)
     with pytest.raises(DataError, match=r"manifest.json is larger than the 64 MiB that"):
         first_keys("pipe:yes {}")
+
+
+def test_urls_of_files_do_not_wait_for_what_is_no_file(own_root):
+    (own_root / "train/depth-000002.tar").unlink()
+    os.mkfifo(own_root / "train/depth-000002.tar")
+    with pytest.raises(DataError, match=r"depth-000002.tar is a FIFO, not a file"):
+        first_keys(f"file://{own_root}")
 
 
 def test_a_shorter_file_is_refused(own_root):
