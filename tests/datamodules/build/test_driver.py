@@ -200,9 +200,7 @@ def test_damaged_notes_of_an_unfinished_build_are_named(tmp_path, content):
         build(tmp_path)
     (tmp_path / ".progress/plan.json").unlink()
     (tmp_path / ".progress/train-000001.json").write_bytes(content)
-    with pytest.raises(
-        DataError, match=r"train-000001.json is damaged: remove it and run"
-    ):
+    with pytest.raises(DataError, match=r"train-000001.json is damaged: remove it and run"):
         build(tmp_path)
     (tmp_path / ".progress/train-000001.json").unlink()
     assert build(tmp_path).samples("train") == 8
