@@ -76,6 +76,11 @@ class JoinedShard:
             self.close()
             raise
 
+    @property
+    def present(self) -> int:
+        """Samples, from the first, that the leading tar holds."""
+        return min(self._samples, len(self._leader.index.keys))
+
     def read(self, row: int) -> RawSample:
         """Read one sample; SampleError when a part of it is missing."""
         leader = self._leader

@@ -1,6 +1,7 @@
 """Damaged shards: what the error says, and what skipping does."""
 
 import gzip
+import json
 import os
 import re
 import shutil
@@ -214,6 +215,26 @@ def test_too_many_skipped_images_stop_the_run(own_root):
     loader = train_loader(own_root, on_error="skip", max_skipped_share=0.0009)
     with pytest.raises(DataError, match=re.escape("more than max_skipped_share 0.0009")):
         list(two_passes(loader))
+
+
+def test_samples_that_a_manifest_only_lists_cost_no_time(own_root, monkeypatch):
+    manifest = json.loads((own_root / "manifest.json").read_text())
+    for number, shard in enumerate(manifest["splits"]["train"]):
+        shard["samples"] = 2**20 if number else 5
+        shard["files"] = {name: {**file, "bytes": 2**40} for name, file in shard["files"].items()}
+    (own_root / "manifest.json").write_text(json.dumps(manifest))
+    for path in (own_root / "train").glob("*-00000[1-4].tar"):
+        path.unlink()
+    tried = []
+    read = JoinedShard.read
+    monkeypatch.setattr(JoinedShard, "read", lambda self, row: tried.append(row) or read(self, row))
+    run = ShardDataModule(
+        str(own_root), SIDE, 8, num_workers=0, on_error="skip", max_skipped_share=1
+    )
+    run.setup()
+    batch = next(iter(run.train_dataloader()))
+    assert set(batch.keys) <= {f"k00{row}" for row in range(5)}
+    assert len(tried) <= 16
 
 
 def test_a_split_without_one_usable_image_ends(own_root):
