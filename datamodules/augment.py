@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from datamodules.errors import DataError, check_number
+from datamodules.image_header import MAX_SIDE
 from datamodules.rays import ImageRays, PinholeCamera, RayGrid
 
 Crop = Literal["center", "random"]
@@ -51,6 +53,8 @@ class Augmentation:
     flip        mirror every other image
     background  grey level in [0, 1] to show around the object, by its mask; None leaves the
                 photograph as it is
+
+    Raises DataError for one that is out of range.
     """
 
     resolution: int
@@ -58,6 +62,15 @@ class Augmentation:
     crop_share: float = 1.0
     flip: bool = False
     background: float | None = None
+
+    def __post_init__(self) -> None:
+        check_number("resolution", self.resolution, 1, MAX_SIDE)
+        if not 0 < self.crop_share <= 1:
+            raise DataError(f"crop_share is {self.crop_share}, it must be above 0 and at most 1.")
+        if self.background is not None and not 0 <= self.background <= 1:
+            raise DataError(
+                f"background is {self.background}, it must be a grey level from 0 to 1, or null."
+            )
 
     def window(self, height: int, width: int, draw: Draw) -> Window:
         """The part of an image that is used; needs min(height, width) >= resolution."""

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from datamodules.errors import DataError
+from datamodules.json_values import shown
 
 ALL = "all"
 """Stands for every class."""
 
 ANY = "any"
 """Leaves the class unknown, label -1."""
+
+_DIGITS = 18  # of the longest number that may be a label
+_PART_BYTES = 150  # of a name that becomes a part of file names, which have 255
 
 
 def class_labels(wanted: Sequence[str], classes: int, names: Sequence[str]) -> list[int]:
@@ -40,16 +44,16 @@ def class_label(name: str, classes: int, names: Sequence[str]) -> int:
         return list(names).index(name)
     if name == ANY:
         return -1
-    if name.isdecimal() and int(name) < classes:
+    if name.isdecimal() and len(name) <= _DIGITS and int(name) < classes:
         return int(name)
     near = difflib.get_close_matches(name, names, n=1)
     meant = f" Did you mean {near[0]!r}?" if near else ""
     if classes == 0:
         raise DataError(
-            f"There is no class {name!r}: the model was trained without any, name none."
+            f"There is no class {shown(name)}: the model was trained without any, name none."
         )
     raise DataError(
-        f"There is no class {name!r}: name one, or {ANY}, or give a number from 0 to "
+        f"There is no class {shown(name)}: name one, or {ANY}, or give a number from 0 to "
         f"{classes - 1}.{meant}"
     )
 
@@ -81,12 +85,13 @@ def _file_names(names: tuple[str, ...]) -> list[str]:
 
 
 def file_part(name: str) -> str:
-    """A name with a dash for all that is neither letter, digit nor underscore.
+    """The begin of a name with a dash for all that is neither letter, digit nor underscore.
 
     >>> file_part("../oak tree")
     'oak-tree'
     """
-    return re.sub(r"[^\w]+", "-", name).strip("-")
+    part = re.sub(r"[^\w]+", "-", name).strip("-")
+    return part.encode()[:_PART_BYTES].decode(errors="ignore")
 
 
 def spread_labels(classes: int, rows: int) -> list[int]:

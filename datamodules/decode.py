@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_jpeg, decode_png, decode_webp
 
 from datamodules.augment import (
     Augmentation,
@@ -19,20 +17,13 @@ from datamodules.augment import (
     cut_map,
     cut_rays,
 )
+from datamodules.image_bytes import decode_image, decode_map
 from datamodules.join import RawSample
 from datamodules.modalities import DEPTH, DISPARITY_UNKNOWN, MASK, MASK_OBJECT, RAYS
 from datamodules.rays import ImageRays, PinholeCamera, pinhole_rays
 from datamodules.rays_file import read_rays
 from datamodules.sample_record import read_label, read_semantics, read_size, read_time_of_day
 from datamodules.schema import Sample
-
-_IMAGE_DECODERS: Mapping[str, Callable[..., Tensor]] = {
-    "jpg": decode_jpeg,
-    "jpeg": decode_jpeg,
-    "JPEG": decode_jpeg,
-    "png": decode_png,
-    "webp": decode_webp,
-}
 
 
 @dataclass(frozen=True)
@@ -55,7 +46,8 @@ class ImageDecoder:
 
         Raises ValueError with the reason when a part cannot be decoded or does not fit the rest.
         """
-        image = _decode_image(raw)
+        pixels = decode_image(raw.payload, raw.extension)
+        image = torch.from_numpy(pixels).permute(2, 0, 1)
         height, width = image.shape[1:]
         resolution = self.augmentation.resolution
         if min(height, width) < resolution:
@@ -115,45 +107,13 @@ def _isolated(
     return image.masked_fill(around, round(255 * background)), maps
 
 
-def _decode_image(raw: RawSample) -> Tensor:
-    decoder = _IMAGE_DECODERS.get(raw.extension)
-    if decoder is None:
-        raise ValueError(f"its image type {raw.extension!r} is not jpg, png or webp")
-    image = _decode(decoder, raw.payload, ImageReadMode.RGB, "image")
-    if image.dtype != torch.uint8:
-        raise ValueError(f"its image has {image.dtype} pixels, expected 8 bits a channel")
-    return image
-
-
 def _decode_maps(raw: RawSample, size: tuple[int, int]) -> dict[str, Tensor]:
     """Those of depth (H, W) int16 bits and mask (H, W) uint8 that were read."""
     maps: dict[str, Tensor] = {}
-    for modality, pixels in ((DEPTH, torch.uint16), (MASK, torch.uint8)):
-        if modality in raw.sidecars:
-            maps[modality] = _decode_map(raw.sidecars[modality], pixels, size, modality)
+    if DEPTH in raw.sidecars:
+        # As int16, which can be flipped.
+        depth = decode_map(raw.sidecars[DEPTH], 16, size, DEPTH).view(np.int16)
+        maps[DEPTH] = torch.from_numpy(depth)
+    if MASK in raw.sidecars:
+        maps[MASK] = torch.from_numpy(decode_map(raw.sidecars[MASK], 8, size, MASK))
     return maps
-
-
-def _decode_map(
-    content: bytearray, pixels: torch.dtype, size: tuple[int, int], modality: str
-) -> Tensor:
-    """Decode a one-channel PNG to (H, W); 16-bit maps come as int16 views, which can be flipped."""
-    values = _decode(decode_png, content, ImageReadMode.UNCHANGED, modality)
-    if values.dtype != pixels or values.shape != (1, *size):
-        raise ValueError(
-            f"its {modality} is {tuple(values.shape)} {values.dtype}, expected (1, {size[0]}, "
-            f"{size[1]}) {pixels}"
-        )
-    return values[0].view(torch.int16) if pixels == torch.uint16 else values[0]
-
-
-def _decode(
-    decoder: Callable[..., Tensor], content: bytearray, mode: ImageReadMode, what: str
-) -> Tensor:
-    if not content:
-        raise ValueError(f"its {what} is empty")
-    try:
-        return decoder(torch.frombuffer(content, dtype=torch.uint8), mode=mode)
-    except RuntimeError as error:
-        reason = str(error).split("\n", 1)[0].rsplit("/", 1)[-1]
-        raise ValueError(f"its {what} cannot be decoded ({reason})") from error

@@ -5,16 +5,16 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
-from zlib import error as ZlibError
 
 import numpy as np
 
 from datamodules.errors import DataError
+from datamodules.numpy_bytes import read_arrays
 
 ONLY = ""
 """Name of the array in an .npy, which has none."""
@@ -78,9 +78,23 @@ def load_arrays(path: str | Path, option: str) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}: check {option}.")
     try:
-        with path.open("rb") as file:
-            found = np.load(file)
-            return {ONLY: found} if isinstance(found, np.ndarray) else dict(found)
-    except (OSError, ValueError, EOFError, BadZipFile, ZlibError) as error:
+        found = read_arrays(path)
+    except (OSError, ValueError) as error:
         kind = path.suffix or "an array"
         raise DataError(f"{path} can't be read as {kind} ({error}).") from error
+    return {ONLY: found} if isinstance(found, np.ndarray) else found
+
+
+def open_regular(path: str | Path) -> int:
+    """Descriptor of a file to read, the caller closes it.
+
+    Raises OSError when it cannot be opened, and DataError for what is no file: a folder, or a FIFO
+    or device, which could be waited for without end.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO"}
+    raise DataError(f"{path} is {kinds.get(stat.S_IFMT(mode), 'a device')}, not a file.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,11 @@ from datamodules.errors import DataError
 from datamodules.manifest import FileInfo, ShardInfo
 from datamodules.modalities import shard_file
 from datamodules.remote import open_shard_file
-from datamodules.tar_index import TarIndex, index_tar
+from datamodules.sample_record import MAX_RECORD_BYTES, parse_record
+from datamodules.tar_index import NO_SAMPLES, TarIndex, index_tar
+
+MAX_MEMBER_BYTES = 2**30
+"""Bytes of a file in a shard, which is read into memory as a whole."""
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +76,11 @@ class JoinedShard:
             self.close()
             raise
 
+    @property
+    def present(self) -> int:
+        """Samples, from the first, that the leading tar holds."""
+        return min(self._samples, len(self._leader.index.keys))
+
     def read(self, row: int) -> RawSample:
         """Read one sample; SampleError when a part of it is missing."""
         leader = self._leader
@@ -94,9 +102,9 @@ class JoinedShard:
         if row >= len(leader.index.keys):
             raise SampleError(f"{leader.file} has no sample {row} of {self._samples}.")
         key = leader.index.keys[row]
-        content = _read(leader, key, leader.index.record[row])
+        content = _read(leader, key, leader.index.record[row], MAX_RECORD_BYTES)
         try:
-            return key, json.loads(content) if content else {}
+            return key, parse_record(content)
         except ValueError as error:
             raise SampleError(
                 f"{leader.file}, key {key}: the json is unreadable, {error}."
@@ -109,8 +117,7 @@ class JoinedShard:
     def close(self) -> None:
         """Close the files."""
         for part in self._parts.values():
-            if part.descriptor >= 0:
-                os.close(part.descriptor)
+            _close(part.descriptor)
         self._parts.clear()
 
     @property
@@ -119,26 +126,36 @@ class JoinedShard:
 
     def _open(self, root: str, shard: ShardInfo, modality: str) -> _Part:
         name = f"{self._split}/{shard_file(modality, shard.name)}"
-        descriptor, index = self._index(root, name, shard.files[modality])
-        if index.fault is not None or len(index.keys) != self._samples:
-            reason = f": {index.fault}" if index.fault is not None else ""
-            self._fault(f"{name} holds {len(index.keys)} of {self._samples} samples{reason}.")
+        try:
+            descriptor = open_shard_file(root, name, shard.files[modality])
+        except (OSError, DataError) as error:
+            self._fault(f"{name} of {root} cannot be read: {str(error).rstrip('.')}.")
+            descriptor = -1
+        try:
+            index = index_tar(descriptor) if descriptor >= 0 else NO_SAMPLES
+            self._check_count(name, descriptor, index, shard.files[modality])
+            return _Part(name, descriptor, index, self._rows(name, index))
+        except BaseException:
+            _close(descriptor)
+            raise
+
+    def _check_count(self, name: str, descriptor: int, index: TarIndex, expected: FileInfo) -> None:
+        if index.fault is None and len(index.keys) == self._samples:
+            return
+        reason = f": {index.fault}" if index.fault is not None else ""
+        size = os.fstat(descriptor).st_size if descriptor >= 0 else expected.bytes
+        if size != expected.bytes:
+            reason += f" (it has {size} bytes, in the manifest {expected.bytes})"
+        self._fault(f"{name} holds {len(index.keys)} of {self._samples} samples{reason}.")
+
+    def _rows(self, name: str, index: TarIndex) -> Sequence[int] | np.ndarray:
+        """Row of each sample of the leading modality in another one, -1 where it has none."""
         if not self._parts or index.keys == self._leader.index.keys:
-            return _Part(name, descriptor, index, range(len(index.keys)))
+            return range(len(index.keys))
         leader = self._leader
         self._fault(_mismatch(name, index.keys, leader.file, leader.index.keys))
         row_of = {key: row for row, key in enumerate(index.keys)}
-        rows = np.asarray([row_of.get(key, -1) for key in leader.index.keys], np.int64)
-        return _Part(name, descriptor, index, rows)
-
-    def _index(self, root: str, name: str, expected: FileInfo) -> tuple[int, TarIndex]:
-        try:
-            descriptor = open_shard_file(root, name, expected)
-        except (OSError, DataError) as error:
-            self._fault(f"{name} of {root} cannot be read: {error}.")
-            nothing = np.zeros((0, 2), np.int64)
-            return -1, TarIndex((), (), nothing, nothing, None)
-        return descriptor, index_tar(descriptor)
+        return np.asarray([row_of.get(key, -1) for key in leader.index.keys], np.int64)
 
     def _fault(self, sentence: str) -> None:
         if self._strict:
@@ -146,8 +163,17 @@ class JoinedShard:
         _log.warning("%s The images concerned are skipped.", sentence)
 
 
-def _read(part: _Part, key: str, span: np.ndarray) -> bytearray:
+def _close(descriptor: int) -> None:
+    if descriptor >= 0:
+        os.close(descriptor)
+
+
+def _read(part: _Part, key: str, span: np.ndarray, most: int = MAX_MEMBER_BYTES) -> bytearray:
     offset, size = span.tolist()
+    if size > most:
+        raise SampleError(
+            f"{part.file}, key {key}: a file of {size} bytes, at most {most} are read."
+        )
     content = bytearray(size)
     try:
         count = os.preadv(part.descriptor, [content], offset)
@@ -161,11 +187,14 @@ def _read(part: _Part, key: str, span: np.ndarray) -> bytearray:
 
 
 def _mismatch(name: str, keys: Sequence[str], leader_name: str, leader_keys: Sequence[str]) -> str:
-    missing = [key for key in leader_keys if key not in set(keys)]
+    own_keys = set(keys)
+    missing = [key for key in leader_keys if key not in own_keys]
     if missing:
         return f"{name} has no sample for key {missing[0]} ({len(missing)} keys missing)."
     for row, (own, expected) in enumerate(zip(keys, leader_keys, strict=False)):
         if own != expected:
             return f"{name} has key {own} as sample {row} where {leader_name} has key {expected}."
+    if len(keys) < len(leader_keys):
+        return f"{name} has {len(keys)} keys, {leader_name} {len(leader_keys)}, some of them twice."
     extra = keys[len(leader_keys) :]
     return f"{name} has {len(extra)} keys more than {leader_name}, first {extra[0]}."

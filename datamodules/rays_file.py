@@ -6,33 +6,34 @@ docs/shards.md describes them. Headers are checked before memory is taken for wh
 from __future__ import annotations
 
 import io
-import math
 import struct
-from tokenize import TokenError
-from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
-from zlib import error as ZlibError
+from zipfile import ZipFile
 
 import numpy as np
 
+from datamodules.errors import first_line
+from datamodules.numpy_bytes import check_compression, read_npy
 from datamodules.rays import PinholeCamera, RayGrid
 
 VERSION_CAMERA = 1
 VERSION_GRID = 2
 UNIT_TOLERANCE = 1e-3  # by which the length of a stored direction may differ from 1
 
-_UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, BadZipFile, ZlibError, TokenError)
-
 
 def read_rays(content: bytes, size: tuple[int, int]) -> PinholeCamera | RayGrid:
     """Decode the rays file of an image of `size` (H, W); ValueError with the reason if unusable."""
-    camera = _stored_camera(content)
-    if camera is not None:
-        return camera
     try:
-        with ZipFile(io.BytesIO(content)) as archive:
-            return _parse(archive, size)
-    except _UNREADABLE as error:
-        raise ValueError(f"its rays cannot be read ({error})") from error
+        found = _stored_camera(content) or _unpacked(content, size)
+    except Exception as error:  # a damaged archive raises whatever zipfile and zlib run into
+        raise ValueError(f"its rays cannot be read ({first_line(error)})") from error
+    if isinstance(found, PinholeCamera) and not all(np.isfinite(part).all() for part in found):
+        raise ValueError("its camera has numbers that are not finite")
+    return found
+
+
+def _unpacked(content: bytes, size: tuple[int, int]) -> PinholeCamera | RayGrid:
+    with ZipFile(io.BytesIO(content)) as archive:
+        return _parse(archive, size)
 
 
 def _parse(archive: ZipFile, size: tuple[int, int]) -> PinholeCamera | RayGrid:
@@ -40,9 +41,10 @@ def _parse(archive: ZipFile, size: tuple[int, int]) -> PinholeCamera | RayGrid:
     version = _read_array(archive, "version", 1).item() if "version.npy" in names else 1
     if version == VERSION_CAMERA:
         pose, matrix = _read_array(archive, "cam2world", 16), _read_array(archive, "intrinsics", 9)
-        return PinholeCamera(
-            pose.astype(np.float32).reshape(4, 4), matrix.astype(np.float32).reshape(3, 3)
-        )
+        with np.errstate(over="ignore"):
+            return PinholeCamera(
+                pose.astype(np.float32).reshape(4, 4), matrix.astype(np.float32).reshape(3, 3)
+            )
     if version != VERSION_GRID:
         raise ValueError(
             f"they have version {version}, this release reads {VERSION_CAMERA}, a camera, and "
@@ -80,21 +82,9 @@ def _read_array(archive: ZipFile, name: str, most: int) -> np.ndarray:
     """A member of at most `most` numbers; ValueError before more memory is taken than they need."""
     if f"{name}.npy" not in archive.namelist():
         raise ValueError(f"they have no {name}")
-    if archive.getinfo(f"{name}.npy").compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-        raise ValueError(f"their {name} are compressed otherwise than by deflate")
+    check_compression(archive.getinfo(f"{name}.npy"), f"their {name}")
     with archive.open(f"{name}.npy") as file:
-        # Later versions of the npy format, which long headers need, could announce gigabytes.
-        if np.lib.format.read_magic(file) != (1, 0):
-            raise ValueError(f"their {name} are no npy of version 1.0")
-        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
-        numbers = math.prod(shape)
-        if not 0 <= numbers <= most or dtype.kind not in "fiu":
-            raise ValueError(f"their {name} are {shape} {dtype}, at most {most} numbers expected")
-        # One byte more, so that a longer member is noticed and the checksum of the zip is tested.
-        content = file.read(numbers * dtype.itemsize + 1)
-    if len(content) != numbers * dtype.itemsize:
-        raise ValueError(f"their {name} have {len(content)} bytes, {shape} {dtype} announced")
-    return np.frombuffer(content, dtype).reshape(shape, order="F" if by_columns else "C")
+        return read_npy(file, f"their {name}", most, kinds="fiu")
 
 
 def _stored_camera(content: bytes) -> PinholeCamera | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Generic, Literal, TypeVar
 
 from datamodules.augment import Draw, draw
@@ -102,7 +103,8 @@ class ShardReader(Generic[SampleT, BatchT]):
         shards = self._source.shards
         for step in range(len(shards)):
             shard = (place.shard + step) % len(shards)
-            samples = shards[shard].samples
             first = place.row + 1 if step == 0 else 0
-            for row in range(first, first + samples):
-                yield Place(place.epoch, shard, row % samples)
+            # Not those that the manifest lists: a damaged one may list a million that are missing.
+            present = self._open.get(shard, self._open_shard).present
+            for row in chain(range(first, present), range(min(first, present))):
+                yield Place(place.epoch, shard, row)

@@ -7,16 +7,29 @@ from typing import Any
 
 import numpy as np
 
+from datamodules.json_values import parse_json, shown
 from datamodules.modalities import TIME_UNKNOWN, TIMES_OF_DAY, UNLABELLED
 
+MAX_RECORD_BYTES = 2**22
+_MAX_LABEL = 2**63 - 1
 _SIZE_UNKNOWN = np.full(3, np.nan, np.float32)
+
+
+def parse_record(content: bytes | bytearray) -> Mapping[str, Any]:
+    """The record in the bytes of a ``.json``, empty if there are none; ValueError if it is none."""
+    record = parse_json(content) if content else {}
+    if not isinstance(record, dict):
+        raise ValueError(f"it is {shown(record)}, expected an object")
+    return record
 
 
 def read_label(record: Mapping[str, Any]) -> int:
     """The label, -1 if there is none; ValueError when it is no integer."""
     label = record.get("label", UNLABELLED)
-    if not isinstance(label, int):
-        raise ValueError(f"its label is {label!r}, expected an integer")
+    if not isinstance(label, int) or isinstance(label, bool):
+        raise ValueError(f"its label is {shown(label)}, expected an integer")
+    if not UNLABELLED <= label <= _MAX_LABEL:
+        raise ValueError(f"its label is {shown(label)}, expected one from {UNLABELLED} on")
     return label
 
 
@@ -30,7 +43,9 @@ def read_size(record: Mapping[str, Any]) -> np.ndarray:
         return _SIZE_UNKNOWN
     numbers = _numbers(size, 3)
     if numbers is None or not (numbers > 0).all():
-        raise ValueError(f"its size is {size!r}, expected [length, width, height], all above 0")
+        raise ValueError(
+            f"its size is {shown(size)}, expected [length, width, height], all above 0"
+        )
     return numbers
 
 
@@ -40,7 +55,8 @@ def read_time_of_day(record: Mapping[str, Any]) -> int:
     if time is None:
         return TIME_UNKNOWN
     if time not in TIMES_OF_DAY:
-        raise ValueError(f"its time_of_day is {time!r}, expected one of {', '.join(TIMES_OF_DAY)}")
+        times = ", ".join(TIMES_OF_DAY)
+        raise ValueError(f"its time_of_day is {shown(time)}, expected one of {times}")
     return TIMES_OF_DAY.index(time)
 
 
@@ -68,7 +84,11 @@ def _numbers(values: Any, count: int) -> np.ndarray | None:
     """A list of so many finite numbers as float32, None if it is another thing."""
     if not isinstance(values, list) or len(values) != count:
         return None
-    if not all(isinstance(value, int | float) for value in values):
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return None
-    numbers = np.asarray(values, np.float32)
+    try:
+        with np.errstate(over="ignore"):
+            numbers = np.asarray(values, np.float32)
+    except OverflowError:  # integers of hundreds of digits
+        return None
     return numbers if np.isfinite(numbers).all() else None

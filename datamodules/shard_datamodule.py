@@ -151,11 +151,3 @@ def check_image_settings(
             f"resolution {view.resolution} is larger than the {manifest.resolution} pixels of the "
             f"images in {root}: lower it, or write larger shards."
         )
-    if not 0 < view.crop_share <= 1:
-        raise DataError(f"crop_share is {view.crop_share}, it must be above 0 and at most 1.")
-    if view.background is not None and not 0 <= view.background <= 1:
-        raise DataError(
-            f"background is {view.background}, it must be a grey level from 0 to 1, or null."
-        )
-    if view.resolution < 1:
-        raise DataError(f"resolution is {view.resolution}, it must be at least 1.")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, Generic, get_args
 
 import torch
 from lightning import LightningDataModule
 from lightning.pytorch.strategies import ParallelStrategy
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, check_number
+from datamodules.json_values import shown
 from datamodules.loader import ShardLoader
 from datamodules.manifest import Manifest
 from datamodules.modalities import TRAIN, VAL
@@ -24,11 +25,26 @@ from datamodules.stream import ShardStream
 
 _log = logging.getLogger(__name__)
 _SPARE_SHARDS = 2
+_RANGES = {
+    "batch_size": (1, 100_000),
+    "val_batch_size": (1, 100_000),
+    "semantics": (0, 100_000),
+    "num_workers": (0, 1_000),
+    "lanes": (1, 100_000),
+    "seed": (0, 2**32 - 1),
+    "max_skipped_share": (0, 1),
+    "max_val_images": (1, 2**62),
+    "prefetch": (1, 1_000),
+}
+_OPTIONAL = ("val_batch_size", "max_val_images")
 
 
 @dataclass(frozen=True)
 class StreamSettings:
-    """The arguments that every datamodule has, as its class documents them."""
+    """The arguments that every datamodule has, as its class documents them.
+
+    Raises DataError for one that is out of range.
+    """
 
     root: str
     batch_size: int
@@ -41,6 +57,19 @@ class StreamSettings:
     max_skipped_share: float
     max_val_images: int | None
     prefetch: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.root, str) or not self.root or "\0" in self.root:
+            raise DataError(f"root is {self.root!r}, it must be a folder, a url or a command.")
+        if self.on_error not in get_args(OnError):
+            raise DataError(f"on_error is {self.on_error!r}, it must be error or skip.")
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None or name not in _OPTIONAL:
+                check_number(name, value, low, high)
+        for name in _RANGES.keys() - {"max_skipped_share"}:
+            if isinstance(getattr(self, name), float):
+                raise DataError(f"{name} is {getattr(self, name)!r}, it must be an integer.")
 
 
 class StreamDataModule(LightningDataModule, Generic[BatchT]):
@@ -97,11 +126,6 @@ class StreamDataModule(LightningDataModule, Generic[BatchT]):
         settings = self._settings
         manifest = read_manifest(settings.root)
         self.check(manifest)
-        for name, value in (("batch_size", settings.batch_size), ("lanes", settings.lanes)):
-            if value < 1:
-                raise DataError(f"{name} is {value}, it must be at least 1.")
-        if settings.semantics < 0:
-            raise DataError(f"semantics is {settings.semantics}, it must be at least 0.")
         advice = lane_advice(settings.lanes, self._ranks()[1], settings.num_workers)
         if advice and self._ranks()[0] == 0:
             _log.warning(advice)
@@ -147,7 +171,13 @@ class StreamDataModule(LightningDataModule, Generic[BatchT]):
                 f"the checkpoint was trained with {saved}, this run has {self._order_settings()}: "
                 "its position has no meaning in another order, use the checkpoint's settings."
             )
-        self.images_seen = int(state_dict["images_seen"])
+        seen = state_dict.get("images_seen")
+        if not isinstance(seen, int) or not 0 <= seen < 2**62:
+            raise DataError(
+                f"the checkpoint has images_seen {shown(seen)}, expected a count of images: it is "
+                "damaged, use another one."
+            )
+        self.images_seen = seen
 
     def _order_settings(self) -> dict[str, int]:
         images = self.manifest.samples(TRAIN)

@@ -88,7 +88,8 @@ class TokenDataModule(StreamDataModule[TokenBatch]):
                 "datamodules.shard_datamodule.ShardDataModule, or write tokens with "
                 "`wild3d tokens`."
             )
-        if self._flip and TokenSettings.of(manifest, root).views < 2:
+        views = TokenSettings.of(manifest, root).views
+        if self._flip and views < 2:
             raise DataError(
                 f"{root} holds no tokens of mirrored images: set flip: false, or write them with "
                 "`wild3d tokens`."

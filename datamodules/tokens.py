@@ -10,8 +10,10 @@ import numpy as np
 from datamodules.augment import Draw
 from datamodules.errors import DataError
 from datamodules.join import RawSample
-from datamodules.manifest import Manifest, Parameter
+from datamodules.json_values import as_integer, as_text
+from datamodules.manifest import MAX_RESOLUTION, Manifest, Parameter
 from datamodules.modalities import TOKENS, TOKENS_EXTENSION
+from datamodules.numpy_bytes import read_npy
 from datamodules.sample_record import read_label, read_semantics, read_size, read_time_of_day
 from datamodules.schema import TokenSample
 
@@ -45,12 +47,12 @@ class TokenSettings:
         found = manifest.parameters
         try:
             return TokenSettings(
-                stage1=str(found["stage1"]),
-                source=str(found["source"]),
-                codes=int(found["codes"] or 0),
-                tokens=int(found["tokens"] or 0),
-                views=int(found["views"] or 0),
-                resolution=int(found["resolution"] or 0),
+                stage1=as_text(found["stage1"], "stage1"),
+                source=as_text(found["source"], "source"),
+                codes=as_integer(found["codes"], "codes", 1, 2**32),
+                tokens=as_integer(found["tokens"], "tokens", 1, 2**24),
+                views=as_integer(found["views"], "views", 1, 2),
+                resolution=as_integer(found["resolution"], "resolution", 1, MAX_RESOLUTION),
             )
         except (KeyError, ValueError) as error:
             raise DataError(
@@ -92,10 +94,7 @@ class TokenDecoder:
         """Tokens (V, T) as they are stored."""
         if raw.extension != TOKENS_EXTENSION:
             raise ValueError(f"its file type {raw.extension!r} is not {TOKENS_EXTENSION}")
-        try:
-            views = np.lib.format.read_array(io.BytesIO(raw.payload), allow_pickle=False)
-        except ValueError as error:
-            raise ValueError(f"its tokens cannot be read ({error})") from error
+        views = read_npy(io.BytesIO(raw.payload), "its tokens", len(raw.payload))
         if views.dtype.kind != "u" or views.shape != (self.views, self.tokens):
             raise ValueError(
                 f"its tokens are {views.shape} {views.dtype}, expected ({self.views}, "

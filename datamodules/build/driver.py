@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -22,8 +23,9 @@ from datamodules.build.writer import (
 )
 from datamodules.errors import DataError
 from datamodules.files import remove_partials, telling_full_disk, write_atomically
+from datamodules.json_values import as_object, parse_json, shown
 from datamodules.lock import building_alone
-from datamodules.manifest import MANIFEST_NAME, Manifest, Parameter
+from datamodules.manifest import MANIFEST_NAME, Manifest, Parameter, check_splits
 from datamodules.modalities import MODALITIES
 
 REJECTED_NAME = "rejected.csv"
@@ -48,9 +50,10 @@ def build_shards(
 
     A second process that builds into the same folder waits for the first and finds its shards.
 
-    Raises DataError when the folder holds other shards, when no image was accepted, and whatever
-    `write_shard` raises.
+    Raises DataError when a manifest cannot hold the splits, when the folder holds other shards or
+    damaged notes of them, when no image was accepted, and whatever `write_shard` raises.
     """
+    check_splits(splits)
     root = Path(root)
     finished = _finished_manifest(root, parameters)
     # The folder stays if a process is killed after it wrote the manifest.
@@ -74,7 +77,7 @@ def _finished_manifest(root: Path, parameters: Mapping[str, Parameter]) -> Manif
     path = root / MANIFEST_NAME
     if not path.exists():
         return None
-    manifest = Manifest.from_json(path.read_text(), str(path))
+    manifest = Manifest.from_json(path.read_text(errors="replace"), str(path))
     if dict(manifest.parameters) != dict(parameters):
         changed = _changed(manifest.parameters, parameters)
         raise DataError(
@@ -95,8 +98,8 @@ def _begin(
     path = progress / "plan.json"
     if not path.exists():
         write_atomically(path, plan)
-    elif path.read_text() != plan:
-        changed = _changed(json.loads(path.read_text())["parameters"], parameters)
+    elif (found := path.read_text(errors="replace")) != plan:
+        changed = _changed(_planned(found, path), parameters)
         raise DataError(
             f"{root} holds an unfinished build with other settings or files "
             f"({changed or 'other samples'}): use the same ones to continue it, or choose another "
@@ -104,6 +107,17 @@ def _begin(
         )
     for folder in (root, progress, *(root / split for split in splits)):
         remove_partials(folder)
+
+
+def _planned(plan: str, path: Path) -> Mapping[str, Any]:
+    """Parameters of the plan found at a path."""
+    try:
+        return as_object(as_object(parse_json(plan), "it")["parameters"], "parameters")
+    except (ValueError, KeyError) as error:
+        raise DataError(
+            f"{path} is damaged, so that the unfinished build cannot be continued: remove its "
+            "folder, or choose another output folder."
+        ) from error
 
 
 def _changed(old: Mapping[str, Parameter], new: Mapping[str, Parameter]) -> str:
@@ -117,7 +131,7 @@ def _brief(value: Parameter) -> str:
     """As Python writes it; of a SHA-256 the beginning."""
     if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value):
         return f"{value[:12]}..."
-    return repr(value)
+    return shown(value)
 
 
 def _write_missing(

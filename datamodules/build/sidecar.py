@@ -10,7 +10,7 @@ from pathlib import Path
 
 from datamodules.build.writer import add_member, file_info
 from datamodules.errors import DataError
-from datamodules.files import replacing, telling_full_disk, write_atomically
+from datamodules.files import open_regular, replacing, telling_full_disk, write_atomically
 from datamodules.manifest import MANIFEST_NAME, Manifest, ShardInfo
 from datamodules.modalities import MODALITIES, RGB, SIDECAR_EXTENSION, SIDECARS, shard_file
 from datamodules.remote import read_manifest
@@ -78,7 +78,7 @@ def _with_sidecar(folder: Path, shard: ShardInfo, modality: str) -> ShardInfo:
 
 def _index(path: Path) -> TarIndex:
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = open_regular(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     try:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from datamodules.errors import DataError
 from datamodules.files import replacing, telling_full_disk, write_atomically
+from datamodules.json_values import as_list, as_object, as_text, parse_json
 from datamodules.manifest import FileInfo, ShardInfo, shard_from_json
 from datamodules.modalities import (
     DEPTH,
@@ -163,12 +164,24 @@ def record_path(root: Path, split: str, index: int) -> Path:
 
 
 def read_record(path: Path) -> ShardRecord | None:
-    """Read the record of a finished shard, None if the shard is not finished."""
+    """Read the record of a finished shard, None if the shard is not finished.
+
+    Raises DataError when it is damaged.
+    """
     if not path.exists():
         return None
-    raw = json.loads(path.read_text())
-    rejected = tuple(Rejected(entry["source"], entry["reason"]) for entry in raw["rejected"])
-    return ShardRecord(raw["split"], shard_from_json(raw["shard"]), rejected)
+    try:
+        raw = as_object(parse_json(path.read_bytes()), "it")
+        rejected = tuple(
+            Rejected(as_text(entry["source"], "source"), as_text(entry["reason"], "reason"))
+            for entry in (as_object(entry, "it") for entry in as_list(raw["rejected"], "rejected"))
+        )
+        return ShardRecord(as_text(raw["split"], "split"), shard_from_json(raw["shard"]), rejected)
+    except (ValueError, KeyError) as error:
+        raise DataError(
+            f"{path} is damaged: remove it and run the same command again, which writes its shard "
+            "anew."
+        ) from error
 
 
 def _accepted(

@@ -1,6 +1,7 @@
 """Features of the real images of a data set, computed once and kept in a file."""
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from datamodules.remote import is_local
 from lightning_modules.evaluation.feature_network import FeatureNetwork, Features
 from lightning_modules.evaluation.real_images import RealImages
 
+_log = logging.getLogger(__name__)
 FOLDER = "features"
 BATCH = 64
 
@@ -45,7 +47,7 @@ def real_features(
         DataError: the cache can't be written, or an image is unusable.
     """
     path, key = _cache_file(network, images, cache), _key(network, images)
-    found = _read(path, key)
+    found = _read(path, key, images.count)
     if found is None:
         found = _compute(network, images, num_workers)
         _write(path, key, found)
@@ -82,20 +84,33 @@ def _cache_file(network: FeatureNetwork, images: RealImages, cache: str | None) 
     return folder / f"{network.name}-{images.resolution}px-{images.split}{part}.npz"
 
 
-def _read(path: Path, key: str) -> RealFeatures | None:
-    """Features in the cache under this key, None if there are none."""
+def _read(path: Path, key: str, count: int) -> RealFeatures | None:
+    """Features of `count` images in the cache under this key, None if there are none."""
     if not path.is_file():
         return None
     try:
         arrays = load_arrays(path, "--cache")
-    except DataError:
-        return None  # of another program, or damaged: it will be written anew
-    if str(arrays.get("key")) != key:
+        if str(arrays.get("key")) != key:
+            return None
+        return _parse(arrays, count)
+    except (DataError, ValueError) as error:
+        _log.warning("%s is computed anew: %s", path, error)
         return None
-    vectors, logits, labels = (
-        torch.from_numpy(arrays[name]) for name in ("vectors", "logits", "labels")
-    )
-    return RealFeatures(Features(vectors, logits), labels)
+
+
+def _parse(arrays: dict[str, np.ndarray], count: int) -> RealFeatures:
+    """The features in a cache; ValueError with the reason if an array is missing or unusable."""
+    tensors = {}
+    for name, kind, dimensions in (("vectors", "f", 2), ("logits", "f", 2), ("labels", "i", 1)):
+        array = arrays.get(name)
+        if array is None:
+            raise ValueError(f"it has no {name}")
+        if array.dtype.kind != kind or array.ndim != dimensions or len(array) != count:
+            raise ValueError(f"its {name} are {array.shape} {array.dtype} of {count} images")
+        if not np.isfinite(array).all():
+            raise ValueError(f"its {name} are not all finite")
+        tensors[name] = torch.from_numpy(array.astype(np.float32 if kind == "f" else np.int64))
+    return RealFeatures(Features(tensors["vectors"], tensors["logits"]), tensors["labels"])
 
 
 def _compute(network: FeatureNetwork, images: RealImages, num_workers: int) -> RealFeatures:

@@ -78,12 +78,13 @@ def read_tokens(path: str, model: TokenAutoencoder, checkpoint: str) -> TokenSce
         DataError: it is no file of tokens, or of those of another stage-1 model.
     """
     arrays = load_arrays(path, OPTION)
-    if not {"tokens", "stage1"} <= set(arrays):
+    stage1 = arrays.get("stage1")
+    if "tokens" not in arrays or stage1 is None or stage1.ndim != 0 or stage1.dtype.kind != "U":
         raise DataError(
             f"{path} holds no tokens with the hash of their stage-1 weights: name a tokens.npz of "
             f"`wild3d sample`, or an .npz of `wild3d edit`, in {OPTION}."
         )
-    _check_stage1(path, str(arrays["stage1"]), model, checkpoint)
+    _check_stage1(path, str(stage1), model, checkpoint)
     tokens = arrays["tokens"]
     _check_tokens(path, tokens, model, checkpoint)
     none = np.full(len(tokens), -1)

@@ -94,7 +94,9 @@ def test_webp_and_grey_images_decode_to_three_channels():
     ("content", "sentence"),
     [
         (raw(b""), "its image is empty"),
-        (raw(b"\x89PNG nonsense"), "its image cannot be decoded"),
+        (raw(b"\x89PNG nonsense"), "its image cannot be decoded .it is no PNG"),
+        (raw(encode_jpeg(PIXELS)), "its image cannot be decoded .it is no PNG"),
+        (raw(encode_png(PIXELS), "webp"), "its image cannot be decoded .it is no WEBP"),
         (raw(encode_jpeg(PIXELS)[:200], "jpg"), "its image cannot be decoded"),
         (raw(deep_png()), "its image has torch.uint16 pixels, expected 8 bits a channel"),
         (raw(extension="tiff"), "its image type 'tiff' is not jpg, png or webp"),

@@ -1,9 +1,14 @@
 """Damaged shards: what the error says, and what skipping does."""
 
+import gzip
+import json
 import os
 import re
 import shutil
+import struct
 import tarfile
+import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +22,9 @@ from datamodules.remote import read_manifest
 from datamodules.shard_datamodule import ShardDataModule
 
 ALL = ("rgb", "depth", "mask")
+DEEP, HUGE = b"[" * 100_000, b" " * (2**22 + 1)
+_HEADER = b"IHDR" + struct.pack(">IIBBBBB", 30000, 30000, 8, 2, 0, 0, 0)
+BOMB = b"\x89PNG\r\n\x1a\n\0\0\0\r" + _HEADER + struct.pack(">I", zlib.crc32(_HEADER))
 
 
 def rewrite(path: Path, change) -> None:
@@ -102,6 +110,68 @@ DAMAGES = {
 }
 
 
+def replaced_by(make, name: str):
+    def change(root: Path) -> None:
+        (root / name).unlink()
+        make(root / name)
+
+    return change
+
+
+def packed(root: Path) -> None:
+    path = root / "train/rgb-000001.tar"
+    path.write_bytes(gzip.compress(path.read_bytes()))
+
+
+def with_content(name: str, content: bytes):
+    return lambda members: [(n, content if n == name else c) for n, c in members]
+
+
+DAMAGES |= {
+    "FIFO": (
+        replaced_by(os.mkfifo, "train/rgb-000001.tar"),
+        r"train/rgb-000001.tar of .* cannot be read: .* is a FIFO, not a file\.",
+        3,
+    ),
+    "folder": (
+        replaced_by(os.mkdir, "train/mask-000001.tar"),
+        r"train/mask-000001.tar of .* cannot be read: .* is a folder, not a file\.",
+        3,
+    ),
+    "compressed tar": (
+        packed,
+        r"train/rgb-000001.tar holds 0 of 3 samples: it is compressed by gzip: unpack it with "
+        r"`gunzip` \(it has \d+ bytes, in the manifest 10240\)",
+        3,
+    ),
+    "record that is a list": (
+        lambda root: rewrite(root / "train/rgb-000004.tar", with_content("k042.json", b"[1]")),
+        r"rgb-000004.tar, key k042: the json is unreadable, it is \[1\], expected an object",
+        1,
+    ),
+    "record that is nested too deep": (
+        lambda root: rewrite(root / "train/rgb-000004.tar", with_content("k042.json", DEEP)),
+        r"rgb-000004.tar, key k042: the json is unreadable, it is nested too deep",
+        1,
+    ),
+    "record that is too large": (
+        lambda root: rewrite(root / "train/rgb-000004.tar", with_content("k042.json", HUGE)),
+        r"rgb-000004.tar, key k042: a file of 4194305 bytes, at most 4194304 are read",
+        1,
+    ),
+    "image that announces gigabytes": (
+        lambda root: rewrite(root / "train/rgb-000004.tar", with_content("k042.png", BOMB)),
+        r"rgb-000004.tar, key k042: its image cannot be decoded \(it announces 30000 x 30000",
+        1,
+    ),
+    "mask of another size": (
+        lambda root: rewrite(root / "train/mask-000004.tar", with_content("k042.mask.png", BOMB)),
+        r"rgb-000004.tar, key k042: its mask cannot be decoded \(it announces 30000 x 30000",
+        1,
+    ),
+}
+
+
 def truncate(path: Path) -> None:
     with tarfile.open(path) as tar:
         third = tar.getmembers()[4]
@@ -145,6 +215,26 @@ def test_too_many_skipped_images_stop_the_run(own_root):
     loader = train_loader(own_root, on_error="skip", max_skipped_share=0.0009)
     with pytest.raises(DataError, match=re.escape("more than max_skipped_share 0.0009")):
         list(two_passes(loader))
+
+
+def test_samples_that_a_manifest_only_lists_cost_no_time(own_root, monkeypatch):
+    manifest = json.loads((own_root / "manifest.json").read_text())
+    for number, shard in enumerate(manifest["splits"]["train"]):
+        shard["samples"] = 2**20 if number else 5
+        shard["files"] = {name: {**file, "bytes": 2**40} for name, file in shard["files"].items()}
+    (own_root / "manifest.json").write_text(json.dumps(manifest))
+    for path in (own_root / "train").glob("*-00000[1-4].tar"):
+        path.unlink()
+    tried = []
+    read = JoinedShard.read
+    monkeypatch.setattr(JoinedShard, "read", lambda self, row: tried.append(row) or read(self, row))
+    run = ShardDataModule(
+        str(own_root), SIDE, 8, num_workers=0, on_error="skip", max_skipped_share=1
+    )
+    run.setup()
+    batch = next(iter(run.train_dataloader()))
+    assert set(batch.keys) <= {f"k00{row}" for row in range(5)}
+    assert len(tried) <= 16
 
 
 def test_a_split_without_one_usable_image_ends(own_root):
@@ -195,3 +285,30 @@ def test_skipped_images_are_counted_over_all_workers(own_root, workers):
     assert datamodule.skipped == 16
     list(datamodule.val_dataloader())
     assert datamodule.skipped == 19
+
+
+def test_repeated_keys_are_named(own_root):
+    rewrite(own_root / "train/rgb-000000.tar", lambda members: [*members[:8], *members[:2]])
+    rewrite(own_root / "train/mask-000000.tar", lambda members: members[:4])
+    info = replace(read_manifest(str(own_root)).splits["train"][0], samples=5)
+    with pytest.raises(DataError, match=r"mask-000000.tar holds 4 of 5 samples"):
+        JoinedShard(str(own_root), "train", info, ("rgb", "mask"), strict=True)
+    skipping = JoinedShard(str(own_root), "train", info, ("rgb", "mask"), strict=False)
+    assert skipping.read(4).key == "k000"
+
+
+def test_a_shard_that_is_refused_leaves_no_file_open(own_root):
+    DAMAGES["truncated tar"][0](own_root)
+    info = read_manifest(str(own_root)).splits["train"][2]
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(DataError, match="holds 2 of 7"):
+        JoinedShard(str(own_root), "train", info, ALL, strict=True)
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_a_file_larger_than_what_is_read_into_memory_is_named(own_root, monkeypatch):
+    info = read_manifest(str(own_root)).splits["train"][0]
+    shard = JoinedShard(str(own_root), "train", info, ALL, strict=True)
+    monkeypatch.setattr(join._read, "__defaults__", (10,))
+    with pytest.raises(SampleError, match=r"k000: a file of \d+ bytes, at most 10 are read"):
+        shard.read(0)

@@ -1,8 +1,10 @@
+import contextlib
 import io
 import zipfile
 
 import numpy as np
 import pytest
+from hostile import mutations
 
 from datamodules.build.encode import encode_camera, encode_rays
 from datamodules.rays import PinholeCamera, RayGrid, unit
@@ -144,6 +146,25 @@ def test_forms_whose_size_is_not_known_beforehand_are_refused():
         read_rays(announcing("(1, 1, 3)", bytes(12), npy=b"\x02\x00"), SIZE)
     with pytest.raises(ValueError, match="their origins are compressed otherwise than by deflate"):
         read_rays(announcing("(1, 1, 3)", bytes(12), compression=zipfile.ZIP_LZMA), SIZE)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+@pytest.mark.parametrize("stored", [np.float32, np.float64])
+def test_a_camera_that_is_not_finite_is_refused(value, stored):
+    buffer = io.BytesIO()
+    pose = np.eye(4)
+    pose[0, 3] = value
+    with np.errstate(over="ignore"):
+        np.savez(buffer, cam2world=pose.astype(stored), intrinsics=np.eye(3, dtype=stored))
+    with pytest.raises(ValueError, match="its camera has numbers that are not finite"):
+        read_rays(buffer.getvalue(), SIZE)
+
+
+def test_no_bytes_make_the_reader_of_rays_fail():
+    for whole in (files(), encode_camera(np.eye(4), np.eye(3)), announcing("(1, 1, 3)", bytes(12))):
+        for content in mutations(whole, 500):
+            with contextlib.suppress(ValueError):
+                read_rays(content, SIZE)
 
 
 def test_rays_cannot_expand_beyond_what_they_announce():

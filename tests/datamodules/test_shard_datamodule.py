@@ -1,4 +1,5 @@
 import logging
+import math
 
 import pytest
 import torch
@@ -57,16 +58,46 @@ def test_validation_can_be_cut_short_or_absent(root, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"resolution": 64}, r"resolution 64 is larger than the 4 pixels"),
-        ({"batch_size": 0}, r"batch_size is 0, it must be at least 1"),
+        ({"resolution": 0}, r"resolution is 0, it must be from 1 to 8,192"),
+        ({"resolution": 1_000_000}, r"resolution is 1000000, it must be from 1 to 8,192"),
+        ({"batch_size": 0}, r"batch_size is 0, it must be from 1"),
+        ({"batch_size": True}, r"batch_size is True, it must be from 1"),
+        ({"batch_size": 2.5}, r"batch_size is 2.5, it must be an integer"),
+        ({"batch_size": 10**9}, r"batch_size is 1000000000, it must be from 1 to 100,000"),
+        ({"val_batch_size": 0}, r"val_batch_size is 0"),
+        ({"num_workers": -1}, r"num_workers is -1, it must be from 0 to 1,000"),
+        ({"lanes": -4}, r"lanes is -4"),
+        ({"seed": -1}, r"seed is -1, it must be from 0 to 4,294,967,295"),
+        ({"seed": 2**40}, r"seed is 1099511627776"),
+        ({"semantics": -1}, r"semantics is -1"),
+        ({"prefetch": 0}, r"prefetch is 0"),
+        ({"max_val_images": 0}, r"max_val_images is 0"),
+        ({"max_skipped_share": math.nan}, r"max_skipped_share is nan, it must be from 0 to 1"),
+        ({"on_error": "ignore"}, r"on_error is 'ignore', it must be error or skip"),
+        ({"root": ""}, r"root is '', it must be a folder, a url or a command"),
+        ({"root": "a\0b"}, r"root is 'a\\x00b', it must be a folder, a url or a command"),
         ({"background": 128}, r"background is 128, it must be a grey level from 0 to 1, or null"),
+        ({"background": math.nan}, r"background is nan, it must be a grey level"),
         ({"crop_share": 1.5}, r"crop_share is 1.5, it must be above 0 and at most 1"),
+        ({"crop_share": math.nan}, r"crop_share is nan"),
     ],
 )
-def test_settings_that_cannot_work_are_refused(root, settings, sentence):
-    datamodule = ShardDataModule(str(root), **{"resolution": SIDE, "batch_size": 2, **settings})
+def test_settings_out_of_range_are_refused_where_they_are_made(settings, sentence):
     with pytest.raises(DataError, match=sentence):
-        datamodule.setup()
+        ShardDataModule(**{"root": "shards", "resolution": SIDE, "batch_size": 2, **settings})
+
+
+def test_a_resolution_beyond_that_of_the_shards_is_refused(root):
+    with pytest.raises(DataError, match=r"resolution 64 is larger than the 4 pixels"):
+        ShardDataModule(str(root), 64, 2).setup()
+
+
+@pytest.mark.parametrize("seen", [None, -1, 2**70, "7", 1.5])
+def test_a_position_that_is_none_is_refused(root, seen):
+    run = ShardDataModule(str(root), SIDE, 2, num_workers=0)
+    run.setup()
+    with pytest.raises(DataError, match=r"the checkpoint has images_seen .*, expected a count"):
+        run.load_state_dict({**run.state_dict(), "images_seen": seen})
 
 
 def test_a_modality_the_shards_lack_is_refused(tmp_path):

@@ -1,13 +1,22 @@
+import contextlib
+import io
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from hostile import mutations
 from tiny_shards import IMAGES, SIDE, reference_keys, tiny_root
 from tiny_tokens import tiny_token_root
 
+from datamodules.augment import Draw
+from datamodules.build.encode import encode_tokens
 from datamodules.errors import DataError
+from datamodules.join import RawSample
 from datamodules.shard_datamodule import ShardDataModule
 from datamodules.token_datamodule import TokenDataModule
+from datamodules.tokens import TokenDecoder
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +111,9 @@ def test_each_kind_of_root_names_its_datamodule(root, token_root):
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"batch_size": 0}, "batch_size is 0, it must be at least 1"),
-        ({"lanes": 0}, "lanes is 0, it must be at least 1"),
-        ({"semantics": -1}, "semantics is -1, it must be at least 0"),
+        ({"batch_size": 0}, "batch_size is 0, it must be from 1"),
+        ({"lanes": 0}, "lanes is 0, it must be from 1 to 100,000"),
+        ({"semantics": -1}, "semantics is -1, it must be from 0"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(token_root, settings, sentence):
@@ -152,6 +161,56 @@ def test_unreadable_tokens_are_named_or_skipped(tmp_path):
     (batch,) = run.train_dataloader()
     assert run.skipped == 1
     assert sorted(batch.keys) == ["k001", "k001", "k002", "k003", "k004"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"codes": 0}, "codes is 0, expected 1 to"),
+        ({"codes": "many"}, "codes is 'many', expected an integer"),
+        ({"tokens": True}, "tokens is True, expected an integer"),
+        ({"tokens": 1e9}, "tokens is 1000000000.0, expected an integer"),
+        ({"views": 3}, "views is 3, expected 1 to 2"),
+        ({"stage1": None}, "stage1 is None, expected text"),
+        ({"resolution": -1}, "resolution is -1, expected 1 to"),
+    ],
+)
+def test_settings_of_tokens_are_checked_where_they_are_read(tmp_path, settings, sentence):
+    manifest = tiny_token_root(tmp_path)
+    changed = replace(manifest, parameters={**manifest.parameters, **settings})
+    (tmp_path / "manifest.json").write_text(changed.to_json())
+    with pytest.raises(DataError, match=f"does not describe its tokens .{sentence}"):
+        ready(tmp_path, flip=False)
+
+
+def tokens_decoder() -> TokenDecoder:
+    return TokenDecoder(tokens=3, codes=200, views=2, flip=False)
+
+
+def decoded(content: bytes):
+    raw = RawSample("k", "tokens.npy", bytearray(content), {}, {})
+    return tokens_decoder()(raw, Draw(False, 0.0, 0.0)).tokens
+
+
+def test_no_bytes_make_the_decoder_of_tokens_fail():
+    whole = encode_tokens(np.arange(6).reshape(2, 3), 200)
+    assert decoded(whole).tolist() == [0, 1, 2]
+    for content in mutations(whole, 1000):
+        with contextlib.suppress(ValueError):
+            assert decoded(content).shape == (3,)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_tokens_in_another_order_of_bytes_or_axes_are_read(order):
+    buffer = io.BytesIO()
+    np.save(buffer, np.asarray([[5, 6, 199], [1, 2, 3]], ">u2", order=order))
+    assert decoded(buffer.getvalue()).tolist() == [5, 6, 199]
+
+
+def test_tokens_that_announce_more_than_they_have_take_no_memory():
+    whole = encode_tokens(np.zeros((2, 3), np.int64), 200)
+    with pytest.raises(ValueError, match=r"its tokens are \(2, 3000000000000\) uint16, at most"):
+        decoded(whole.replace(b"(2, 3), }            ", b"(2, 3000000000000), }"))
 
 
 def test_token_roots_need_no_images(tmp_path):

@@ -34,6 +34,24 @@ def test_any_number_of_processes_writes_the_same_bytes(tmp_path):
     assert not (tmp_path / "one/.progress").exists()
 
 
+@pytest.mark.parametrize(
+    ("splits", "sentence"),
+    [
+        (
+            {"train": [5, 2**21]},
+            "samples of a shard of train is 2097152, it must be from 0 to 1,048",
+        ),
+        ({"../train": [5]}, "the name of a split is '../train', expected up to 100 letters"),
+    ],
+)
+def test_splits_that_no_manifest_can_hold_are_refused_before_they_are_written(
+    tmp_path, splits, sentence
+):
+    with pytest.raises(DataError, match=sentence):
+        build_shards(tmp_path / "out", splits, planned_samples, 1, ["a"], 4, {})
+    assert not (tmp_path / "out").exists()
+
+
 def test_rejected_sources_are_listed(tmp_path):
     build(tmp_path)
     rows = list(csv.reader((tmp_path / "rejected.csv").open()))
@@ -172,3 +190,23 @@ def test_a_full_disk_ends_the_build_in_one_sentence(tmp_path, workers):
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.rglob("*.partial"))
     assert not list(tmp_path.rglob("*-000001.tar"))
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff\xfe", b'{"parameters": 3}', b"[" * 10**5])
+def test_damaged_notes_of_an_unfinished_build_are_named(tmp_path, content):
+    (tmp_path / ".progress").mkdir()
+    (tmp_path / ".progress/plan.json").write_bytes(content)
+    with pytest.raises(DataError, match=r"plan.json is damaged, .*: remove its folder, or choose"):
+        build(tmp_path)
+    (tmp_path / ".progress/plan.json").unlink()
+    (tmp_path / ".progress/train-000001.json").write_bytes(content)
+    with pytest.raises(DataError, match=r"train-000001.json is damaged: remove it and run"):
+        build(tmp_path)
+    (tmp_path / ".progress/train-000001.json").unlink()
+    assert build(tmp_path).samples("train") == 8
+
+
+def test_a_damaged_manifest_is_named(tmp_path):
+    (tmp_path / "manifest.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(DataError, match=r"manifest.json is not a shard manifest"):
+        build(tmp_path)

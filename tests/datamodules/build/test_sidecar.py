@@ -52,9 +52,7 @@ def test_a_sidecar_that_does_not_match_is_refused_and_named(tmp_path):
     with pytest.raises(DataError, match=r"key k000: the file ends in .mask.png, expected .depth.p"):
         register_sidecar(tmp_path, "depth")
     depth.write_bytes(b"garbage!" * 64)
-    with pytest.raises(
-        DataError, match=r"tar is damaged: the archive is corrupt: .*successfully\.$"
-    ):
+    with pytest.raises(DataError, match=r"tar is damaged: the header at byte 0 is corrupt\.$"):
         register_sidecar(tmp_path, "depth")
     assert (tmp_path / "manifest.json").read_text() == before
     with pytest.raises(DataError, match="modality 'normals' is not one of depth, mask, rays"):

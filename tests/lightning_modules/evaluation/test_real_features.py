@@ -142,6 +142,39 @@ def test_a_damaged_file_is_written_anew(
         assert len(arrays["labels"]) == 24
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"vectors": None}, "it has no vectors"),
+        ({"labels": None}, "it has no labels"),
+        ({"logits": np.zeros((24, 3))[:7]}, "its logits are (7, 3) float64 of 24 images"),
+        ({"vectors": np.full((24, 4), np.nan)}, "its vectors are not all finite"),
+        ({"logits": np.full((24, 4), np.inf)}, "its logits are not all finite"),
+        ({"vectors": np.zeros(24)}, "its vectors are (24,) float64 of 24 images"),
+        ({"labels": np.array(["cat"] * 24)}, "its labels are (24,) <U3 of 24 images"),
+    ],
+)
+def test_features_that_lack_something_are_computed_anew_and_it_is_said(
+    network: FeatureNetwork,
+    classes_root: str,
+    tmp_path: Path,
+    computed: list[str],
+    caplog: pytest.LogCaptureFixture,
+    change: dict[str, np.ndarray | None],
+    reason: str,
+) -> None:
+    first = compute(network, classes_root, tmp_path)
+    (path,) = tmp_path.iterdir()
+    with np.load(path) as arrays:
+        changed = dict(arrays) | change
+    np.savez(path, **{name: array for name, array in changed.items() if array is not None})
+    again = compute(network, classes_root, tmp_path)
+    assert torch.equal(first.features.vectors, again.features.vectors)
+    assert torch.equal(first.labels, again.labels)
+    assert computed == ["train", "train"]
+    assert caplog.messages == [f"{path} is computed anew: {reason}"]
+
+
 def test_by_default_they_lie_in_the_root(network: FeatureNetwork, tmp_path: Path) -> None:
     root = write_classes(tmp_path / "shards")
     real_features(network, RealImages.open(root, "val", SIDE))

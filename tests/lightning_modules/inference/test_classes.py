@@ -35,6 +35,16 @@ def test_files_of_different_classes_have_different_names() -> None:
     assert found == ["0-a-b", "1-a-b", "2-A-b", "3-"]
 
 
+def test_names_and_numbers_of_any_length_are_taken() -> None:
+    with pytest.raises(DataError, match=r"no class '1{59}[.]{3}: name one, or any") as caught:
+        class_labels(["1" * 5000], 4, NAMES)
+    assert len(str(caught.value)) < 300
+    long = ("x" * 300, "x" * 299 + "y", "ä" * 300)
+    found = [file_name(label, long) for label in range(3)]
+    assert len(set(found)) == 3
+    assert max(len(part.encode()) for part in found) <= 152
+
+
 def test_labels_of_a_sheet_are_spread_over_the_classes() -> None:
     assert spread_labels(12, 4) == [0, 3, 6, 9]
     assert spread_labels(3, 8) == [0, 1, 2]

@@ -157,6 +157,8 @@ def test_tokens_of_another_stage1_model_are_refused(
         ({"tokens": np.zeros((2, 4))}, "and type float64: write"),
         ({"tokens": None}, "holds no tokens with the hash of their stage-1 weights: name a tok"),
         ({"stage1": None}, "holds no tokens with the hash"),
+        ({"stage1": np.array([["a"], ["b"]])}, "holds no tokens with the hash"),
+        ({"stage1": np.array(7)}, "holds no tokens with the hash"),
         ({"names": np.array(["one"])}, r"names of shape \(1,\) and type <U3: write 2 of text"),
         (
             {"seeds": np.array([0.5, 1])},
