@@ -10,13 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from PIL.Image import DecompressionBombError
 from rich.console import Console
 
 from datamodules.build.driver import REJECTED_NAME, build_shards
 from datamodules.build.inputs import check_mask_codes, image_fingerprint, sidecar_fingerprint
-from datamodules.build.prepare import DepthKind, ImageFormat, Preparation, Resize
-from datamodules.build.sources import FoundImages, SourceImage, find_images, told
+from datamodules.build.keys import legible
+from datamodules.build.maps import DepthKind
+from datamodules.build.prepare import ImageFormat, Preparation, Resize
+from datamodules.build.search import SourceImage
+from datamodules.build.sources import FoundImages, find_images
 from datamodules.build.writer import EncodedSample, Rejected
 from datamodules.errors import DataError
 from datamodules.files import telling_full_disk
@@ -114,8 +116,8 @@ class FolderSamples:
             image = SourceImage(*json.loads(line))
             try:
                 yield self._sample(image)
-            except (OSError, ValueError, SyntaxError, DecompressionBombError) as error:
-                yield Rejected(image.where(), str(error))
+            except ValueError as error:
+                yield Rejected(image.where(), legible(str(error)))
 
     def _sample(self, image: SourceImage) -> EncodedSample:
         prepared = self.preparation.image(image.read())
@@ -206,7 +208,7 @@ def _report(manifest: Manifest, out: str, found: FoundImages) -> None:
     if found.classes.names:
         sizes = Counter(image.label for image in found.images).values()
         console.print(f"{len(found.classes.names)} classes of {min(sizes)} to {max(sizes)} images")
-    if found.others:
-        console.print(f"not taken, no images by their suffix: {told(found.others)} files")
+    for sentence in found.passed.sentences():
+        console.print(sentence)
     if rejected := len(found.images) - written:
         console.print(f"{rejected} images rejected, see {out}/{REJECTED_NAME}")

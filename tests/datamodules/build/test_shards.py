@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from datamodules.build import driver
+from datamodules.build.class_list import ClassList
 from datamodules.build.encode import encode_depth, encode_jpeg, encode_mask, encode_png
+from datamodules.build.keys import make_key
+from datamodules.build.search import SourceImage
 from datamodules.build.shards import shards, split_images
-from datamodules.build.sources import ClassList, SourceImage, find_images, make_key
+from datamodules.build.sources import find_images
 from datamodules.errors import DataError
 from datamodules.shard_datamodule import ShardDataModule
 from lightning_modules.cli.verbs import run_verb
