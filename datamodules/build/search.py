@@ -14,7 +14,8 @@ from datamodules.build.keys import legible, make_key
 from datamodules.errors import DataError
 from datamodules.modalities import UNLABELLED
 from datamodules.picture import MAX_BYTES, SUFFIXES, PictureError, is_hidden
-from datamodules.tar_index import Member, list_members
+from datamodules.tar_headers import Member
+from datamodules.tar_index import list_members
 
 
 @dataclass(frozen=True)
@@ -197,5 +198,5 @@ def _members(path: Path) -> list[Member]:
     finally:
         os.close(descriptor)
     if fault is not None:
-        raise DataError(f"{path} is damaged: {fault}.")
+        raise DataError(f"{path} cannot be used: {fault}.")
     return members

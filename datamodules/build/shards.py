@@ -205,7 +205,7 @@ def _report(manifest: Manifest, out: str, found: FoundImages, val_fraction: floa
             f"{size / 1e6:.1f} MB"
         )
     if val_fraction > 0 and VAL not in manifest.splits:
-        console.print(f"{VAL}: no image, all that could be spared were rejected: add some")
+        console.print(f"{VAL}: no image is left for validation")
     if found.classes.names:
         sizes = Counter(image.label for image in found.images).values()
         console.print(f"{len(found.classes.names)} classes of {min(sizes)} to {max(sizes)} images")
