@@ -16,6 +16,8 @@ from PIL import Image, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from datamodules.image_header import MAX_JPEG_SCANS
+
 MAX_PIXELS = 150_000_000
 """Of a photograph, below the number at which Pillow refuses by itself."""
 
@@ -123,8 +125,7 @@ def _recognised(file: BinaryIO) -> ImageFile.ImageFile:
             continue
         file.seek(0)
         try:
-            # Pillow's own factory may fail at the other frames of a stereo camera's file.
-            return JpegImageFile(file, "") if name == "JPEG" else factory(file, "")
+            return _jpeg(file) if name == "JPEG" else factory(file, "")
         except (SyntaxError, IndexError, TypeError, struct.error) as error:
             fault = fault or (error if accept is not None else None)
     for offset, magic, kind in _FOREIGN:
@@ -133,6 +134,15 @@ def _recognised(file: BinaryIO) -> ImageFile.ImageFile:
     if fault is not None:
         raise fault
     raise PictureError("it is no picture, or of a kind that cannot be read here")
+
+
+def _jpeg(file: BinaryIO) -> ImageFile.ImageFile:
+    """Open a JPEG; Pillow's own way may fail at the other pictures of a stereo camera's file."""
+    scans = file.read().count(b"\xff\xda")  # which pixels cannot contain
+    if scans > MAX_JPEG_SCANS:
+        raise PictureError(f"it has {scans} scans, at most {MAX_JPEG_SCANS} are read")
+    file.seek(0)
+    return JpegImageFile(file, "")
 
 
 def _check_pixels(width: int, height: int) -> None:

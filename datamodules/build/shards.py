@@ -195,7 +195,7 @@ def _check_outside(out: str, read: Sequence[str | None]) -> None:
 
 
 def _report(manifest: Manifest, out: str, found: FoundImages, val_fraction: float) -> None:
-    console = Console()
+    console = Console(markup=False)  # names may have brackets
     written = 0
     for split, entries in manifest.splits.items():
         written += manifest.samples(split)
