@@ -80,10 +80,10 @@ def test_photographs_are_upright(kind, orientation):
     assert read.plain == (orientation == 1 or kind == "TIFF")  # loading turns a TIFF
 
 
-@pytest.mark.parametrize("exif", [b"Exif\0\0nonsense", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0"])
+@pytest.mark.parametrize("exif", [b"nonsense", b"II*\0\xff\xff\xff\xff", b""])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_malformed_exif_refuses_no_picture_that_decodes(kind, exif):
-    assert read_photograph(saved(noise("RGB"), kind, exif=exif)).size == SIZE
+    assert read_photograph(saved(noise("RGB"), kind, exif=b"Exif\0\0" + exif)).size == SIZE
 
 
 @pytest.mark.parametrize(

@@ -45,14 +45,15 @@ def test_a_file_that_is_cut_off_is_refused(kind, share):
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_damaged_bytes_raise_nothing_else(kind):
-    rng = np.random.default_rng(1)
+    rng, reasons = np.random.default_rng(1), []
     for _ in range(40):
         content = np.frombuffer(saved(kind), np.uint8).copy()
         content[rng.integers(0, min(len(content), 400), 3)] ^= rng.integers(1, 256, 3, np.uint8)
         try:
             assert read_photograph(content.tobytes()).mode == "RGB"
         except PictureError as error:
-            assert "<" not in str(error)
+            reasons.append(str(error))
+    assert all(reason.startswith("it ") and "<" not in reason for reason in reasons)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,8 @@ def test_pixels_are_limited_by_the_header_without_a_warning():
         warnings.simplefilter("error")
         for side in (12_300, 15_000, 100_000):
             with pytest.raises(
-                PictureError, match=rf"it has {side} x {side} pixels, the limit is 150,000,000: make"
+                PictureError,
+                match=rf"it has {side} x {side} pixels, the limit is 150,000,000:",
             ):
                 read_photograph(png_of(side, side))
         with pytest.raises(PictureError, match="it is damaged"):

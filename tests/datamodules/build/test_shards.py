@@ -327,3 +327,53 @@ def test_two_images_of_one_key_are_refused(photos):
     (photos / "images/cat/1.png").write_bytes(photograph(0))
     with pytest.raises(DataError, match="would both be named cat_1"):
         write(photos)
+
+
+@pytest.mark.parametrize("out", ["images", "images/cat", "images/new/out", "link/out", "masks/out"])
+def test_shards_are_not_written_into_what_is_read(photos, out):
+    (photos / "link").symlink_to("images")
+    before = files(photos)
+    with pytest.raises(DataError, match=r"--out .* which is read, overlap: choose another --out"):
+        write(photos, out, masks=str(photos / "masks"))
+    assert files(photos) == before
+
+
+def test_a_source_where_a_split_would_be_written_is_refused(photos):
+    (photos / "out").mkdir()
+    (photos / "images").rename(photos / "out/train")
+    with pytest.raises(DataError, match=r"--out .* overlap"):
+        shards(str(photos / "out/train"), str(photos / "out"))
+
+
+def test_validation_keeps_an_image_where_one_is_left(photos, capsys):
+    images = find_images(str(photos / "images"), None).images
+    (chosen,) = split_images(images, 0.02, 0)["val"]
+    Path(chosen.file).write_bytes(b"broken")
+    manifest = write(photos, val_fraction=0.02)
+    assert (manifest.samples("train"), manifest.samples("val")) == (8, 1)
+    before = files(photos / "out")
+    assert write(photos, val_fraction=0.02) == manifest
+    assert files(photos / "out") == before
+    assert "no image is left for validation" not in capsys.readouterr().out
+
+
+def test_a_build_without_validation_says_so(photos, capsys):
+    for path in list((photos / "images").rglob("*.jpg"))[1:]:
+        path.write_bytes(b"broken")
+    assert write(photos).samples("train") == 1
+    assert "val: no image is left for validation" in capsys.readouterr().out
+
+
+def test_names_with_brackets_are_reported_as_they_are(photos, capsys):
+    (photos / "images/cat/1.jpg").write_bytes(b"broken")
+    write(photos, "[bold]out")
+    assert "[bold]out/rejected.csv" in "".join(capsys.readouterr().out.split("\n"))
+
+
+def test_no_reason_tells_how_a_file_was_held_in_memory(photos):
+    for number, content in enumerate((b"junk", b"", bomb(), photograph(0)[:99])):
+        (photos / f"images/cat/{number}.jpg").write_bytes(content)
+    write(photos)
+    for _, reason in list(csv.reader((photos / "out/rejected.csv").open()))[1:]:
+        assert reason.startswith("it ")
+        assert "BytesIO" not in reason
