@@ -24,6 +24,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _PHOTOMETRIC_TAG = 262
+_PLAIN_FORMATS = ("JPEG", "PNG", "WEBP")
 _PROFILE_SPACE = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK", "LAB": "Lab"}
 _SAME_COLOUR = 2  # levels by which published sRGB profiles differ from each other
 
@@ -34,8 +35,8 @@ class Photograph:
 
     image   RGB, upright, sRGB, on white
     format  of its file in Pillow's words, e.g. "JPEG"
-    plain   whether the file holds these pixels as they are: RGB or grey of 8 bits, opaque, upright,
-            sRGB, a single frame
+    plain   whether it is a JPEG, PNG or WebP that holds these pixels as they are: RGB or grey of 8
+            bits, opaque, upright, sRGB, a single frame
     """
 
     image: Image.Image
@@ -67,7 +68,8 @@ def open_photograph(source: bytes | Path) -> Photograph:
             rgb.putalpha(alpha)
             rgb = Image.alpha_composite(Image.new("RGBA", rgb.size, "white"), rgb).convert("RGB")
         plain = file.mode in ("RGB", "L") and (turn, alpha, transform) == (None, None, None)
-        single = getattr(file, "n_frames", 1) == 1
+        # Elsewhere frames are counted by reading them, and one may be damaged.
+        single = file.format in _PLAIN_FORMATS and getattr(file, "n_frames", 1) == 1
         image = rgb if turn is None else rgb.transpose(turn)
         return Photograph(image, file.format or "", plain and single)
 
