@@ -45,6 +45,7 @@ _FOREIGN = (
 )
 """Offset and bytes by which people's other files are known."""
 
+_SCAN, _END = b"\xff\xda", b"\xff\xd9"
 _BITS_TAG, _SAMPLE_FORMAT_TAG = 258, 339
 _SIGNED = 2
 
@@ -138,11 +139,27 @@ def _recognised(file: BinaryIO) -> ImageFile.ImageFile:
 
 def _jpeg(file: BinaryIO) -> ImageFile.ImageFile:
     """Open a JPEG; Pillow's own way may fail at the other pictures of a stereo camera's file."""
-    scans = file.read().count(b"\xff\xda")  # which pixels cannot contain
+    content = file.read()
+    scans = content.count(_SCAN)  # which pixels cannot contain
     if scans > MAX_JPEG_SCANS:
         raise PictureError(f"it has {scans} scans, at most {MAX_JPEG_SCANS} are read")
     file.seek(0)
-    return JpegImageFile(file, "")
+    picture = JpegImageFile(file, "")
+    if "progressive" in picture.info or content.rfind(_END) > content.rfind(_SCAN):
+        return picture
+    _check_pixels(*picture.size)
+    return _without_end(content)
+
+
+def _without_end(content: bytes) -> ImageFile.ImageFile:
+    """Open a JPEG that lacks the mark of its end, which Pillow waits for; PictureError if more is
+    missing: then what follows is taken for pixels, and different bits make different ones."""
+    fillings = (b"\0", b"\x55", b"\xaa", b"\x93", b"\x6c", b"\xff\0")
+    whole = content.rstrip(b"\xff")  # which begins the mark
+    ended = [whole + 64 * filling + _END for filling in fillings]
+    if len({JpegImageFile(io.BytesIO(each), "").tobytes() for each in ended}) > 1:
+        raise PictureError("it is cut off")
+    return JpegImageFile(io.BytesIO(ended[0]), "")
 
 
 def _check_pixels(width: int, height: int) -> None:

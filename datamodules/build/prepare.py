@@ -56,10 +56,7 @@ class Preparation:
         image = photograph.image
         if (copied := self._copied(content, photograph)) is not None:
             return Prepared(content, copied, image.size)
-        pixels = np.asarray(self._cut(image, Image.Resampling.LANCZOS))
-        stored = (
-            encode_png(pixels) if self.image_format == "png" else encode_jpeg(pixels, self.quality)
-        )
+        stored = self._encoded(self._cut(image, Image.Resampling.LANCZOS))
         if self.resize == "none" and _stored_pixels(stored, self.image_format) is None:
             raise PictureError(
                 f"training cannot read {image.width} x {image.height} pixels: make it smaller, or "
@@ -77,6 +74,16 @@ class Preparation:
         values = Image.fromarray(read_depth(path, size, kind))
         cut = np.asarray(self._cut(values, Image.Resampling.NEAREST))
         return encode_depth(to_disparity(cut) if kind == "metres_mm" else cut.astype(np.uint16))
+
+    def _encoded(self, image: Image.Image) -> bytes:
+        if self.image_format == "png":
+            return encode_png(np.asarray(image))
+        try:
+            return encode_jpeg(np.asarray(image), self.quality)
+        except OSError as error:
+            raise PictureError(
+                f"its {image.width} x {image.height} pixels cannot be stored as jpg ({error})"
+            ) from error
 
     def _copied(self, content: bytes, photograph: Photograph) -> str | None:
         """The extension under which a file is stored byte for byte, None if it is encoded anew."""

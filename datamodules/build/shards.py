@@ -21,8 +21,9 @@ from datamodules.build.search import SourceImage
 from datamodules.build.sources import FoundImages, find_images
 from datamodules.build.split import keep_usable, split_images
 from datamodules.build.writer import EncodedSample, Rejected
-from datamodules.errors import DataError
+from datamodules.errors import DataError, check_number
 from datamodules.files import telling_full_disk
+from datamodules.image_header import MAX_SIDE
 from datamodules.manifest import MANIFEST_NAME, Manifest, Parameter
 from datamodules.modalities import SPLITS, VAL
 
@@ -173,6 +174,7 @@ def _check(
         raise DataError(
             f"resolution {resolution} and samples_per_shard {samples_per_shard} must be at least 1."
         )
+    check_number("resolution", resolution, 1, MAX_SIDE)
     if not 0 <= val_fraction < 1:
         raise DataError(f"val_fraction is {val_fraction}, it must be at least 0 and below 1.")
     if not 1 <= quality <= 100:

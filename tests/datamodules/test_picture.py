@@ -96,6 +96,16 @@ def test_text_that_expands_without_end_is_refused():
         read_photograph(content[:33] + bomb + content[33:])
 
 
+def test_a_jpeg_is_read_without_its_end_but_not_without_pixels():
+    content = saved("JPEG")
+    whole = np.asarray(read_photograph(content))
+    assert (np.asarray(read_photograph(content[:-2])) == whole).all()
+    assert (np.asarray(read_photograph(content[:-1])) == whole).all()
+    for cut in range(12, 600, 7):
+        with pytest.raises(PictureError, match="it is"):
+            read_photograph(content[:-cut])
+
+
 def test_a_jpeg_of_very_many_scans_is_refused():
     with pytest.raises(PictureError, match="it has 201 scans, at most 100 are read"):
         read_photograph(saved("JPEG")[:-2] + 200 * b"\xff\xda\0\3\0")

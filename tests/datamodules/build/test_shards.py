@@ -305,6 +305,7 @@ def test_sources_without_images_are_told_in_one_sentence(photos):
     [
         ({"val_fraction": 1.0}, "val_fraction is 1.0"),
         ({"quality": 0}, "quality is 0"),
+        ({"resolution": 1_000_000}, "resolution is 1000000, it must be from 1 to 8,192"),
         ({"samples_per_shard": 0}, "samples_per_shard 0"),
     ],
 )
