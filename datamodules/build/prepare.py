@@ -12,6 +12,7 @@ from PIL import Image
 from datamodules.build.encode import encode_depth, encode_jpeg, encode_mask, encode_png
 from datamodules.build.maps import DepthKind, read_depth, read_mask
 from datamodules.image_bytes import decode_image
+from datamodules.image_header import MAX_PIXELS
 from datamodules.modalities import DISPARITY_MAX, DISPARITY_UNKNOWN, IMAGE_EXTENSIONS
 from datamodules.photograph import Photograph, open_photograph
 from datamodules.picture import PictureError
@@ -56,12 +57,13 @@ class Preparation:
         image = photograph.image
         if (copied := self._copied(content, photograph)) is not None:
             return Prepared(content, copied, image.size)
-        stored = self._encoded(self._cut(image, Image.Resampling.LANCZOS))
-        if self.resize == "none" and _stored_pixels(stored, self.image_format) is None:
+        width, height = self._target(image.size)
+        if width * height > MAX_PIXELS:
             raise PictureError(
-                f"training cannot read {image.width} x {image.height} pixels: make it smaller, or "
-                "let it be resized"
+                f"training reads {MAX_PIXELS:,} pixels at most, not {width} x {height}: make it "
+                "smaller, or let it be resized"
             )
+        stored = self._encoded(self._cut(image, Image.Resampling.LANCZOS))
         return Prepared(stored, self.image_format, image.size)
 
     def mask(self, path: Path, size: tuple[int, int]) -> bytes:

@@ -107,7 +107,7 @@ def test_what_no_jpeg_can_hold_is_refused():
 def test_what_training_cannot_hold_is_refused():
     buffer = io.BytesIO()
     Image.new("1", (8193, 8192)).save(buffer, "PNG")
-    with pytest.raises(PictureError, match="training cannot read 8193 x 8192 pixels: make"):
+    with pytest.raises(PictureError, match=r"training reads .* pixels at most, not 8193 x 8192"):
         Preparation(8, "none", "png").image(buffer.getvalue())
 
 
