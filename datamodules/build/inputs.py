@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from PIL import Image
 
-from datamodules.build.sources import SourceImage, size_of
+from datamodules.build.maps import has_codes
+from datamodules.build.search import SourceImage, size_of
 from datamodules.errors import DataError
 from datamodules.modalities import MASK_BACKGROUND, MASK_UNKNOWN
+from datamodules.picture import PictureError, open_picture
 
 LOOKED_AT = 20  # about as many masks
 
@@ -42,15 +43,26 @@ def _fingerprint(head: str, files: Iterable[tuple[str, int]]) -> str:
 def check_mask_codes(images: Sequence[SourceImage], folder: str) -> None:
     """Look at masks of images spread over the source; those that can't be read are left for later.
 
-    Raises DataError if they hold 0 and 255 and nothing else, as tools write background and object.
+    Raises DataError if they hold 0 and 255 and nothing else, as tools write background and object,
+    or if all have several channels.
     """
     found: set[int] = set()
+    coloured: list[str] = []
     for image in images[:: max(1, len(images) // LOOKED_AT)]:
+        path = image.sidecar(folder)
         try:
-            with Image.open(image.sidecar(folder)) as file:
-                found |= set(np.unique(np.asarray(file)).tolist())
-        except (OSError, Image.DecompressionBombError):
+            with open_picture(path) as file:
+                if has_codes(file):
+                    found |= set(np.unique(np.asarray(file)).tolist())
+                else:
+                    coloured.append(f"{path} has mode {file.mode}")
+        except PictureError:
             continue
+    if coloured and not found:
+        raise DataError(
+            f"masks in {folder} have several channels ({coloured[0]}): write one channel of 0 "
+            "background, 1 object, 2 occluder, 255 unknown."
+        )
     if found == {MASK_BACKGROUND, MASK_UNKNOWN}:
         raise DataError(
             f"masks in {folder} hold 0 and 255 only, and 255 is unknown: divide them by 255, so "

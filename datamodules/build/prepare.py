@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from datamodules.build.encode import encode_depth, encode_jpeg, encode_mask, encode_png
+from datamodules.build.maps import DepthKind, read_depth, read_mask
+from datamodules.image_bytes import decode_image
+from datamodules.image_header import MAX_PIXELS
 from datamodules.modalities import DISPARITY_MAX, DISPARITY_UNKNOWN, IMAGE_EXTENSIONS
+from datamodules.photograph import Photograph, open_photograph
+from datamodules.picture import PictureError
 
 Resize = Literal["short_side+center_crop", "squash", "none"]
 ImageFormat = Literal["jpg", "png"]
-DepthKind = Literal["metres_mm", "disparity"]
 
 _NEAREST_PERCENTILE = 99.9
 _EXTENSION = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
-_ORIENTATION_TAG = 0x0112
+_DECODERS_DIFFER = 2  # levels, on average, by which two decoders of JPEG may differ
 
 
 @dataclass(frozen=True)
@@ -48,44 +51,55 @@ class Preparation:
     quality: int = 95
 
     def image(self, content: bytes) -> Prepared:
-        """Prepare a compressed image; OSError, ValueError or SyntaxError if it is unreadable."""
-        with Image.open(io.BytesIO(content)) as file:
-            file.load()
-            upright = ImageOps.exif_transpose(file)
-            extension = _EXTENSION.get(file.format or "", "")
-            if self._fits(file, extension):
-                return Prepared(content, extension, file.size)
-            pixels = np.asarray(self._cut(_to_rgb(upright), Image.Resampling.LANCZOS))
-        if self.image_format == "png":
-            return Prepared(encode_png(pixels), "png", upright.size)
-        return Prepared(encode_jpeg(pixels, self.quality), "jpg", upright.size)
+        """Prepare a compressed image; PictureError if it cannot be read, or not be stored so that
+        training can read it."""
+        photograph = open_photograph(content)
+        image = photograph.image
+        if (copied := self._copied(content, photograph)) is not None:
+            return Prepared(content, copied, image.size)
+        width, height = self._target(image.size)
+        if width * height > MAX_PIXELS:
+            raise PictureError(
+                f"training reads {MAX_PIXELS:,} pixels at most, not {width} x {height}: make it "
+                "smaller, or let it be resized"
+            )
+        stored = self._encoded(self._cut(image, Image.Resampling.LANCZOS))
+        return Prepared(stored, self.image_format, image.size)
 
     def mask(self, path: Path, size: tuple[int, int]) -> bytes:
-        """Prepare a mask file of codes 0, 1, 2, 255; ValueError or OSError if it is not one."""
-        with Image.open(path) as file:
-            _check_size(file, size, "mask")
-            codes = np.asarray(file)
-            if codes.ndim != 2:
-                raise ValueError(f"its mask has mode {file.mode}, expected one channel")
-        image = Image.fromarray(codes.astype(np.uint8))
-        return encode_mask(np.asarray(self._cut(image, Image.Resampling.NEAREST)))
+        """Prepare a mask file of codes 0, 1, 2, 255; PictureError if it is not one."""
+        codes = Image.fromarray(read_mask(path, size))
+        return encode_mask(np.asarray(self._cut(codes, Image.Resampling.NEAREST)))
 
     def depth(self, path: Path, size: tuple[int, int], kind: DepthKind) -> bytes:
-        """Prepare a 16-bit depth file as relative disparity; ValueError or OSError if not one."""
-        with Image.open(path) as file:
-            _check_size(file, size, "depth")
-            if not file.mode.startswith("I"):
-                raise ValueError(f"its depth has mode {file.mode}, expected a 16-bit png")
-            values = Image.fromarray(np.asarray(file).astype(np.int32))
+        """Prepare a depth file as relative disparity; PictureError if it is not one."""
+        values = Image.fromarray(read_depth(path, size, kind))
         cut = np.asarray(self._cut(values, Image.Resampling.NEAREST))
         return encode_depth(to_disparity(cut) if kind == "metres_mm" else cut.astype(np.uint16))
 
-    def _fits(self, file: Image.Image, extension: str) -> bool:
-        """Whether a file can be stored byte for byte."""
+    def _encoded(self, image: Image.Image) -> bytes:
+        if self.image_format == "png":
+            return encode_png(np.asarray(image))
+        try:
+            return encode_jpeg(np.asarray(image), self.quality)
+        except OSError as error:
+            raise PictureError(
+                f"its {image.width} x {image.height} pixels cannot be stored as jpg ({error})"
+            ) from error
+
+    def _copied(self, content: bytes, photograph: Photograph) -> str | None:
+        """The extension under which a file is stored byte for byte, None if it is encoded anew."""
         types = IMAGE_EXTENSIONS if self.resize == "none" else (self.image_format,)
-        upright = file.getexif().get(_ORIENTATION_TAG, 1) == 1
-        plain = file.mode in ("RGB", "L") and "transparency" not in file.info
-        return extension in types and plain and upright and self._target(file.size) == file.size
+        extension = _EXTENSION.get(photograph.format, "")
+        size = photograph.image.size
+        if not photograph.plain or extension not in types or self._target(size) != size:
+            return None
+        # Training has decoders of its own, which refuse some files that Pillow reads.
+        stored, seen = _stored_pixels(content, extension), np.asarray(photograph.image)
+        if stored is None or stored.shape != seen.shape:
+            return None
+        differ = np.abs(stored.astype(np.int16) - seen).mean() > _DECODERS_DIFFER
+        return None if differ else extension
 
     def _target(self, size: tuple[int, int]) -> tuple[int, int]:
         return size if self.resize == "none" else (self.resolution, self.resolution)
@@ -118,16 +132,9 @@ def to_disparity(depth: np.ndarray) -> np.ndarray:
     return np.where(known, scaled, DISPARITY_UNKNOWN).astype(np.uint16)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Convert to RGB; transparent pixels become white."""
-    if "A" in image.getbands() or "transparency" in image.info:
-        opaque = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(opaque, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
-
-
-def _check_size(file: Image.Image, size: tuple[int, int], what: str) -> None:
-    if file.size != size:
-        raise ValueError(
-            f"its {what} is {file.size[0]} x {file.size[1]}, the image {size[0]} x {size[1]}"
-        )
+def _stored_pixels(content: bytes, extension: str) -> np.ndarray | None:
+    """What training reads of a stored image, (H, W, 3) uint8; None if it cannot."""
+    try:
+        return decode_image(content, extension)
+    except ValueError:
+        return None

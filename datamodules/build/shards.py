@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from PIL.Image import DecompressionBombError
 from rich.console import Console
 
 from datamodules.build.driver import REJECTED_NAME, build_shards
 from datamodules.build.inputs import check_mask_codes, image_fingerprint, sidecar_fingerprint
-from datamodules.build.prepare import DepthKind, ImageFormat, Preparation, Resize
-from datamodules.build.sources import FoundImages, SourceImage, find_images, told
+from datamodules.build.keys import legible
+from datamodules.build.maps import DepthKind
+from datamodules.build.prepare import ImageFormat, Preparation, Resize
+from datamodules.build.search import SourceImage
+from datamodules.build.sources import FoundImages, find_images
+from datamodules.build.split import keep_usable, split_images
 from datamodules.build.writer import EncodedSample, Rejected
-from datamodules.errors import DataError
+from datamodules.errors import DataError, check_number
 from datamodules.files import telling_full_disk
+from datamodules.image_header import MAX_SIDE
 from datamodules.manifest import MANIFEST_NAME, Manifest, Parameter
-from datamodules.modalities import TRAIN, VAL
+from datamodules.modalities import SPLITS, VAL
 
 
 def shards(
@@ -65,11 +69,11 @@ def shards(
     """
     preparation = Preparation(resolution, resize, image_format, quality)
     _check(resolution, val_fraction, samples_per_shard, quality, (masks, depth))
+    _check_outside(out, (source, masks, depth))
     found = find_images(source, classes)
     images, listed = found.images, found.classes
     if masks is not None:
         check_mask_codes(images, masks)
-    splits = split_images(images, val_fraction, seed)
     parameters: dict[str, Parameter] = {
         "tool": "wild3d shards",
         "images": image_fingerprint(images, listed.names),
@@ -83,14 +87,15 @@ def shards(
     }
     complete = Path(out, MANIFEST_NAME).exists()
     with tempfile.TemporaryDirectory(prefix="wild3d-") as lists:
+        samples = FolderSamples(lists, listed.names, preparation, masks, depth, depth_kind)
+        splits = keep_usable(split_images(images, val_fraction, seed), samples.usable, seed)
         with telling_full_disk(Path(lists)):
             counts = _write_lists(Path(lists), splits, samples_per_shard)
-        samples = FolderSamples(lists, listed.names, preparation, masks, depth, depth_kind)
         stored = None if resize == "none" else resolution
         manifest = build_shards(out, counts, samples, workers, listed.names, stored, parameters)
     if complete:
         print(f"{out}: already complete, nothing to do")
-    _report(manifest, out, found)
+    _report(manifest, out, found, val_fraction)
     return manifest
 
 
@@ -114,8 +119,16 @@ class FolderSamples:
             image = SourceImage(*json.loads(line))
             try:
                 yield self._sample(image)
-            except (OSError, ValueError, SyntaxError, DecompressionBombError) as error:
-                yield Rejected(image.where(), str(error))
+            except ValueError as error:
+                yield Rejected(image.where(), legible(str(error)))
+
+    def usable(self, image: SourceImage) -> bool:
+        """Whether an image becomes a sample."""
+        try:
+            self._sample(image)
+        except ValueError:
+            return False
+        return True
 
     def _sample(self, image: SourceImage) -> EncodedSample:
         prepared = self.preparation.image(image.read())
@@ -129,29 +142,6 @@ class FolderSamples:
         if image.label >= 0:
             record["class"] = self.class_names[image.label]
         return EncodedSample(image.key, prepared.content, prepared.extension, record, depth, mask)
-
-
-def split_images(
-    images: Sequence[SourceImage], val_fraction: float, seed: int
-) -> dict[str, list[SourceImage]]:
-    """Deal images into train and val by a hash of their key, each in an order shuffled by `seed`.
-
-    With a positive fraction and two images or more, both splits get at least one.
-    """
-    ranked = sorted(images, key=lambda image: _hash("split", image.key))
-    count = sum(_hash("split", image.key) < val_fraction * 2**64 for image in images)
-    if val_fraction > 0 and len(images) > 1:
-        count = min(max(count, 1), len(images) - 1)
-    parts = {TRAIN: ranked[count:], VAL: ranked[:count]}
-    return {
-        split: sorted(part, key=lambda image: _hash(str(seed), image.key))
-        for split, part in parts.items()
-        if part
-    }
-
-
-def _hash(salt: str, key: str) -> int:
-    return int.from_bytes(hashlib.blake2b(f"{salt}/{key}".encode(), digest_size=8).digest())
 
 
 def _list_file(folder: Path, split: str, index: int) -> Path:
@@ -184,6 +174,7 @@ def _check(
         raise DataError(
             f"resolution {resolution} and samples_per_shard {samples_per_shard} must be at least 1."
         )
+    check_number("resolution", resolution, 1, MAX_SIDE)
     if not 0 <= val_fraction < 1:
         raise DataError(f"val_fraction is {val_fraction}, it must be at least 0 and below 1.")
     if not 1 <= quality <= 100:
@@ -193,8 +184,20 @@ def _check(
             raise DataError(f"sidecar folder {folder} does not exist.")
 
 
-def _report(manifest: Manifest, out: str, found: FoundImages) -> None:
-    console = Console()
+def _check_outside(out: str, read: Sequence[str | None]) -> None:
+    """DataError if shards would be written into a folder that is read, by whatever links."""
+    place = Path(os.path.realpath(out))
+    for folder in filter(None, read):
+        home = Path(os.path.realpath(folder))
+        above = any(home.is_relative_to(place / split) for split in SPLITS)
+        if above or place.is_relative_to(home):
+            raise DataError(
+                f"--out {out} and {folder}, which is read, overlap: choose another --out."
+            )
+
+
+def _report(manifest: Manifest, out: str, found: FoundImages, val_fraction: float) -> None:
+    console = Console(markup=False)  # names may have brackets
     written = 0
     for split, entries in manifest.splits.items():
         written += manifest.samples(split)
@@ -203,10 +206,12 @@ def _report(manifest: Manifest, out: str, found: FoundImages) -> None:
             f"{split}: {manifest.samples(split)} images in {len(entries)} shards, "
             f"{size / 1e6:.1f} MB"
         )
+    if val_fraction > 0 and VAL not in manifest.splits:
+        console.print(f"{VAL}: no image is left for validation")
     if found.classes.names:
         sizes = Counter(image.label for image in found.images).values()
         console.print(f"{len(found.classes.names)} classes of {min(sizes)} to {max(sizes)} images")
-    if found.others:
-        console.print(f"not taken, no images by their suffix: {told(found.others)} files")
+    for sentence in found.passed.sentences():
+        console.print(sentence)
     if rejected := len(found.images) - written:
         console.print(f"{rejected} images rejected, see {out}/{REJECTED_NAME}")

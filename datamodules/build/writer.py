@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -202,10 +203,12 @@ def _accepted(
 
 def check_key(key: str) -> None:
     """DataError unless the key can name a file of a shard: no dot or slash, 1 to 80 characters."""
-    if not key or "." in key or "/" in key or len(key.encode()) > MAX_KEY_LENGTH:
+    size = len(key.encode(errors="surrogatepass"))
+    text = not re.search("[\ud800-\udfff]", key)
+    if not key or "." in key or "/" in key or size > MAX_KEY_LENGTH or not text:
         raise DataError(
             f"key {key!r} is not usable: it needs 1 to {MAX_KEY_LENGTH} characters, no dot, "
-            "no slash."
+            "no slash, and no byte that is not UTF-8."
         )
 
 

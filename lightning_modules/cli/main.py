@@ -5,6 +5,7 @@ import sys
 import warnings
 from argparse import SUPPRESS
 from collections.abc import Mapping, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +230,9 @@ def print_places(run: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code. Bad input ends in one sentence and code 2."""
+    for stream in (sys.stdout, sys.stderr):  # names of files need not be text of the terminal's
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     args = list(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)

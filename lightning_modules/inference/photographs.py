@@ -5,32 +5,38 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from datamodules.errors import DataError
+from datamodules.photograph import read_photograph
+from datamodules.picture import SUFFIXES, PictureError, is_hidden
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
+def find_images(names: list[str], option: str = "--images") -> list[Path]:
+    """Files as they are named, folders as the images in them; hidden ones are passed over where
+    there are others.
 
-def find_images(names: list[str]) -> list[Path]:
-    """Files as they are named, folders as the images in them.
+    Args:
+        names: files and folders.
+        option: where they were named, for errors.
 
     Raises:
-        DataError: a name is neither, there is no image at all, or two differ in folder or suffix
-            only, so that their results would have the same names.
+        DataError: a name is neither, a folder can't be read, there is no image at all, or two
+            differ in folder or suffix only, so that their results would have the same names.
     """
     paths: list[Path] = []
     for name in names:
         path = Path(name)
         if path.is_dir():
-            paths += sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
-        elif path.is_file():
-            paths.append(path)
+            paths += _images_in(path, option)
+        elif path.exists():
+            paths.append(path)  # a pipe among them is refused when it is read
         else:
-            raise DataError(f"There is no file or folder {name}: check --images.")
+            raise DataError(f"There is no file or folder {name}: check {option}.")
+    paths = [path for path in paths if not is_hidden(path.name)] or paths
     if not paths:
-        raise DataError(f"No .jpg, .png or .webp in {', '.join(names)}: check --images.")
+        raise DataError(f"No .jpg, .png or .webp in {', '.join(names)}: check {option}.")
     by_stem = {path.stem: path for path in paths}
     for path in paths:
         if by_stem[path.stem] != path:
@@ -47,12 +53,23 @@ def load_square(path: Path, side: int) -> Tensor:
         DataError: the file can't be read as an image.
     """
     try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} is no readable image ({error}).") from error
+        upright = read_photograph(path)
+    except PictureError as error:
+        raise DataError(f"{path} is no readable image: {error}.") from error
     square = ImageOps.fit(upright, (side, side), Image.Resampling.LANCZOS)
     return torch.from_numpy(np.asarray(square) / np.float32(255)).permute(2, 0, 1)[None]
+
+
+def _images_in(folder: Path, option: str) -> list[Path]:
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror}; check {option}.") from error
+    return [
+        path
+        for path in entries
+        if path.suffix.lower() in SUFFIXES and not is_hidden(path.name) and not path.is_dir()
+    ]
 
 
 def enlarged(photo: Tensor, size: int) -> Tensor:

@@ -32,16 +32,21 @@ class Photo:
 
 @torch.no_grad()
 def open_photo(
-    model: TokenAutoencoder, name: str, region: Corners, option: str, device: str
+    model: TokenAutoencoder,
+    name: str,
+    region: Corners,
+    option: str,
+    device: str,
+    named: str = "--image",
 ) -> Photo:
-    """Read a photograph and encode it; `option` is what errors call its region.
+    """Read a photograph and encode it; errors call its region `option` and its file `named`.
 
     Raises:
         DataError: there is no such photograph, or its region is empty.
     """
-    paths = find_images([name])
+    paths = find_images([name], named)
     if len(paths) != 1:
-        raise DataError(f"{name} holds {len(paths)} photographs: name one.")
+        raise DataError(f"{name} holds {len(paths)} photographs: name one with {named}.")
     box = token_box(region, model.layout, option)
     pixels = load_square(paths[0], model.resolution).to(device)
     inside = box.mask(model.layout).to(device)

@@ -76,7 +76,7 @@ def edit(
     photos = [open_photo(model, image, region, "--region", device)]
     if source is not None:
         place = region if source_region is None else source_region
-        photos.append(open_photo(model, source, place, "--source_region", device))
+        photos.append(open_photo(model, source, place, "--source_region", device, "--source"))
         results = inserted_tokens(*photos)
     else:
         drawer = maker.token_drawer(action)

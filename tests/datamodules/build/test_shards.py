@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from datamodules.build import driver
+from datamodules.build.class_list import ClassList
 from datamodules.build.encode import encode_depth, encode_jpeg, encode_mask, encode_png
+from datamodules.build.keys import make_key
+from datamodules.build.search import SourceImage
 from datamodules.build.shards import shards, split_images
-from datamodules.build.sources import ClassList, SourceImage, find_images, make_key
+from datamodules.build.sources import find_images
 from datamodules.errors import DataError
 from datamodules.shard_datamodule import ShardDataModule
 from lightning_modules.cli.verbs import run_verb
@@ -302,6 +305,7 @@ def test_sources_without_images_are_told_in_one_sentence(photos):
     [
         ({"val_fraction": 1.0}, "val_fraction is 1.0"),
         ({"quality": 0}, "quality is 0"),
+        ({"resolution": 1_000_000}, "resolution is 1000000, it must be from 1 to 8,192"),
         ({"samples_per_shard": 0}, "samples_per_shard 0"),
     ],
 )
@@ -324,3 +328,53 @@ def test_two_images_of_one_key_are_refused(photos):
     (photos / "images/cat/1.png").write_bytes(photograph(0))
     with pytest.raises(DataError, match="would both be named cat_1"):
         write(photos)
+
+
+@pytest.mark.parametrize("out", ["images", "images/cat", "images/new/out", "link/out", "masks/out"])
+def test_shards_are_not_written_into_what_is_read(photos, out):
+    (photos / "link").symlink_to("images")
+    before = files(photos)
+    with pytest.raises(DataError, match=r"--out .* which is read, overlap: choose another --out"):
+        write(photos, out, masks=str(photos / "masks"))
+    assert files(photos) == before
+
+
+def test_a_source_where_a_split_would_be_written_is_refused(photos):
+    (photos / "out").mkdir()
+    (photos / "images").rename(photos / "out/train")
+    with pytest.raises(DataError, match=r"--out .* overlap"):
+        shards(str(photos / "out/train"), str(photos / "out"))
+
+
+def test_validation_keeps_an_image_where_one_is_left(photos, capsys):
+    images = find_images(str(photos / "images"), None).images
+    (chosen,) = split_images(images, 0.02, 0)["val"]
+    Path(chosen.file).write_bytes(b"broken")
+    manifest = write(photos, val_fraction=0.02)
+    assert (manifest.samples("train"), manifest.samples("val")) == (8, 1)
+    before = files(photos / "out")
+    assert write(photos, val_fraction=0.02) == manifest
+    assert files(photos / "out") == before
+    assert "no image is left for validation" not in capsys.readouterr().out
+
+
+def test_a_build_without_validation_says_so(photos, capsys):
+    for path in list((photos / "images").rglob("*.jpg"))[1:]:
+        path.write_bytes(b"broken")
+    assert write(photos).samples("train") == 1
+    assert "val: no image is left for validation" in capsys.readouterr().out
+
+
+def test_names_with_brackets_are_reported_as_they_are(photos, capsys):
+    (photos / "images/cat/1.jpg").write_bytes(b"broken")
+    write(photos, "[bold]out")
+    assert "[bold]out/rejected.csv" in "".join(capsys.readouterr().out.split("\n"))
+
+
+def test_no_reason_tells_how_a_file_was_held_in_memory(photos):
+    for number, content in enumerate((b"junk", b"", bomb(), photograph(0)[:99])):
+        (photos / f"images/cat/{number}.jpg").write_bytes(content)
+    write(photos)
+    for _, reason in list(csv.reader((photos / "out/rejected.csv").open()))[1:]:
+        assert reason.startswith("it ")
+        assert "BytesIO" not in reason

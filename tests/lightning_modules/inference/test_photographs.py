@@ -1,5 +1,7 @@
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -52,3 +54,39 @@ def test_the_central_square_is_upright(tmp_path: Path) -> None:
     red, blue = torch.tensor([1.0, 0, 0]), torch.tensor([0, 0, 1.0])
     assert (square[0, :, 0] == red[:, None]).all()
     assert (square[0, :, 3] == blue[:, None]).all()
+
+
+def test_tools_see_transparency_and_wide_pixels_as_shards_do(tmp_path: Path) -> None:
+    Image.new("RGBA", (4, 4), (9, 200, 9, 0)).save(tmp_path / "cut.png")
+    assert (load_square(tmp_path / "cut.png", 4) == 1).all()
+    Image.fromarray(np.full((4, 4), 0x8080, np.uint16)).save(tmp_path / "wide.png")
+    assert (load_square(tmp_path / "wide.png", 4) == 128 / 255).all()
+
+
+def test_hidden_files_are_passed_over(tmp_path: Path) -> None:
+    shown = paint(tmp_path / "many/0.jpg")
+    for name in ("._0.jpg", ".DS_Store"):
+        (tmp_path / "many" / name).write_bytes(b"none")
+    assert find_images([str(tmp_path / "many")]) == [shown]
+    assert find_images([str(tmp_path / "many/._0.jpg"), str(shown)]) == [shown]
+    named = paint(tmp_path / ".mine.jpg")
+    assert find_images([str(named)]) == [named]
+
+
+def test_whatever_is_wrong_with_a_photograph_is_one_error(tmp_path: Path) -> None:
+    whole = paint(tmp_path / "whole.png", (64, 64)).read_bytes()
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "folder.png").mkdir()
+    faults = {"empty.png": b"", "cut.png": whole[:60], "text.png": b"text"}
+    for name, content in faults.items():
+        (tmp_path / name).write_bytes(content)
+    for name in (*faults, "pipe.png", "folder.png", "absent.png"):
+        with pytest.raises(DataError, match=rf"{name} is no readable image: it .*[^.]\.$"):
+            load_square(tmp_path / name, 8)
+    assert find_images([str(tmp_path / "pipe.png")]) == [tmp_path / "pipe.png"]
+
+
+def test_errors_name_the_option(tmp_path: Path) -> None:
+    for name in ("nowhere.png", str(tmp_path)):
+        with pytest.raises(DataError, match=r": check --source\.$"):
+            find_images([name], "--source")

@@ -169,3 +169,13 @@ def test_interpolation_is_between_two(tiny_files: TinyFiles) -> None:
         interpolate(tiny_files.stage1, (tiny_files.first,))
     with pytest.raises(DataError, match="steps is 7, frames 1: both ends take at least 2"):
         interpolate(tiny_files.stage1, (tiny_files.first, tiny_files.second), frames=1)
+
+
+@pytest.mark.parametrize("option", ["--image", "--source"])
+def test_a_photograph_that_is_not_there_is_told_by_its_option(
+    option: str, tiny_files: TinyFiles
+) -> None:
+    here, gone = tiny_files.first, "absent.png"
+    image, source = (gone, here) if option == "--image" else (here, gone)
+    with pytest.raises(DataError, match=rf"no file or folder absent.png: check {option}\.$"):
+        edit(tiny_files.stage1, image, QUARTER, "insert", source)

@@ -1,0 +1,58 @@
+"""Both splits keep a usable image where there are two."""
+
+import pytest
+
+from datamodules.build.search import SourceImage
+from datamodules.build.split import keep_usable, split_images
+
+IMAGES = [SourceImage(f"k{number}", 0, f"{number}.jpg", -1, 1, "") for number in range(40)]
+
+
+def keys(images):
+    return {image.key for image in images}
+
+
+def dealt(bad, images=IMAGES, seed=0):
+    splits = split_images(images, 0.05, seed)
+    return splits, keep_usable(splits, lambda image: image.key not in bad, seed)
+
+
+def test_a_split_with_a_usable_image_stays_as_it_is():
+    first = keys(split_images(IMAGES, 0.3, 0)["val"])
+    spared = sorted(first)[0]
+    splits = split_images(IMAGES, 0.3, 0)
+    assert keep_usable(splits, lambda image: image.key not in first - {spared}, 0) == splits
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_an_image_moves_where_all_of_validation_is_bad(seed):
+    before, _ = dealt(set())
+    bad = keys(before["val"])
+    splits, kept = dealt(bad, seed=seed)
+    (moved,) = keys(kept["val"]) - bad
+    assert keys(kept["train"]) == keys(splits["train"]) - {moved}
+    assert moved == next(iter(keys(dealt(bad)[1]["val"]) - bad))  # whatever the seed
+    assert kept["train"] == [image for image in splits["train"] if image.key != moved]
+
+
+def test_training_comes_first():
+    pair = IMAGES[:2]
+    splits = split_images(pair, 0.5, 0)
+    (train,), (val,) = keys(splits["train"]), keys(splits["val"])
+    assert keys(dealt({val}, pair)[1]["train"]) == {train}
+    only = dealt({train}, pair)[1]
+    assert keys(only["train"]) == {train, val}
+    assert "val" not in only
+
+
+def test_training_gets_one_where_all_of_it_is_bad():
+    splits = split_images(IMAGES, 0.5, 0)
+    bad = keys(splits["train"])
+    kept = keep_usable(splits, lambda image: image.key not in bad, 0)
+    assert len(keys(kept["train"]) - bad) == 1
+    assert keys(kept["val"]) | keys(kept["train"]) == keys(IMAGES)
+
+
+def test_where_nothing_is_usable_nothing_moves():
+    splits, kept = dealt(keys(IMAGES))
+    assert kept == splits

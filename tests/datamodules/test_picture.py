@@ -1,0 +1,135 @@
+"""What is no usable picture is refused with a reason, before its pixels are decoded."""
+
+import gzip
+import io
+import os
+import socket
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datamodules.photograph import read_photograph
+from datamodules.picture import PictureError, is_hidden
+
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM", "TGA", "QOI")
+
+
+def saved(kind: str) -> bytes:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
+
+
+def png_of(width: int, height: int) -> bytes:
+    header = width.to_bytes(4) + height.to_bytes(4) + b"\1\0\0\0\0"
+    rows = png_chunk(b"IDAT", zlib.compress(bytes(1000)))
+    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + rows + png_chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9])
+def test_a_file_that_is_cut_off_is_refused(kind, share):
+    content = saved(kind)
+    with pytest.raises(PictureError, match=r"^it "):
+        read_photograph(content[: int(share * len(content))])
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_damaged_bytes_raise_nothing_else(kind):
+    rng, reasons = np.random.default_rng(1), []
+    for _ in range(40):
+        content = np.frombuffer(saved(kind), np.uint8).copy()
+        content[rng.integers(0, min(len(content), 400), 3)] ^= rng.integers(1, 256, 3, np.uint8)
+        try:
+            assert read_photograph(content.tobytes()).mode == "RGB"
+        except PictureError as error:
+            reasons.append(str(error))
+    assert all(reason.startswith("it ") and "<" not in reason for reason in reasons)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "it is empty"),
+        (b"no picture at all", "it is no picture, or of a kind that cannot be read here"),
+        (b"%PDF-1.7 and more than that", "it is a PDF, which cannot be read here"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "it is a HEIC picture, .*: convert it to JPEG"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "it is no picture"),
+        (gzip.compress(b"\x89PNG", mtime=0), "it is no picture"),
+    ],
+)
+def test_what_is_no_picture_is_told(content, reason):
+    with pytest.raises(PictureError, match=reason):
+        read_photograph(content)
+
+
+def test_pixels_are_limited_by_the_header_without_a_warning():
+    modest = read_photograph(png_of(80, 70))
+    assert modest.size == (80, 70)
+    before = Image.MAX_IMAGE_PIXELS
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for side in (12_300, 15_000, 100_000):
+            with pytest.raises(
+                PictureError,
+                match=rf"it has {side} x {side} pixels, the limit is 150,000,000:",
+            ):
+                read_photograph(png_of(side, side))
+        with pytest.raises(PictureError, match="it is damaged"):
+            read_photograph(png_of(10_000, 10_000))  # of which Pillow would warn
+    assert before == Image.MAX_IMAGE_PIXELS
+
+
+def test_text_that_expands_without_end_is_refused():
+    bomb = png_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(200_000_000)))
+    content = saved("PNG")
+    with pytest.raises(PictureError, match="it is damaged"):
+        read_photograph(content[:33] + bomb + content[33:])
+
+
+def test_a_jpeg_is_read_without_its_end_but_not_without_pixels():
+    content = saved("JPEG")
+    whole = np.asarray(read_photograph(content))
+    assert (np.asarray(read_photograph(content[:-2])) == whole).all()
+    assert (np.asarray(read_photograph(content[:-1])) == whole).all()
+    for cut in range(12, 600, 7):
+        with pytest.raises(PictureError, match="it is"):
+            read_photograph(content[:-cut])
+
+
+def test_a_jpeg_of_very_many_scans_is_refused():
+    with pytest.raises(PictureError, match="it has 201 scans, at most 100 are read"):
+        read_photograph(saved("JPEG")[:-2] + 200 * b"\xff\xda\0\3\0")
+
+
+def test_pipes_sockets_folders_and_gaps_are_not_opened(tmp_path: Path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    monkeypatch.chdir(tmp_path)  # names of sockets are short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket.jpg")
+        for name in ("pipe.jpg", "socket.jpg", "."):
+            with pytest.raises(PictureError, match="it is a folder, pipe, socket or device"):
+                read_photograph(Path(name))
+    with pytest.raises(PictureError, match="it cannot be read: No such file or directory"):
+        read_photograph(Path("absent.jpg"))
+
+
+def test_names_that_are_not_text_can_be_read(tmp_path: Path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
+    path.write_bytes(saved("PNG"))
+    assert read_photograph(path).size == (30, 40)
+
+
+def test_hidden_names():
+    assert is_hidden("._0.jpg")
+    assert is_hidden("__MACOSX")
+    assert not is_hidden("0.jpg")
