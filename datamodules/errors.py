@@ -28,7 +28,6 @@ def check_number(name: str, value: float, low: float, high: float = math.inf) ->
         raise DataError(fault)
 
 
-
 def first_line(error: Exception) -> str:
     """The first line of what an error says, or its type where it says nothing."""
     return str(error).split("\n", 1)[0] or type(error).__name__
