@@ -1,10 +1,14 @@
 """The `wild3d` command: `fit` and `validate` by LightningCLI, and the verbs in `verbs.py`."""
 
 import logging
+import os
+import shlex
+import signal
 import sys
 import warnings
 from argparse import SUPPRESS
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,7 @@ from rich.table import Table
 
 from datamodules.errors import DataError
 from datamodules.files import write_json
+from datamodules.places import results_in
 from lightning_modules.callbacks.checkpoints import (
     BEST,
     LAST,
@@ -31,12 +36,13 @@ from lightning_modules.callbacks.scalars import ScalarLog
 from lightning_modules.callbacks.sheets import Sheets
 from lightning_modules.cli.arguments import nulls_as_overlays
 from lightning_modules.cli.bases import BASE, laid_below, with_bases
-from lightning_modules.cli.hardware import suited_precision, suited_strategy
+from lightning_modules.cli.faults import fault_sentence
+from lightning_modules.cli.hardware import check_hardware, suited_precision, suited_strategy
 from lightning_modules.cli.parser import NearestNameParser
 from lightning_modules.cli.refusals import refusal
 from lightning_modules.cli.run_record import versions
 from lightning_modules.cli.validation_settings import check_fit_settings
-from lightning_modules.cli.verbs import VERBS, overview, run_verb
+from lightning_modules.cli.verbs import TRAINER_VERBS, VERBS, check_verb, overview, run_verb
 from lightning_modules.training.base import TrainingModule
 
 TRAINER_DEFAULTS = {
@@ -52,7 +58,9 @@ TRAINER_DEFAULTS = {
 class RunCLI(LightningCLI):
     """LightningCLI whose run directory holds everything and is continued when it exists."""
 
-    def __init__(self, args: Sequence[str]) -> None:
+    def __init__(self, args: Sequence[str], places: ExitStack) -> None:
+        """Run the verb; `places` holds the run's folder until it is over."""
+        self.places = places
         super().__init__(
             LightningModule,
             LightningDataModule,
@@ -60,6 +68,7 @@ class RunCLI(LightningCLI):
             subclass_mode_data=True,
             save_config_callback=SaveRunConfig,
             save_config_kwargs={"save_to_log_dir": False},
+            parser_kwargs={"prog": "wild3d"},
             trainer_defaults=TRAINER_DEFAULTS,
             seed_everything_default=0,
             parser_class=NearestNameParser,
@@ -83,6 +92,17 @@ class RunCLI(LightningCLI):
         parser.add_lightning_class_args(Sheets, "sheets")
         parser.add_lightning_class_args(ImagesProgressBar, "progress")
         parser.add_lightning_class_args(RunClock, "clock")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse, and refuse hardware and seeds that can't be, and a run that can't be written."""
+        super().parse_arguments(parser, args)
+        settings = self.config[self.config.subcommand]
+        trainer = settings.trainer
+        check_hardware(
+            trainer.accelerator, trainer.devices, trainer.num_nodes, settings.seed_everything
+        )
+        if self.config.subcommand == "fit":
+            self.places.enter_context(results_in(settings.run, "--run"))
 
     def instantiate_classes(self) -> None:
         """Build everything; settings that do not fit together end in one sentence."""
@@ -225,11 +245,12 @@ def print_places(run: Path) -> None:
     """Say where the results of a run are."""
     print(f"Figures:               {run / 'result.json'}")
     print(f"Sheets of pictures:    {run / 'sheets'}")
-    print(f"Curves:                tensorboard --logdir {run / 'tensorboard'}")
+    print(f"Curves:                tensorboard --logdir {shlex.quote(str(run / 'tensorboard'))}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit code. Bad input ends in one sentence and code 2."""
+    """Run one verb; returns the exit code. Bad input ends in one sentence and code 2, a closed
+    pipe, as of `wild3d compare | head`, without a word and with code 141."""
     for stream in (sys.stdout, sys.stderr):  # names of files need not be text of the terminal's
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -238,15 +259,47 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for module in (r"lightning\.", r"torch\.", r"torchmetrics"):
         warnings.filterwarnings("ignore", module=module)
-    if not args or args[0] in ("-h", "--help"):
-        print(overview())
-        return 0
     try:
-        if args[0] in VERBS:
-            run_verb(args[0], args[1:])
-        else:
-            RunCLI(args)
-    except (DataError, FileNotFoundError) as error:
-        print(f"wild3d {args[0]}: {error}", file=sys.stderr)
+        _run(args)
+        sys.stdout.flush()
+    except SystemExit as ended:
+        if not isinstance(ended.__context__, BrokenPipeError):  # which rich turns into that
+            raise
+        return _closed_pipe()
+    except Exception as error:
+        if isinstance(error, BrokenPipeError):
+            return _closed_pipe()
+        if (sentence := fault_sentence(error)) is None:
+            raise
+        verb = f" {args[0]}" if args else ""
+        print(f"wild3d{verb}: {sentence}", file=sys.stderr)
+        if isinstance(error, OSError):
+            _drop_output()
         return 2
     return 0
+
+
+def _run(args: list[str]) -> None:
+    if not args or args[0] in ("-h", "--help"):
+        print(overview())
+        return
+    if args[0] in VERBS:
+        run_verb(args[0], args[1:])
+        return
+    if not (args[0].startswith("-") and set(TRAINER_VERBS) & set(args)):
+        check_verb(args[0])
+    with ExitStack() as places:
+        RunCLI(args, places)
+
+
+def _closed_pipe() -> int:
+    _drop_output()
+    return 128 + signal.SIGPIPE
+
+
+def _drop_output() -> None:
+    """Where standard output takes no more, keep Python from trying again when it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

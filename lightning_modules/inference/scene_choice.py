@@ -4,11 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
+from datamodules.ranges import Range
+from lightning_modules.inference.limits import DrawnSeed
 from lightning_modules.inference.photographs import find_images, load_square
 from lightning_modules.inference.sampling_options import SamplingOptions, check_unused
 from lightning_modules.inference.token_files import read_tokens
@@ -35,9 +38,9 @@ class SceneChoice:
 
     images: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
-    seeds: tuple[int, ...] | None = None
+    seeds: tuple[DrawnSeed, ...] | None = None
     tokens: str | None = None
-    rows: tuple[int, ...] = ()
+    rows: tuple[Annotated[int, Range(0, 2**31 - 1)], ...] = ()
 
     def check(self, options: SamplingOptions) -> None:
         """Refuse a choice in several ways, and options that would do nothing.

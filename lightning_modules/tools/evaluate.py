@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from datamodules.augment import Framing
 from datamodules.classes import class_name
 from datamodules.errors import DataError
 from datamodules.files import write_json
 from datamodules.modalities import TRAIN
+from datamodules.ranges import Fraction, Range, Workers
 from lightning_modules.evaluation.distances import inception_score
 from lightning_modules.evaluation.fakes import measure_fakes
 from lightning_modules.evaluation.feature_network import FeatureNetwork, Features
@@ -20,6 +21,7 @@ from lightning_modules.evaluation.metrics import MetricSettings, metrics_of
 from lightning_modules.evaluation.networks import WITH_INCEPTION, open_network
 from lightning_modules.evaluation.real_features import real_features
 from lightning_modules.evaluation.real_images import RESIZE, RealImages
+from lightning_modules.inference.limits import BatchSize, Device
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.sampling_options import SamplingOptions
@@ -31,17 +33,17 @@ def evaluate(
     root: str,
     features: str = WITH_INCEPTION,
     inception_weights: str | None = None,
-    samples: int = 2000,
+    samples: Annotated[int, Range(2, 10_000_000)] = 2000,
     split: str = TRAIN,
-    real_images: int | None = None,
-    crop_share: float | None = None,
-    background: float | Literal["photo"] | None = None,
+    real_images: Annotated[int, Range(2, 2**31 - 1)] | None = None,
+    crop_share: Fraction | None = None,
+    background: Fraction | Literal["photo"] | None = None,
     out: str = "outputs/evaluation.json",
-    batch_size: int = 16,
+    batch_size: BatchSize = 16,
     cache: str | None = None,
-    num_workers: int = 0,
+    num_workers: Workers = 0,
     stage1: str | None = None,
-    device: str = "cpu",
+    device: Device = "cpu",
     settings: MetricSettings = MetricSettings(),
     sampling: SamplingOptions = SamplingOptions(),
 ) -> None:

@@ -20,6 +20,7 @@ from lightning_modules.inference.inversion.inverted import write_inversion
 from lightning_modules.inference.inversion.pivotal import Inversion, invert_photo
 from lightning_modules.inference.inversion.search import Report
 from lightning_modules.inference.inversion.settings import InversionSettings
+from lightning_modules.inference.limits import Device, Frames, Lattice, Level, Pixels, Points
 from lightning_modules.inference.meshing import MeshFormat, Surface
 from lightning_modules.inference.opening import open_gan
 from lightning_modules.inference.photographs import find_images, load_square
@@ -39,14 +40,14 @@ def invert(
     classifier: str | None = None,
     classifier_weights: str | None = None,
     out: str = "outputs/invert",
-    size: int = 256,
+    size: Pixels = 256,
     trajectory: Trajectory = "orbit",
-    frames: int = 48,
+    frames: Frames = 48,
     mesh_format: MeshFormat = "glb",
-    mesh_resolution: int = 128,
-    mesh_level: float | None = None,
-    points_per_chunk: int = POINTS_PER_CHUNK,
-    device: str = "cpu",
+    mesh_resolution: Lattice = 128,
+    mesh_level: Level | None = None,
+    points_per_chunk: Points = POINTS_PER_CHUNK,
+    device: Device = "cpu",
     inversion: InversionSettings = InversionSettings(),
 ) -> None:
     """Fit a GAN to photographs by pivotal tuning: for each a sheet, a video, a mesh and a

@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.progress import track
 
 from datamodules.errors import DataError
+from lightning_modules.inference.limits import Device, Inside, Lattice, Level, Positive
 from lightning_modules.inference.meshing import MeshFormat, Surface, write_mesh
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
@@ -16,13 +17,13 @@ def mesh(
     checkpoint: str,
     out: str = "outputs/mesh",
     format: MeshFormat = "glb",
-    resolution: int = 128,
-    level: float | None = None,
-    quantile: float | None = None,
+    resolution: Lattice = 128,
+    level: Level | None = None,
+    quantile: Inside | None = None,
     largest_component: bool = False,
-    half_extent: float | None = None,
+    half_extent: Positive | None = None,
     stage1: str | None = None,
-    device: str = "cpu",
+    device: Device = "cpu",
     scenes: SceneChoice = SceneChoice(),
     sampling: SamplingOptions = SamplingOptions(),
 ) -> None:

@@ -7,6 +7,7 @@ from rich.progress import track
 
 from datamodules.errors import DataError
 from lightning_modules.inference.camera_paths import Trajectory, trajectory_cameras
+from lightning_modules.inference.limits import Device, Frames, Lattice, Level, Pixels, Points
 from lightning_modules.inference.meshing import MeshFormat, Surface
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.photographs import find_images, load_square
@@ -19,15 +20,15 @@ def reconstruct(
     checkpoint: str,
     images: list[str] | str,
     out: str = "outputs/reconstruct",
-    size: int = 256,
+    size: Pixels = 256,
     trajectory: Trajectory = "wiggle",
-    frames: int = 48,
+    frames: Frames = 48,
     mesh_format: MeshFormat = "glb",
-    mesh_resolution: int = 128,
-    mesh_level: float | None = None,
-    points_per_chunk: int = POINTS_PER_CHUNK,
+    mesh_resolution: Lattice = 128,
+    mesh_level: Level | None = None,
+    points_per_chunk: Points = POINTS_PER_CHUNK,
     stage1: str | None = None,
-    device: str = "cpu",
+    device: Device = "cpu",
 ) -> None:
     """Turn photographs into scenes: for each a sheet, a video and a mesh.
 

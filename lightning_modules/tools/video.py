@@ -10,6 +10,7 @@ from lightning_modules.inference.camera_paths import (
     trajectory_cameras,
     write_video,
 )
+from lightning_modules.inference.limits import Device, Frames, FramesPerSecond, Pixels, Points
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.sampling_options import SamplingOptions
@@ -22,12 +23,12 @@ def video(
     out: str = "outputs/video",
     trajectory: Trajectory = "wiggle",
     formats: tuple[VideoFormat, ...] = ("mp4",),
-    frames: int = 48,
-    fps: int = 24,
-    size: int = 256,
-    points_per_chunk: int = POINTS_PER_CHUNK,
+    frames: Frames = 48,
+    fps: FramesPerSecond = 24,
+    size: Pixels = 256,
+    points_per_chunk: Points = POINTS_PER_CHUNK,
     stage1: str | None = None,
-    device: str = "cpu",
+    device: Device = "cpu",
     scenes: SceneChoice = SceneChoice(),
     sampling: SamplingOptions = SamplingOptions(),
 ) -> None:
