@@ -1,5 +1,5 @@
-"""Command-line parser that says what is wrong in one sentence, with the nearest key where it does not
-know one."""
+"""Command-line parser that says what is wrong in one sentence, with the nearest key where it does
+not know one."""
 
 import dataclasses
 import difflib
@@ -32,7 +32,9 @@ _CLASS_PATH = re.compile(r"class_path '(?P<path>[\w.]+)'")
 class NearestNameParser(LightningArgumentParser):
     """Rejects what its parent rejects, in one line that says what was probably meant."""
 
-    def parse_args(self, args: Sequence[str] | None = None, *more: Any, **options: Any) -> Any:
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, *more: Any, **options: Any
+    ) -> Any:
         """Parse the words of a command line; those that would exhaust the memory are refused."""
         for word in args or ():
             name, _, value = word.partition("=") if word.startswith("-") else ("a value", "", word)

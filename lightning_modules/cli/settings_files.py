@@ -42,8 +42,8 @@ def read_settings(path: Path, option: str) -> dict[str, Any]:
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path} is not UTF-8 (byte {error.object[error.start]:#x} at {error.start}): save it as "
-            "UTF-8."
+            f"{path} is not UTF-8 (byte {error.object[error.start]:#x} at {error.start}): save it "
+            "as UTF-8."
         ) from error
     return check_settings(text, str(path))
 

@@ -14,8 +14,8 @@ FramesPerSecond = Annotated[int, Range(1, 1000)]
 BatchSize = Annotated[int, Range(1, 65_536)]
 Tiles = Annotated[int, Range(1, 1000)]
 Points = Annotated[int, Range(1, 2**31 - 1)]
-Positive = Annotated[float, Range(1e-6, 1e6)]
-Inside = Annotated[float, Range(1e-6, 1 - 1e-6)]
+Positive = Annotated[float, Range(0.001, 1_000_000)]
+Inside = Annotated[float, Range(0.001, 0.999)]
 """A share that is neither nothing nor all."""
 
 Level = Annotated[float, Range(0, 1e9)]
@@ -48,8 +48,8 @@ class Computing:
         found = _devices(device.type)
         if found == 0:
             raise DataError(
-                f"{name} is '{value}', but PyTorch finds no {device.type} device here: give cpu, or "
-                "leave it out."
+                f"{name} is '{value}', but PyTorch finds no {device.type} device here: give "
+                "cpu, or leave it out."
             )
         if (device.index or 0) >= found:
             raise DataError(

@@ -46,7 +46,7 @@ class SamplingOptions:
     truncation: Truncation | None = None
     temperature: Annotated[float, Range(0, 1000)] | None = None
     top_k: Annotated[int, Range(0, 2**31 - 1)] | None = None
-    top_p: Annotated[float, Range(1e-6, 1)] | None = None
+    top_p: Annotated[float, Range(0.001, 1)] | None = None
     guidance: Annotated[float, Range(0, 1000)] | None = None
     steps: Annotated[int, Range(1, 100_000)] | None = None
     choice_temperature: Annotated[float, Range(0, 1000)] | None = None

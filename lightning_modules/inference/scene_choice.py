@@ -126,20 +126,28 @@ def photos_passage(model: TokenAutoencoder, images: Sequence[str]) -> Passage:
     """The passage between two photographs: the code of every token moves to its goal.
 
     Raises:
-        DataError: there are not two.
+        DataError: there are not two, or one can't be read: each is named.
     """
     paths = find_images(list(images))
     if len(paths) != 2:
         raise DataError(f"--images names {len(paths)} photographs, interpolation is between 2.")
-    first, second = (photo_tokens(model, path) for path in paths)
+    squares, faults = [], []
+    for path in paths:
+        try:
+            squares.append(_square(model, path))
+        except DataError as error:
+            faults.append(str(error))
+    if faults:
+        raise DataError(" ".join(faults))
+    first, second = (photo_tokens(model, square) for square in squares)
     names = paths[0].stem, paths[1].stem
     return Passage(names, lambda share: model.decode(model.blend(first, second, share)))
 
 
 @torch.no_grad()
-def photo_tokens(model: TokenAutoencoder, path: Path) -> Tensor:
-    """Tokens (1, T) of a photograph's central square."""
-    return model.encode(_square(model, path)).tokens
+def photo_tokens(model: TokenAutoencoder, square: Tensor) -> Tensor:
+    """Tokens (1, T) of a square photograph (1, 3, H, W)."""
+    return model.encode(square).tokens
 
 
 @torch.no_grad()

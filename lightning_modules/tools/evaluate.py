@@ -19,7 +19,7 @@ from lightning_modules.evaluation.feature_network import FeatureNetwork, Feature
 from lightning_modules.evaluation.label_plan import check_classes, label_plan
 from lightning_modules.evaluation.metrics import MetricSettings, metrics_of
 from lightning_modules.evaluation.networks import WITH_INCEPTION, open_network
-from lightning_modules.evaluation.real_features import real_features
+from lightning_modules.evaluation.real_features import check_cache, real_features
 from lightning_modules.evaluation.real_images import RESIZE, RealImages
 from lightning_modules.inference.limits import BatchSize, Device
 from lightning_modules.inference.opening import open_maker
@@ -75,7 +75,10 @@ def evaluate(
         settings: which metrics, and how.
         sampling: how scenes are drawn.
     """
-    network = open_network(features, inception_weights).to(device)
+    check_cache(cache)
+    network = _network(features, inception_weights, settings)
+    if network is not None:
+        network.to(device)
     drawer = open_maker(checkpoint, stage1, sampling, device).drawer()
     if drawer.classes == 0:
         drawer.check_labels([-1])
@@ -86,15 +89,26 @@ def evaluate(
     real = real_features(network, images, cache, num_workers)
     labels = label_plan(real.labels, samples, drawer.classes)
     measured = measure_fakes(drawer, labels, batch_size, network, "nfs" in settings.metrics)
-    metrics = metrics_of(network.name, real.features, measured, settings)
+    name = "" if network is None else network.name
+    metrics = metrics_of(name, real.features, measured, settings)
+    for label, value in metrics.items():
+        print(f"{label}: {value:.5g}")
     protocol = _drawn(drawer, labels, images.manifest.classes) | {"sampling": sampling.given}
     protocol |= _compared(network, images) | _estimated(real.features, samples, settings)
     made = made_now(checkpoint)
     provenance = {name: value for name, value in asdict(made).items() if name != "seeds"}
     write_json(Path(out), {"figures": metrics, "protocol": protocol, "provenance": provenance})
-    for label, value in metrics.items():
-        print(f"{label}: {value:.5g}")
     print(f"{samples} samples, {images.count} real images; protocol in {out}")
+
+
+def _network(
+    features: str, inception_weights: str | None, settings: MetricSettings
+) -> FeatureNetwork | None:
+    """The network of the metrics, none where Inception is the default that no metric looks at."""
+    default = features == WITH_INCEPTION and inception_weights is None
+    if default and set(settings.metrics) == {"nfs"}:
+        return None
+    return open_network(features, inception_weights)
 
 
 def _framing(
@@ -125,14 +139,18 @@ def _drawn(drawer: SceneDrawer, labels: Sequence[int], names: Sequence[str]) -> 
     }
 
 
-def _compared(network: FeatureNetwork, images: RealImages) -> dict[str, Any]:
+def _compared(network: FeatureNetwork | None, images: RealImages) -> dict[str, Any]:
     """Protocol of the real images and of the features."""
-    return {
+    compared = {
         "root": images.root,
         "split": images.split,
         "real_images": images.count,
         "real_images_sha256": images.images_hash,
         **images.framing._asdict(),
+    }
+    if network is None:
+        return compared
+    return compared | {
         "resize": f"real images: {RESIZE}; network: {network.resize}",
         "network": network.name,
         "network_sha256": network.weights,

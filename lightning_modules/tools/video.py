@@ -15,6 +15,7 @@ from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.sampling_options import SamplingOptions
 from lightning_modules.inference.scene_choice import SceneChoice
+from lightning_modules.tools.parts import Failures
 from renderers.renderer import POINTS_PER_CHUNK
 
 
@@ -57,9 +58,11 @@ def video(
     maker = open_maker(checkpoint, stage1, sampling, device)
     wanted = maker.wanted(scenes)
     camera = trajectory_cameras(maker.view, trajectory, frames)
-    made = made_now(checkpoint)
+    made, failures = made_now(checkpoint), Failures(len(wanted))
     for scene in wanted:
-        pictures = film(scene.make(), camera, size, scene.name, points_per_chunk)
-        stem = Path(out) / f"{scene.name}-{trajectory}"
-        for path in write_video(pictures, stem, formats, fps, made.note(*scene.seeds)):
-            print(path)
+        with failures.kept():
+            pictures = film(scene.make(), camera, size, scene.name, points_per_chunk)
+            stem = Path(out) / f"{scene.name}-{trajectory}"
+            for path in write_video(pictures, stem, formats, fps, made.note(*scene.seeds)):
+                print(path)
+    failures.tell()
