@@ -37,6 +37,8 @@ Count = Annotated[int, Range(1, 2**31 - 1)]
 Seed = Annotated[int, Range(0, 2**32 - 1)]
 Workers = Annotated[int, Range(0, 1024)]
 Fraction = Annotated[float, Range(0, 1)]
+Resolution = Annotated[int, Range(1, 8192)]
+ShardSize = Annotated[int, Range(1, 10_000_000)]
 
 
 def check_limits(function: Callable[..., Any], values: Mapping[str, Any]) -> None:

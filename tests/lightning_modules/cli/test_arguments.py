@@ -46,7 +46,11 @@ def test_words_after_a_list_option_become_one_list(typed: str, gathered: str) ->
 def test_strings_may_contain_spaces_and_numbers_stay_strings() -> None:
     found = gather_lists(verb, ["--names", "a b", "3"])
     assert found == ["--names", '["a b", "3"]']
-    assert gather_lists(verb, ["--names", "[a.jpg,", "b.jpg]"]) == ["--names", "[a.jpg, b.jpg]"]
+    assert gather_lists(verb, ["--names", "[a.jpg,", "b.jpg]"]) == [
+        "--names",
+        '["[a.jpg,", "b.jpg]"]',
+    ]
+    assert gather_lists(verb, ["--names", '["a",', '"b"]']) == ["--names", '["a", "b"]']
 
 
 @dataclass(frozen=True)

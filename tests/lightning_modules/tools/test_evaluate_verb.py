@@ -84,14 +84,14 @@ def test_figures_depend_on_what_is_drawn_and_not_on_the_batches(
     ("options", "sentence"),
     [
         ({"metrics": ()}, "--metrics is empty"),
-        ({"samples": 1}, "samples is 1, of 24 real images: both must be at least 2"),
+        ({"samples": 1}, "--samples is 1, it must be from 2"),
         ({"kid_subset_size": 20}, "kid_subset_size is 20, .* 24 real images and 10 samples"),
-        ({"kid_subset_size": 0}, "kid_subset_size is 0, it must be at least 2"),
+        ({"kid_subset_size": 0}, "--kid_subset_size is 0, it must be from 2"),
         ({"kid_subsets": 0}, "kid_subsets is 0"),
         ({"is_splits": 11}, "is_splits is 11, .* at most the 10 samples"),
         ({"split": "test"}, "has no split 'test'"),
         ({"steps": 3}, "--steps is for masked ones only"),
-        ({"batch_size": 0}, "batch_size 0"),
+        ({"batch_size": 0}, "--batch_size is 0, it must be from 1"),
         ({"features": "inception", "inception_weights": "no.pth"}, "no.pth does not exist"),
     ],
 )
