@@ -60,7 +60,7 @@ def check_data(
     if model.classes not in (0, classes):
         raise DataError(
             f"The generator has {model.classes} classes, the data {classes}: set "
-            f"`model.generator.classes` to {classes}, or to 0 to ignore them."
+            f"`model.generator.classes` to {f'{classes}, or to 0 to ignore them' if classes else 0}."
         )
     if datamodule.resolution != model.resolution:
         raise DataError(

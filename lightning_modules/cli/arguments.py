@@ -52,7 +52,7 @@ def _as_list(words: list[str], item: Any) -> str:
         return whole
     if item is str:
         return json.dumps(words)
-    parts = [part for word in words for part in word.split(",") if part]
+    parts = [part for word in words for part in word.split(",") if part] or [""]
     return "[" + ",".join(p if _NUMBER.fullmatch(p) else json.dumps(p) for p in parts) + "]"
 
 

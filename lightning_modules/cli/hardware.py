@@ -1,9 +1,11 @@
 """Strategy and precision of a run, suited to the hardware where the command leaves them open."""
 
 import re
+from difflib import get_close_matches
 from typing import cast
 
 import torch
+from lightning.pytorch.strategies import StrategyRegistry
 
 from datamodules.errors import DataError, check_number
 from renderers.cpu.precision import bf16_is_fast
@@ -15,11 +17,13 @@ FLOAT32 = "32-true"
 PRECISIONS = ("bf16-mixed", "bf16", FLOAT32, "32")
 
 
-def check_hardware(accelerator: object, devices: object, nodes: object, seed: object) -> None:
+def check_hardware(
+    accelerator: object, devices: object, nodes: object, strategy: object, seed: object
+) -> None:
     """Refuse what a run can't be started on, before anything is built.
 
     Args:
-        accelerator, devices, nodes: of the trainer, in Lightning's spellings.
+        accelerator, devices, nodes, strategy: of the trainer, in Lightning's spellings.
         seed: `seed_everything`.
 
     Raises:
@@ -30,6 +34,13 @@ def check_hardware(accelerator: object, devices: object, nodes: object, seed: ob
     check_number("--trainer.num_nodes", cast(int, nodes), 1, 100_000)
     if isinstance(accelerator, str):
         _check_accelerator(accelerator)
+    strategies = StrategyRegistry.available_strategies()
+    if isinstance(strategy, str) and strategy not in ("auto", *strategies):
+        near = get_close_matches(strategy, strategies, n=1)
+        meant = f"did you mean {near[0]}?" if near else "give auto or ddp."
+        raise DataError(
+            f"--trainer.strategy is '{strategy}', which Lightning does not know: {meant}"
+        )
     words = str(devices).strip("[]() ")
     if words not in ("auto", "-1") and not re.fullmatch(r"\d+(\s*,\s*\d+)*,?", words):
         raise DataError(

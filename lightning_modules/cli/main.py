@@ -99,7 +99,11 @@ class RunCLI(LightningCLI):
         settings = self.config[self.config.subcommand]
         trainer = settings.trainer
         check_hardware(
-            trainer.accelerator, trainer.devices, trainer.num_nodes, settings.seed_everything
+            trainer.accelerator,
+            trainer.devices,
+            trainer.num_nodes,
+            trainer.strategy,
+            settings.seed_everything,
         )
         if self.config.subcommand == "fit":
             self.places.enter_context(results_in(settings.run, "--run"))

@@ -8,7 +8,9 @@ import re
 import sys
 from argparse import ArgumentError
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
+from itertools import pairwise
 from typing import Any, NoReturn, get_type_hints
 
 from lightning.pytorch.cli import LightningArgumentParser
@@ -35,24 +37,19 @@ class NearestNameParser(LightningArgumentParser):
     def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, *more: Any, **options: Any
     ) -> Any:
-        """Parse the words of a command line; those that would exhaust the memory are refused."""
-        for word in args or ():
-            name, _, value = word.partition("=") if word.startswith("-") else ("a value", "", word)
-            self._check_extent(name, value)
+        """Parse the words of a command line.
+
+        Raises:
+            DataError: one would exhaust the memory.
+        """
+        for before, word in pairwise(["", *(args or ())]):
+            name, equals, value = word.partition("=")
+            _check_extent(name, value) if equals else _check_extent(before, word)
         try:
             return super().parse_args(args, *more, **options)
         except RecursionError:
             longest = max(args or [""], key=len)
-            self.error(f"{longest[:40]}... is nested too deeply.")
-
-    def _check_extent(self, name: str, value: str) -> None:
-        if value.lstrip()[:1] in ("{", "["):
-            try:
-                check_extent(value, f"{name} {value[:40]}")
-            except DataError as error:
-                self.error(str(error))
-            except YAMLError:
-                return  # told when it is parsed, as a value of its option
+            raise DataError(f"{longest[:40]}... is nested too deeply.") from None
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Exit with code 2 and one sentence, without the usage, which can have 76 lines."""
@@ -69,6 +66,13 @@ class NearestNameParser(LightningArgumentParser):
             sentence += f" See `{prog} --help`."
         sys.stderr.write(f"{prog}: {sentence}\n")
         self.exit(2)
+
+
+def _check_extent(name: str, value: str) -> None:
+    """DataError for a value that would exhaust the memory."""
+    if value.lstrip()[:1] in ("{", "["):
+        with suppress(YAMLError):  # told when it is parsed, as a value of its option
+            check_extent(value, f"{name} {value[:40]}")
 
 
 def explain_unknown_key(message: str, keys: set[str]) -> str | None:

@@ -115,7 +115,9 @@ def check_extent(text: str, name: str) -> None:
                 continue
         if levels:
             levels[-1].values += values
-            _bound(levels[-1].values, MOST_VALUES, "values, with those it repeats,", name)
+            _bound(
+                levels[-1].values, MOST_VALUES, "values (those repeated by aliases counted)", name
+            )
 
 
 def _check_key(level: _Open, event: NodeEvent, name: str) -> None:

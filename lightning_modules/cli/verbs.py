@@ -3,7 +3,7 @@
 import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -128,8 +128,9 @@ def _tried(verb: Verb, options: Mapping[str, Any]) -> AbstractContextManager[Non
     option = f"--{verb.results}"
     if verb.writes == "file":
         return result_file(place, option)
-    if verb.writes == "shards" and place and Path(place, MANIFEST_NAME).is_file():
-        return nullcontext()  # finished: nothing will be written
+    with suppress(OSError):  # told by what follows
+        if verb.writes == "shards" and place and Path(place, MANIFEST_NAME).is_file():
+            return nullcontext()  # finished: nothing will be written
     return results_in(place, option)
 
 

@@ -21,7 +21,8 @@ Inside = Annotated[float, Range(0.001, 0.999)]
 Level = Annotated[float, Range(0, 1e9)]
 """Density of a surface."""
 
-DrawnSeed = Annotated[int, Range(0, 2**63 - 1)]
+MOST_SEED = 2**63 - 1
+DrawnSeed = Annotated[int, Range(0, MOST_SEED)]
 Truncation = Annotated[float, Range(0, 10)]
 Lattice = Annotated[int, Range(2, 2048)]
 """Points along each side of a mesh's box."""
@@ -53,8 +54,8 @@ class Computing:
             )
         if (device.index or 0) >= found:
             raise DataError(
-                f"{name} is '{value}', but there are only {found} of {device.type}: give a number "
-                f"from 0 to {found - 1}."
+                f"{name} is '{value}', but PyTorch finds {found} of {device.type}, numbered from "
+                "0: give a lower number."
             )
 
 

@@ -85,7 +85,14 @@ class SamplingOptions:
 
 def check_unused(options: Mapping[str, Any], why: str) -> None:
     """DataError that says why options, value by name, would do nothing, if any is not None."""
-    given = [f"--{name} is {value}" for name, value in options.items() if value is not None]
+    given = [f"--{name} is {_typed(value)}" for name, value in options.items() if value is not None]
     if given:
         them = "it" if len(given) == 1 else "them"
         raise DataError(f"{' and '.join(given)}, but {why}: leave {them} out.")
+
+
+def _typed(value: Any) -> str:
+    """A value as it is typed."""
+    if isinstance(value, tuple | list):
+        return " ".join(map(str, value)) or "empty"
+    return str(value)

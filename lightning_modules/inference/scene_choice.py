@@ -9,9 +9,9 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, check_number
 from datamodules.ranges import Range
-from lightning_modules.inference.limits import DrawnSeed
+from lightning_modules.inference.limits import MOST_SEED, DrawnSeed
 from lightning_modules.inference.photographs import find_images, load_square
 from lightning_modules.inference.sampling_options import SamplingOptions, check_unused
 from lightning_modules.inference.token_files import read_tokens
@@ -55,7 +55,8 @@ class SceneChoice:
                 f"{' and '.join(given)} are given: name scenes in one of these ways only."
             )
         if self.rows and not self.tokens:
-            raise DataError(f"--rows is {list(self.rows)}: they are of --tokens, which is missing.")
+            rows = " ".join(map(str, self.rows))
+            raise DataError(f"--rows is {rows}: they are of --tokens, which is missing.")
         if self.images or self.tokens:
             drawing = {"seeds": self.seeds} | options.given
             check_unused(drawing, f"nothing is drawn with {given[0]}")
@@ -170,6 +171,8 @@ def _device(model: TokenAutoencoder) -> torch.device:
 
 def distinct_seeds(seeds: Sequence[int]) -> list[int]:
     """Each seed once, in order; DataError if there is none or a negative one."""
-    if not seeds or min(seeds) < 0:
-        raise DataError(f"--seeds is {list(seeds)}: give at least one number, each at least 0.")
+    if not seeds:
+        raise DataError("--seeds is empty: give at least one number.")
+    for seed in seeds:
+        check_number("--seeds", seed, 0, MOST_SEED)
     return list(dict.fromkeys(seeds))

@@ -136,9 +136,9 @@ BY_HAND: Sequence[tuple[str, str]] = (
     (
         "edit --checkpoint {autoregressive} --image {first} --region 0,0,1,1 --action insert "
         "--source {nothing} --out {out}",
-        "--source",
+        "nothing",
     ),
-    ("evaluate --checkpoint {autoregressive} --root {nothing} --out {out}/e", "nothing"),
+    ("evaluate --checkpoint {autoregressive} --root {nothing} --metrics nfs --out {out}", "noth"),
     (
         "evaluate --checkpoint {autoregressive} --root {root} --features {nothing} --out {out}/e",
         "nothing",
@@ -205,7 +205,7 @@ OF_RUNS: Sequence[tuple[str, str]] = (
     ("--seed_everything -1", "seed_everything"),
     ("--seed_everything 18446744073709551616", "seed_everything"),
     ("--model.max_images x", "max_images"),
-    ("--model.max_images", "max_images"),
+    ("--model.max_images", "--model"),
     ("--model.weights.l2 x", "weights.l2"),
     ("--model.weights.l3 1", "weights.l3"),
     ("--model foo.Bar", "foo.Bar"),
