@@ -173,7 +173,7 @@ def test_what_only_a_gan_takes_is_refused_elsewhere(tiny_files: TinyFiles) -> No
         run(sample, tiny_files.masked, truncation=0.5)
     with pytest.raises(DataError, match=r"^--truncation is 0.5, but nothing is drawn with --im"):
         run(video, tiny_files.stage1, images=(tiny_files.first,), truncation=0.5)
-    with pytest.raises(DataError, match=r"^--classes is .*'mug'.*, but only of a GAN are scenes"):
+    with pytest.raises(DataError, match=r"^--classes is mug.*, but only of a GAN are scenes"):
         run(interpolate, tiny_files.stage1, classes=("mug",))
     with pytest.raises(DataError, match="is a stage-1 checkpoint, which draws nothing: name one"):
         run(sample, tiny_files.stage1)

@@ -128,5 +128,5 @@ def test_without_a_level_every_scene_has_a_surface(tiny_files: TinyFiles, tmp_pa
         run(mesh, tiny_files.stage1, images=photos, out=out, level=5.0, quantile=0.5)
     with pytest.raises(DataError, match=r"--quantile is 1\.5, it must be from 0\.001"):
         run(mesh, tiny_files.stage1, images=photos, out=out, resolution=8, quantile=1.5)
-    with pytest.raises(DataError, match="resolution is 1, it must be at least 2"):
+    with pytest.raises(DataError, match="--resolution is 1, it must be from 2"):
         run(mesh, tiny_files.stage1, images=photos, out=out, resolution=1)
