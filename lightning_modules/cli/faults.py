@@ -27,12 +27,23 @@ ADVICE = {
 
 MEMORY = "there is not enough memory: take smaller pictures, batches or fewer workers."
 
-# PyTorch tells faults of the system by RuntimeErrors. Each is a pattern and what it means to users.
+# PyTorch tells faults of the system by RuntimeErrors: a pattern each, and what it means to users.
 TORCH_FAULTS = (
-    (r"PytorchStreamWriter failed|inline_container|file in archive is not in a", "written to"),
-    (r"Parent directory (?P<path>.+) does not exist", "written to"),
-    (r"unable to (open|mmap|write|resize|allocate) .*(file|shared memory|bytes)", "opened"),
-    (r"No space left on device|Too many open files", "written to"),
+    (r"File (?P<reason>.+) cannot be opened", "{reason} can't be opened as a file."),
+    (r"strerror: (?P<reason>.+)", "a checkpoint can't be opened ({reason})."),
+    (r"Parent directory (?P<reason>\S+) does not exist", "there is no folder {reason}."),
+    (
+        r"PytorchStreamWriter failed|inline_container.*unexpected pos",
+        "a checkpoint can't be written to its end: free some space on its disk and run the same "
+        "command again.",
+    ),
+    (
+        r"unable to (open|mmap|write|resize|allocate).*(?P<reason>shared memory)|"
+        r"(?P<other>Too many open files)",
+        "workers can't pass on what they load ({reason}): take fewer workers, or raise the limits "
+        "of shared memory and open files (`ulimit -n`).",
+    ),
+    (r"(?P<reason>No space left on device)", "the disk is full: free some space."),
 )
 TORCH_MEMORY = re.compile(
     r"not enough memory|can't allocate memory|out of memory|Cannot allocate memory"
@@ -43,7 +54,7 @@ WORKER_ENDED = (
     "a worker process ended suddenly, often because memory ran out: take fewer workers and run the "
     "same command again."
 )
-IN_CHILD = re.compile(r"^[\w.]*(?P<kind>\w*Error): (?P<sentence>.+)$", re.MULTILINE)
+IN_CHILD = re.compile(r"^(?:\w+\.)*(?P<kind>\w+): (?P<sentence>.+)$", re.MULTILINE)
 """Last lines of tracebacks that other processes send as text."""
 
 
@@ -75,7 +86,7 @@ def os_sentence(error: OSError) -> str:
     advice = f": {ADVICE[error.errno]}" if error.errno in ADVICE else ""
     if error.errno == errno.ENOENT and error.filename is not None:
         return f"there is no file or folder {error.filename}."
-    place = "what is written" if error.filename is None else str(error.filename)
+    place = "the output" if error.filename is None else str(error.filename)
     return f"{place} can't be used ({reason}){advice}."
 
 
@@ -99,9 +110,8 @@ def _of_torch(text: str) -> str | None:
         return WORKER_ENDED
     if TORCH_MEMORY.search(text):
         return MEMORY
-    for pattern, what in TORCH_FAULTS:
-        if re.search(pattern, text):
-            return (
-                f"a file can't be {what} ({text[:200]}): see that its disk is there and not full."
-            )
+    for pattern, sentence in TORCH_FAULTS:
+        if found := re.search(pattern, text):
+            named = found.groupdict()
+            return sentence.format(reason=named.get("reason") or named.get("other"))
     return None

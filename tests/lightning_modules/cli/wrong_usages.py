@@ -242,8 +242,9 @@ class Usage:
 def wrong_usages() -> list[Usage]:
     """All of them."""
     found = [Usage(tuple(shlex.split(line)), named) for line, named in BY_HAND]
+    tried: set[tuple[str, str]] = set()
     for verb in VERBS:
-        found += _of_signature(verb)
+        found += _of_signature(verb, tried)
     for verb in ("fit", "validate"):
         found += [Usage((verb, *RIGHT[verb], *shlex.split(w)), named) for w, named in OF_RUNS]
     for place in ("", "{first}", "{first}/x", "/proc/x", "x" * 300):
@@ -251,9 +252,10 @@ def wrong_usages() -> list[Usage]:
     return found
 
 
-def _of_signature(verb: str) -> Iterator[Usage]:
+def _of_signature(verb: str, tried: set[tuple[str, str]]) -> Iterator[Usage]:
     """Each option with values that are none of its, without a value, and misspelt; each required
-    option left out; results in places that can't be."""
+    option left out; results in places that can't be. Of an option that another verb has alike,
+    which is in `tried`, one value only."""
     right, function = [verb, *RIGHT[verb]], VERBS[verb].load()
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.default is parameter.empty:
@@ -264,7 +266,9 @@ def _of_signature(verb: str) -> Iterator[Usage]:
     for name, hint in _options(verb).items():
         yield Usage((*right, f"--{name}"), f"--{name}")
         yield Usage((*right, f"--{name[0]}{name}", "1"), name)
-        for value in _wrong_values(hint):
+        alike = (name, repr(hint)) in tried
+        tried.add((name, repr(hint)))
+        for value in _wrong_values(hint)[: 1 if alike else None]:
             yield Usage((*right, f"--{name}={value}"), f"--{name}")
     if (results := VERBS[verb].results) is not None:
         for place in ("", "{first}/x", "/proc/x", "x" * 300):
