@@ -30,6 +30,7 @@ MEMORY = "there is not enough memory: take smaller pictures, batches or fewer wo
 # PyTorch tells faults of the system by RuntimeErrors: a pattern each, and what it means to users.
 TORCH_FAULTS = (
     (r"File (?P<reason>.+) cannot be opened", "{reason} can't be opened as a file."),
+    (r"invalid file name: (?P<reason>.+)", "{reason} is no name of a checkpoint."),
     (r"strerror: (?P<reason>.+)", "a checkpoint can't be opened ({reason})."),
     (r"Parent directory (?P<reason>\S+) does not exist", "there is no folder {reason}."),
     (
