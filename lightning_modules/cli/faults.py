@@ -3,8 +3,13 @@ system. All else is a fault of ours and keeps its traceback."""
 
 import builtins
 import errno
+import os
 import re
+import signal
+import sys
+from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -57,6 +62,42 @@ WORKER_ENDED = (
 )
 IN_CHILD = re.compile(r"^(?:\w+\.)*(?P<kind>\w+): (?P<sentence>.+)$", re.MULTILINE)
 """Last lines of tracebacks that other processes send as text."""
+
+
+def exit_code(work: Callable[[], None], verb: str) -> int:
+    """Do the work of a verb: bad input ends in one sentence and code 2, a closed pipe, as of
+    `wild3d compare | head`, without a word and with code 141."""
+    try:
+        work()
+        sys.stdout.flush()
+    except SystemExit as ended:
+        if not isinstance(ended.__context__, BrokenPipeError):  # which rich turns into that
+            raise
+        return _closed_pipe()
+    except BrokenPipeError:
+        return _closed_pipe()
+    except Exception as error:
+        if (sentence := fault_sentence(error)) is None:
+            raise
+        print(f"{f'wild3d {verb}'.strip()}: {sentence}", file=sys.stderr)
+        if isinstance(error, OSError):
+            _drop_output()
+        return 2
+    return 0
+
+
+def _closed_pipe() -> int:
+    _drop_output()
+    return 128 + signal.SIGPIPE
+
+
+def _drop_output() -> None:
+    """Where standard output takes no more, keep Python from trying again when it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError):  # it has no descriptor
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def fault_sentence(error: BaseException) -> str | None:

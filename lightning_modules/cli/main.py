@@ -1,14 +1,12 @@
 """The `wild3d` command: `fit` and `validate` by LightningCLI, and the verbs in `verbs.py`."""
 
 import logging
-import os
 import shlex
-import signal
 import sys
 import warnings
 from argparse import SUPPRESS
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from datamodules.errors import DataError
-from datamodules.files import write_json
+from datamodules.files import replacing, write_json
 from datamodules.places import results_in
 from lightning_modules.callbacks.checkpoints import (
     BEST,
@@ -36,7 +34,7 @@ from lightning_modules.callbacks.scalars import ScalarLog
 from lightning_modules.callbacks.sheets import Sheets
 from lightning_modules.cli.arguments import nulls_as_overlays
 from lightning_modules.cli.bases import BASE, laid_below, with_bases
-from lightning_modules.cli.faults import fault_sentence
+from lightning_modules.cli.faults import exit_code
 from lightning_modules.cli.hardware import check_hardware, suited_precision, suited_strategy
 from lightning_modules.cli.parser import NearestNameParser
 from lightning_modules.cli.refusals import refusal
@@ -231,7 +229,8 @@ class SaveRunConfig(SaveConfigCallback):
         config = self.config.clone()
         config.ckpt_path = None  # the run is continued with its own, and validated with its best
         path = folder / self.config_filename
-        self.parser.save(config, path, skip_unset=False, overwrite=True)
+        with replacing(path) as partial:
+            self.parser.save(config, partial, skip_unset=False, overwrite=True)
         write_json(folder / "versions.json", versions())
 
 
@@ -253,8 +252,7 @@ def print_places(run: Path) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit code. Bad input ends in one sentence and code 2, a closed
-    pipe, as of `wild3d compare | head`, without a word and with code 141."""
+    """Run one verb; returns the exit code, see `exit_code`."""
     for stream in (sys.stdout, sys.stderr):  # names of files need not be text of the terminal's
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -263,24 +261,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for module in (r"lightning\.", r"torch\.", r"torchmetrics"):
         warnings.filterwarnings("ignore", module=module)
-    try:
-        _run(args)
-        sys.stdout.flush()
-    except SystemExit as ended:
-        if not isinstance(ended.__context__, BrokenPipeError):  # which rich turns into that
-            raise
-        return _closed_pipe()
-    except Exception as error:
-        if isinstance(error, BrokenPipeError):
-            return _closed_pipe()
-        if (sentence := fault_sentence(error)) is None:
-            raise
-        verb = f" {args[0]}" if args else ""
-        print(f"wild3d{verb}: {sentence}", file=sys.stderr)
-        if isinstance(error, OSError):
-            _drop_output()
-        return 2
-    return 0
+    return exit_code(lambda: _run(args), args[0] if args else "")
 
 
 def _run(args: list[str]) -> None:
@@ -294,17 +275,3 @@ def _run(args: list[str]) -> None:
         check_verb(args[0])
     with ExitStack() as places:
         RunCLI(args, places)
-
-
-def _closed_pipe() -> int:
-    _drop_output()
-    return 128 + signal.SIGPIPE
-
-
-def _drop_output() -> None:
-    """Where standard output takes no more, keep Python from trying again when it ends."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        with suppress(OSError):  # it has no descriptor
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -12,7 +12,7 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 
 from datamodules.errors import DataError
 from lightning_modules.cli import verbs
-from lightning_modules.cli.faults import fault_sentence
+from lightning_modules.cli.faults import exit_code, fault_sentence
 from lightning_modules.cli.main import main
 from lightning_modules.tools import compare
 
@@ -150,3 +150,16 @@ def test_a_result_that_can_not_be_written_is_printed_first(
         f"wild3d compare: {out} can't be used (no space left on device): free some space and run "
         "the same command again.\n"
     )
+
+
+def test_a_closed_pipe_that_rich_meets_ends_without_a_word(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def print_table() -> None:
+        try:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+        except BrokenPipeError:
+            raise SystemExit(1)  # noqa: B904
+
+    assert exit_code(print_table, "fit") == 141
+    assert capsys.readouterr().err == ""
