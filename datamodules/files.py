@@ -7,7 +7,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,21 @@ ONLY = ""
 def replacing(path: Path) -> Iterator[Path]:
     """Give a file to write beside `path`, which takes its place if the block ends without error.
 
-    Only a killed process leaves it behind, as ``<name>.<process>.partial``.
+    Only a killed process leaves it behind, as ``<name>.<process>.partial``. What the system refuses
+    meanwhile names `path`: the write to a full disk does not say itself where it happened.
     """
     # Of this process alone: two that write the same file must not write into each other's.
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         yield partial
         os.replace(partial, path)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(partial)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # a path that can't be written can't be looked up either
+            partial.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 from rich.console import Console
 
@@ -26,23 +27,24 @@ from datamodules.files import telling_full_disk
 from datamodules.image_header import MAX_SIDE
 from datamodules.manifest import MANIFEST_NAME, Manifest, Parameter
 from datamodules.modalities import SPLITS, VAL
+from datamodules.ranges import Fraction, Range, Resolution, Seed, ShardSize, Workers
 
 
 def shards(
     source: str,
     out: str,
-    resolution: int = 256,
+    resolution: Resolution = 256,
     resize: Resize = "short_side+center_crop",
     classes: list[str] | str | None = None,
     masks: str | None = None,
     depth: str | None = None,
     depth_kind: DepthKind = "metres_mm",
-    val_fraction: float = 0.02,
-    samples_per_shard: int = 1000,
+    val_fraction: Fraction = 0.02,
+    samples_per_shard: ShardSize = 1000,
     image_format: ImageFormat = "jpg",
-    quality: int = 95,
-    seed: int = 0,
-    workers: int = 2,
+    quality: Annotated[int, Range(1, 100)] = 95,
+    seed: Seed = 0,
+    workers: Workers = 2,
 ) -> Manifest:
     """Write shards from a folder of images (class/name.jpg) or from ImageNet's train tars.
 

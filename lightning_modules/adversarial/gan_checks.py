@@ -58,9 +58,10 @@ def check_data(
         return
     classes = len(datamodule.manifest.classes)
     if model.classes not in (0, classes):
+        right = f"{classes}, or to 0 to ignore them" if classes else "0"
         raise DataError(
             f"The generator has {model.classes} classes, the data {classes}: set "
-            f"`model.generator.classes` to {classes}, or to 0 to ignore them."
+            f"`model.generator.classes` to {right}."
         )
     if datamodule.resolution != model.resolution:
         raise DataError(

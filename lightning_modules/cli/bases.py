@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from datamodules.errors import DataError
+from lightning_modules.cli.settings_files import check_settings, read_settings
 
 CONFIG = "--config"
+SHORT = "-c"
 BASE = "base"
 """Key of a configuration that names the one it is laid over, relative to its own file."""
 
@@ -16,14 +16,15 @@ def with_bases(arguments: Sequence[str]) -> list[str]:
     """Arguments with the bases of every `--config FILE` as configurations before it.
 
     Raises:
-        DataError: a base is not there, or is laid over itself.
+        DataError: a configuration or a base is not there or no YAML mapping, see
+            `settings_files`, or is laid over itself.
     """
     words: list[str] = []
     for word in arguments:
         option, equals, value = word.partition("=")
-        if option == CONFIG and equals:
+        if option in (CONFIG, SHORT) and equals:
             words += _stack(value)
-        elif words and words[-1] == CONFIG:
+        elif words and words[-1] in (CONFIG, SHORT):
             words.pop()
             words += _stack(word)
         else:
@@ -33,27 +34,19 @@ def with_bases(arguments: Sequence[str]) -> list[str]:
 
 def _stack(config: str, above: tuple[Path, ...] = ()) -> list[str]:
     """`--config` of a file, after those of its bases, the lowest first."""
-    path = Path(config)
-    own = [CONFIG, config]
-    if config.lstrip().startswith("{") or not path.is_file():
-        return own  # settings themselves; a missing file is the parser's to refuse
-    base = _base_of(path)
-    if base is None:
+    path, own = Path(config), [CONFIG, config]
+    if config.lstrip().startswith("{"):
+        check_settings(config, CONFIG)
         return own
+    name = read_settings(path, CONFIG).get(BASE)
+    if name is None:
+        return own
+    base = path.parent / str(name)
     if not base.is_file():
         raise DataError(f"{config} is to be laid over {base}, which is not there: mend `{BASE}`.")
     if base.resolve() in (path.resolve(), *above):
         raise DataError(f"{config} is laid over itself, by way of {base}: mend `{BASE}`.")
     return [*_stack(str(base), (*above, path.resolve())), *own]
-
-
-def _base_of(path: Path) -> Path | None:
-    try:
-        settings = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return None  # the parser tells what is wrong with it
-    base = settings.get(BASE) if isinstance(settings, dict) else None
-    return None if base is None else path.parent / str(base)
 
 
 def laid_below(base: str) -> None:

@@ -1,13 +1,70 @@
 """Strategy and precision of a run, suited to the hardware where the command leaves them open."""
 
-import torch
+import re
+from difflib import get_close_matches
+from typing import cast
 
-from datamodules.errors import DataError
+import torch
+from lightning.pytorch.strategies import StrategyRegistry
+
+from datamodules.errors import DataError, check_number
 from renderers.cpu.precision import bf16_is_fast
 
+MOST_SEED = 2**32 - 1
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
 FINDS_UNUSED = "ddp_find_unused_parameters_true"
 FLOAT32 = "32-true"
 PRECISIONS = ("bf16-mixed", "bf16", FLOAT32, "32")
+
+
+def check_hardware(
+    accelerator: object, devices: object, nodes: object, strategy: object, seed: object
+) -> None:
+    """Refuse what a run can't be started on, before anything is built.
+
+    Args:
+        accelerator, devices, nodes, strategy: of the trainer, in Lightning's spellings.
+        seed: `seed_everything`.
+
+    Raises:
+        DataError: one sentence with the value, the limit and the knob.
+    """
+    if not isinstance(seed, bool) and seed is not None:
+        check_number("--seed_everything", cast(int, seed), 0, MOST_SEED)
+    check_number("--trainer.num_nodes", cast(int, nodes), 1, 100_000)
+    if isinstance(accelerator, str):
+        _check_accelerator(accelerator)
+    strategies = StrategyRegistry.available_strategies()
+    if isinstance(strategy, str) and strategy not in ("auto", *strategies):
+        near = get_close_matches(strategy, strategies, n=1)
+        meant = f"did you mean {near[0]}?" if near else "give auto or ddp."
+        raise DataError(
+            f"--trainer.strategy is '{strategy}', which Lightning does not know: {meant}"
+        )
+    words = str(devices).strip("[]() ")
+    if words not in ("auto", "-1") and not re.fullmatch(r"\d+(\s*,\s*\d+)*,?", words):
+        raise DataError(
+            f"--trainer.devices is '{devices}', it must be a number of at least 1, numbers of GPUs "
+            "such as 0,1, or auto."
+        )
+    if words.isdecimal():
+        check_number("--trainer.devices", int(words), 0 if isinstance(devices, list) else 1, 1024)
+
+
+def _check_accelerator(accelerator: str) -> None:
+    if accelerator not in ACCELERATORS:
+        raise DataError(
+            f"--trainer.accelerator is '{accelerator}', it must be one of "
+            f"{', '.join(ACCELERATORS)}."
+        )
+    gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
+    missing = {"gpu": not gpu, "cuda": not torch.cuda.is_available()}
+    missing["mps"] = not torch.backends.mps.is_available()
+    if missing.get(accelerator, False):
+        raise DataError(
+            f"--trainer.accelerator is '{accelerator}', but PyTorch finds none here: give cpu or "
+            "auto."
+        )
 
 
 def suited_strategy(asked: object, unused: bool, devices: object, nodes: int) -> object:

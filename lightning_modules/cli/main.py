@@ -1,10 +1,12 @@
 """The `wild3d` command: `fit` and `validate` by LightningCLI, and the verbs in `verbs.py`."""
 
 import logging
+import shlex
 import sys
 import warnings
 from argparse import SUPPRESS
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from datamodules.errors import DataError
-from datamodules.files import write_json
+from datamodules.files import replacing, write_json
+from datamodules.places import results_in
 from lightning_modules.callbacks.checkpoints import (
     BEST,
     LAST,
@@ -31,12 +34,13 @@ from lightning_modules.callbacks.scalars import ScalarLog
 from lightning_modules.callbacks.sheets import Sheets
 from lightning_modules.cli.arguments import nulls_as_overlays
 from lightning_modules.cli.bases import BASE, laid_below, with_bases
-from lightning_modules.cli.hardware import suited_precision, suited_strategy
+from lightning_modules.cli.faults import exit_code
+from lightning_modules.cli.hardware import check_hardware, suited_precision, suited_strategy
 from lightning_modules.cli.parser import NearestNameParser
 from lightning_modules.cli.refusals import refusal
 from lightning_modules.cli.run_record import versions
 from lightning_modules.cli.validation_settings import check_fit_settings
-from lightning_modules.cli.verbs import VERBS, overview, run_verb
+from lightning_modules.cli.verbs import TRAINER_VERBS, VERBS, check_verb, overview, run_verb
 from lightning_modules.training.base import TrainingModule
 
 TRAINER_DEFAULTS = {
@@ -52,7 +56,9 @@ TRAINER_DEFAULTS = {
 class RunCLI(LightningCLI):
     """LightningCLI whose run directory holds everything and is continued when it exists."""
 
-    def __init__(self, args: Sequence[str]) -> None:
+    def __init__(self, args: Sequence[str], places: ExitStack) -> None:
+        """Run the verb; `places` holds the run's folder until it is over."""
+        self.places = places
         super().__init__(
             LightningModule,
             LightningDataModule,
@@ -60,6 +66,7 @@ class RunCLI(LightningCLI):
             subclass_mode_data=True,
             save_config_callback=SaveRunConfig,
             save_config_kwargs={"save_to_log_dir": False},
+            parser_kwargs={"prog": "wild3d"},
             trainer_defaults=TRAINER_DEFAULTS,
             seed_everything_default=0,
             parser_class=NearestNameParser,
@@ -83,6 +90,21 @@ class RunCLI(LightningCLI):
         parser.add_lightning_class_args(Sheets, "sheets")
         parser.add_lightning_class_args(ImagesProgressBar, "progress")
         parser.add_lightning_class_args(RunClock, "clock")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse, and refuse hardware and seeds that can't be, and a run that can't be written."""
+        super().parse_arguments(parser, args)
+        settings = self.config[self.config.subcommand]
+        trainer = settings.trainer
+        check_hardware(
+            trainer.accelerator,
+            trainer.devices,
+            trainer.num_nodes,
+            trainer.strategy,
+            settings.seed_everything,
+        )
+        if self.config.subcommand == "fit":
+            self.places.enter_context(results_in(settings.run, "--run"))
 
     def instantiate_classes(self) -> None:
         """Build everything; settings that do not fit together end in one sentence."""
@@ -207,7 +229,8 @@ class SaveRunConfig(SaveConfigCallback):
         config = self.config.clone()
         config.ckpt_path = None  # the run is continued with its own, and validated with its best
         path = folder / self.config_filename
-        self.parser.save(config, path, skip_unset=False, overwrite=True)
+        with replacing(path) as partial:
+            self.parser.save(config, partial, skip_unset=False, overwrite=True)
         write_json(folder / "versions.json", versions())
 
 
@@ -225,11 +248,11 @@ def print_places(run: Path) -> None:
     """Say where the results of a run are."""
     print(f"Figures:               {run / 'result.json'}")
     print(f"Sheets of pictures:    {run / 'sheets'}")
-    print(f"Curves:                tensorboard --logdir {run / 'tensorboard'}")
+    print(f"Curves:                tensorboard --logdir {shlex.quote(str(run / 'tensorboard'))}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit code. Bad input ends in one sentence and code 2."""
+    """Run one verb; returns the exit code, see `exit_code`."""
     for stream in (sys.stdout, sys.stderr):  # names of files need not be text of the terminal's
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -238,15 +261,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for module in (r"lightning\.", r"torch\.", r"torchmetrics"):
         warnings.filterwarnings("ignore", module=module)
+    return exit_code(lambda: _run(args), args[0] if args else "")
+
+
+def _run(args: list[str]) -> None:
     if not args or args[0] in ("-h", "--help"):
         print(overview())
-        return 0
-    try:
-        if args[0] in VERBS:
-            run_verb(args[0], args[1:])
-        else:
-            RunCLI(args)
-    except (DataError, FileNotFoundError) as error:
-        print(f"wild3d {args[0]}: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return
+    if args[0] in VERBS:
+        run_verb(args[0], args[1:])
+        return
+    if not (args[0].startswith("-") and set(TRAINER_VERBS) & set(args)):
+        check_verb(args[0])
+    with ExitStack() as places:
+        RunCLI(args, places)

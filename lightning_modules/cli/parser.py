@@ -1,13 +1,24 @@
-"""Command-line parser that names the nearest key when it meets one it does not know."""
+"""Command-line parser that says what is wrong in one sentence, with the nearest key where it does
+not know one."""
 
 import dataclasses
 import difflib
 import inspect
 import re
+import sys
+from argparse import ArgumentError
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
+from itertools import pairwise
 from typing import Any, NoReturn, get_type_hints
 
 from lightning.pytorch.cli import LightningArgumentParser
+from yaml import YAMLError
+
+from datamodules.errors import DataError
+from lightning_modules.cli.sentences import plain_sentence
+from lightning_modules.cli.settings_files import check_extent
 
 _UNKNOWN_KEY = re.compile(
     r"Option '(?P<option>[^']+)' is not accepted"
@@ -15,16 +26,53 @@ _UNKNOWN_KEY = re.compile(
     r"|unrecognized arguments: --(?P<argument>[^\s=]+)"
     r"|unknown key '(?P<nested>[^']+)'"
 )
+_OF_SUBCOMMAND = re.compile(r"\b(fit|validate)\.")
+_SAYS_WHAT_TO_DO = re.compile(r"Did you mean|must be|: ")
 _CLASS_PATH = re.compile(r"class_path '(?P<path>[\w.]+)'")
 
 
 class NearestNameParser(LightningArgumentParser):
-    """Rejects unknown keys like its parent, in one line that says what was probably meant."""
+    """Rejects what its parent rejects, in one line that says what was probably meant."""
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, *more: Any, **options: Any
+    ) -> Any:
+        """Parse the words of a command line.
+
+        Raises:
+            DataError: one would exhaust the memory.
+        """
+        for before, word in pairwise(["", *(args or ())]):
+            name, equals, value = word.partition("=")
+            _check_extent(name, value) if equals else _check_extent(before, word)
+        try:
+            return super().parse_args(args, *more, **options)
+        except RecursionError:
+            longest = max(args or [""], key=len)
+            raise DataError(f"{longest[:40]}... is nested too deeply.") from None
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Exit with code 2 and one message."""
+        """Exit with code 2 and one sentence, without the usage, which can have 76 lines."""
         keys = {action.dest for action in self._actions}
-        super().error(explain_unknown_key(message, keys) or message, ex)
+        unknown = explain_unknown_key(message, keys)
+        if not self.exit_on_error:  # a part of another parser, which will tell it
+            raise ArgumentError(None, unknown or message) from ex
+        parser = getattr(ex, "subcommand_parser", None) or self
+        prog = parser.prog.replace(" [options]", "")
+        if (found := _OF_SUBCOMMAND.search(message)) and parser is self and " " not in prog:
+            prog += f" {found[1]}"
+        sentence = unknown or plain_sentence(message)
+        if not _SAYS_WHAT_TO_DO.search(sentence):
+            sentence += f" See `{prog} --help`."
+        sys.stderr.write(f"{prog}: {sentence}\n")
+        self.exit(2)
+
+
+def _check_extent(name: str, value: str) -> None:
+    """DataError for a value that would exhaust the memory."""
+    if value.lstrip()[:1] in ("{", "["):
+        with suppress(YAMLError):  # told when it is parsed, as a value of its option
+            check_extent(value, f"{name} {value[:40]}")
 
 
 def explain_unknown_key(message: str, keys: set[str]) -> str | None:

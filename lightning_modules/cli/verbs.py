@@ -1,14 +1,27 @@
 """The verbs of `wild3d` beside `fit` and `validate`: each is one annotated function."""
 
+import difflib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from jsonargparse import ActionConfigFile
 
-from lightning_modules.cli.arguments import call_flat, gather_lists, option_groups
+from datamodules.errors import DataError
+from datamodules.manifest import MANIFEST_NAME
+from datamodules.places import result_file, results_in
+from lightning_modules.cli.arguments import (
+    call_flat,
+    gather_lists,
+    option_groups,
+    restored,
+    stand_ins,
+)
+from lightning_modules.cli.bases import with_bases
 from lightning_modules.cli.parser import NearestNameParser
 
 CONFIG = "config"
@@ -16,11 +29,16 @@ CONFIG = "config"
 
 @dataclass(frozen=True)
 class Verb:
-    """Where a verb's function is, imported only when called, and what it does in a line."""
+    """Where a verb's function is, imported only when called, and what it does in a line.
+
+    results: its option that says where results go; writes: what is made there.
+    """
 
     module: str
     function: str
     summary: str
+    results: str | None = "out"
+    writes: Literal["folder", "file", "shards"] = "folder"
 
     def load(self) -> Callable[..., Any]:
         """The function; its annotations and docstring make the command line."""
@@ -29,12 +47,24 @@ class Verb:
 
 
 VERBS = {
-    "shards": Verb("datamodules.build.shards", "shards", "Write shards from photographs."),
+    "shards": Verb(
+        "datamodules.build.shards",
+        "shards",
+        "Write shards from photographs.",
+        writes="shards",
+    ),
     "shapeworld": Verb(
-        "datamodules.build.shapeworld.verb", "shapeworld", "Write the embedded data set."
+        "datamodules.build.shapeworld.verb",
+        "shapeworld",
+        "Write the embedded data set.",
+        results="root",
+        writes="shards",
     ),
     "tokens": Verb(
-        "lightning_modules.tools.tokens", "tokens", "Write token shards with a stage-1 checkpoint."
+        "lightning_modules.tools.tokens",
+        "tokens",
+        "Write token shards with a stage-1 checkpoint.",
+        writes="shards",
     ),
     "reconstruct": Verb(
         "lightning_modules.tools.reconstruct", "reconstruct", "Photo in; sheet, video and mesh out."
@@ -54,13 +84,22 @@ VERBS = {
     ),
     "edit": Verb("lightning_modules.tools.edit", "edit", "Redraw or replace a part of a photo."),
     "evaluate": Verb(
-        "lightning_modules.tools.evaluate", "evaluate", "FID, KID, IS and flatness of a generator."
+        "lightning_modules.tools.evaluate",
+        "evaluate",
+        "FID, KID, IS and flatness of a generator.",
+        writes="file",
     ),
     "compare": Verb(
-        "lightning_modules.tools.compare", "compare", "Results of several runs as one table."
+        "lightning_modules.tools.compare",
+        "compare",
+        "Results of several runs as one table.",
+        writes="file",
     ),
     "origin": Verb(
-        "lightning_modules.tools.origin", "origin", "Say which command made a picture or mesh."
+        "lightning_modules.tools.origin",
+        "origin",
+        "Say which command made a picture or mesh.",
+        results=None,
     ),
 }
 
@@ -74,15 +113,31 @@ def run_verb(verb: str, args: Sequence[str]) -> None:
     """Parse the arguments of a verb and call it."""
     function = VERBS[verb].load()
     parser = verb_parser(verb, function)
-    values = parser.parse_args(gather_lists(function, args))
-    options = {name: value for name, value in vars(values).items() if name != CONFIG}
-    call_flat(function, options)
+    words, texts = stand_ins(function, gather_lists(function, with_bases(args)))
+    values = parser.parse_args(words)
+    options = {n: restored(value, texts) for n, value in vars(values).items() if n != CONFIG}
+    with _tried(VERBS[verb], options):
+        call_flat(function, options)
+
+
+def _tried(verb: Verb, options: Mapping[str, Any]) -> AbstractContextManager[None]:
+    """A verb's place of results, proved to take files before the work begins."""
+    place = options.get(verb.results) if verb.results else None
+    if place is None:
+        return nullcontext()
+    option = f"--{verb.results}"
+    if verb.writes == "file":
+        return result_file(place, option)
+    with suppress(OSError):  # told by what follows
+        if verb.writes == "shards" and place and Path(place, MANIFEST_NAME).is_file():
+            return nullcontext()  # finished: nothing will be written
+    return results_in(place, option)
 
 
 def verb_parser(verb: str, function: Callable[..., Any]) -> NearestNameParser:
     """The parser of a verb's command line."""
     about = (inspect.getdoc(function) or "").split("\nArgs:")[0]
-    parser = NearestNameParser(prog=f"wild3d {verb}", description=about)
+    parser = NearestNameParser(prog=f"wild3d {verb}", description=about, allow_abbrev=False)
     parser.add_argument(f"--{CONFIG}", action=ActionConfigFile, help="YAML file with options.")
     groups = option_groups(function)
     parser.add_function_arguments(function, as_group=False, as_positional=False, skip=set(groups))
@@ -97,3 +152,12 @@ def overview() -> str:
     lines = [f"  {name:12} {summary}" for name, summary in summaries.items()]
     head = "usage: wild3d VERB [options]\n\nverbs, each with its own --help:\n"
     return head + "\n".join(lines)
+
+
+def check_verb(word: str) -> None:
+    """DataError that names the nearest verb, or all of them, if a word is none."""
+    known = [*TRAINER_VERBS, *VERBS]
+    if word not in known:
+        near = difflib.get_close_matches(word, known, n=1)
+        meant = f"did you mean {near[0]}?" if near else f"name one of {', '.join(known)}."
+        raise DataError(f"there is no verb '{word}': {meant}")

@@ -54,10 +54,11 @@ def measure_fakes(
     drawer: SceneDrawer,
     labels: Sequence[int],
     batch_size: int,
-    network: FeatureNetwork,
+    network: FeatureNetwork | None,
     flatness: bool,
 ) -> FakeMeasures:
-    """Draw one image a label, with seeds 0, 1, and so on, and measure them, with a progress bar.
+    """Draw one image a label, with seeds 0, 1, and so on, and measure them, with a progress bar;
+    without a network their features are empty.
 
     Raises:
         DataError: there is no label, or batch_size is below 1.
@@ -71,7 +72,7 @@ def measure_fakes(
         some = labels[start : start + batch_size]
         seeds = range(start, start + len(some))
         images, non_flatness = draw_fakes(drawer, some, seeds, flatness)
-        features.append(network(images).cpu())
+        features.append(Features.none(len(images)) if network is None else network(images).cpu())
         if non_flatness is not None:
             scores.append(non_flatness)
     return FakeMeasures(Features.cat(features), torch.cat(scores) if scores else None)

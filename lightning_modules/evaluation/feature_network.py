@@ -28,6 +28,11 @@ class Features:
         return Features(self.vectors.cpu(), self.logits.cpu())
 
     @staticmethod
+    def none(images: int) -> "Features":
+        """Those of no network."""
+        return Features(torch.zeros(images, 0), torch.zeros(images, 0))
+
+    @staticmethod
     def cat(parts: Sequence["Features"]) -> "Features":
         """Those of several batches, one after the other."""
         return Features(

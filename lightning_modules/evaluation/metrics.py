@@ -1,9 +1,10 @@
 """Metrics of a generator: how they are estimated, each under the name of the network behind it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from datamodules.errors import DataError
+from datamodules.ranges import Count, Range, Seed
 from lightning_modules.evaluation.distances import (
     frechet_distance,
     inception_score,
@@ -30,10 +31,10 @@ class MetricSettings:
     """
 
     metrics: tuple[MetricName, ...] = ("fid", "kid", "is")
-    kid_subsets: int = 100
-    kid_subset_size: int | None = None
-    is_splits: int = 10
-    metric_seed: int = 0
+    kid_subsets: Annotated[int, Range(1, 1_000_000)] = 100
+    kid_subset_size: Annotated[int, Range(2, 2**31 - 1)] | None = None
+    is_splits: Count = 10
+    metric_seed: Seed = 0
 
     def subset_size(self, real: int, fake: int) -> int:
         """Images of a KID subset, given the number of real and fake ones."""

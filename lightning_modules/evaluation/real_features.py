@@ -31,27 +31,42 @@ class RealFeatures:
 
 
 def real_features(
-    network: FeatureNetwork,
+    network: FeatureNetwork | None,
     images: RealImages,
     cache: str | None = None,
     num_workers: int = 0,
 ) -> RealFeatures:
     """Features of real images: those in the cache if they are of these very images and weights,
-    else computed, on the network's device, and written there.
+    else computed, on the network's device, and written there. Where nothing can be written, that is
+    printed, and the features are computed the next time again.
 
     Args:
+        network: without one there are the labels alone, and no cache.
         cache: folder; None stands for features/ in the root of the images.
         num_workers: processes that decode images; 0 decodes in this one.
 
     Raises:
-        DataError: the cache can't be written, or an image is unusable.
+        DataError: the cache is a file, or of a root that is no local folder and not named; or an
+            image is unusable.
     """
+    if network is None:
+        return _compute(None, images, num_workers)
+    check_cache(cache)
     path, key = _cache_file(network, images, cache), _key(network, images)
     found = _read(path, key, images.count)
     if found is None:
         found = _compute(network, images, num_workers)
         _write(path, key, found)
     return found
+
+
+def check_cache(cache: str | None) -> None:
+    """DataError if the folder of features that is named is a file."""
+    if cache is not None and Path(cache).exists() and not Path(cache).is_dir():
+        raise DataError(
+            f"{cache} is a file, features can't be written there: name another folder in --cache "
+            "(in training, `score.cache`)."
+        )
 
 
 def _key(network: FeatureNetwork, images: RealImages) -> str:
@@ -113,14 +128,20 @@ def _parse(arrays: dict[str, np.ndarray], count: int) -> RealFeatures:
     return RealFeatures(Features(tensors["vectors"], tensors["logits"]), tensors["labels"])
 
 
-def _compute(network: FeatureNetwork, images: RealImages, num_workers: int) -> RealFeatures:
-    device = next(network.extractor.parameters()).device
+def _compute(network: FeatureNetwork | None, images: RealImages, num_workers: int) -> RealFeatures:
     parts, labels = [], []
     with images.batches(BATCH, num_workers) as loader:
         for batch in track(loader, description="real images"):
-            parts.append(network(batch.image.to(device)).cpu())
+            parts.append(_measured(network, batch.image))
             labels.append(batch.label)
     return RealFeatures(Features.cat(parts), torch.cat(labels))
+
+
+def _measured(network: FeatureNetwork | None, images: Tensor) -> Features:
+    if network is None:
+        return Features.none(len(images))
+    device = next(network.extractor.parameters()).device
+    return network(images.to(device)).cpu()
 
 
 def _write(path: Path, key: str, found: RealFeatures) -> None:
@@ -135,7 +156,8 @@ def _write(path: Path, key: str, found: RealFeatures) -> None:
         with replacing(path) as partial, partial.open("wb") as file:
             np.savez(file, **arrays)
     except OSError as error:
-        raise DataError(
-            f"{path} can't be written ({error.strerror}): name another folder in --cache "
-            "(in training, `score.cache`)."
-        ) from error
+        reason = (error.strerror or str(error)).lower()
+        print(
+            f"The features of the real images can't be kept in {path} ({reason}) and are computed "
+            "anew each time: name a folder in --cache (in training, `score.cache`)."
+        )

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import torch
 
 from datamodules.errors import DataError
 from datamodules.modalities import TimeOfDay
+from datamodules.ranges import Range
+from lightning_modules.inference.limits import Positive, Truncation
 from models.priors.mask_schedules import MaskSchedule
 from models.priors.masked import MaskedDecoding
 from models.priors.sampling import TokenSampling
@@ -41,15 +43,15 @@ class SamplingOptions:
             hardware has it.
     """
 
-    truncation: float | None = None
-    temperature: float | None = None
-    top_k: int | None = None
-    top_p: float | None = None
-    guidance: float | None = None
-    steps: int | None = None
-    choice_temperature: float | None = None
+    truncation: Truncation | None = None
+    temperature: Annotated[float, Range(0, 1000)] | None = None
+    top_k: Annotated[int, Range(0, 2**31 - 1)] | None = None
+    top_p: Annotated[float, Range(0.001, 1)] | None = None
+    guidance: Annotated[float, Range(0, 1000)] | None = None
+    steps: Annotated[int, Range(1, 100_000)] | None = None
+    choice_temperature: Annotated[float, Range(0, 1000)] | None = None
     schedule: MaskSchedule | None = None
-    size_condition: tuple[float, float, float] | None = None
+    size_condition: tuple[Positive, Positive, Positive] | None = None
     time_of_day: TimeOfDay | None = None
     semantics: str | None = None
     precision: Precision | None = None
@@ -83,7 +85,14 @@ class SamplingOptions:
 
 def check_unused(options: Mapping[str, Any], why: str) -> None:
     """DataError that says why options, value by name, would do nothing, if any is not None."""
-    given = [f"--{name} is {value}" for name, value in options.items() if value is not None]
+    given = [f"--{name} is {_typed(value)}" for name, value in options.items() if value is not None]
     if given:
         them = "it" if len(given) == 1 else "them"
         raise DataError(f"{' and '.join(given)}, but {why}: leave {them} out.")
+
+
+def _typed(value: Any) -> str:
+    """A value as it is typed."""
+    if isinstance(value, tuple | list):
+        return " ".join(map(str, value)) or "empty"
+    return str(value)

@@ -4,11 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, check_number
+from datamodules.ranges import Range
+from lightning_modules.inference.limits import MOST_SEED, DrawnSeed
 from lightning_modules.inference.photographs import find_images, load_square
 from lightning_modules.inference.sampling_options import SamplingOptions, check_unused
 from lightning_modules.inference.token_files import read_tokens
@@ -35,9 +38,9 @@ class SceneChoice:
 
     images: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
-    seeds: tuple[int, ...] | None = None
+    seeds: tuple[DrawnSeed, ...] | None = None
     tokens: str | None = None
-    rows: tuple[int, ...] = ()
+    rows: tuple[Annotated[int, Range(0, 2**31 - 1)], ...] = ()
 
     def check(self, options: SamplingOptions) -> None:
         """Refuse a choice in several ways, and options that would do nothing.
@@ -52,7 +55,8 @@ class SceneChoice:
                 f"{' and '.join(given)} are given: name scenes in one of these ways only."
             )
         if self.rows and not self.tokens:
-            raise DataError(f"--rows is {list(self.rows)}: they are of --tokens, which is missing.")
+            rows = " ".join(map(str, self.rows))
+            raise DataError(f"--rows is {rows}: they are of --tokens, which is missing.")
         if self.images or self.tokens:
             drawing = {"seeds": self.seeds} | options.given
             check_unused(drawing, f"nothing is drawn with {given[0]}")
@@ -123,20 +127,28 @@ def photos_passage(model: TokenAutoencoder, images: Sequence[str]) -> Passage:
     """The passage between two photographs: the code of every token moves to its goal.
 
     Raises:
-        DataError: there are not two.
+        DataError: there are not two, or one can't be read: each is named.
     """
     paths = find_images(list(images))
     if len(paths) != 2:
         raise DataError(f"--images names {len(paths)} photographs, interpolation is between 2.")
-    first, second = (photo_tokens(model, path) for path in paths)
+    squares, faults = [], []
+    for path in paths:
+        try:
+            squares.append(_square(model, path))
+        except DataError as error:
+            faults.append(str(error))
+    if faults:
+        raise DataError(" ".join(faults))
+    first, second = (photo_tokens(model, square) for square in squares)
     names = paths[0].stem, paths[1].stem
     return Passage(names, lambda share: model.decode(model.blend(first, second, share)))
 
 
 @torch.no_grad()
-def photo_tokens(model: TokenAutoencoder, path: Path) -> Tensor:
-    """Tokens (1, T) of a photograph's central square."""
-    return model.encode(_square(model, path)).tokens
+def photo_tokens(model: TokenAutoencoder, square: Tensor) -> Tensor:
+    """Tokens (1, T) of a square photograph (1, 3, H, W)."""
+    return model.encode(square).tokens
 
 
 @torch.no_grad()
@@ -159,6 +171,8 @@ def _device(model: TokenAutoencoder) -> torch.device:
 
 def distinct_seeds(seeds: Sequence[int]) -> list[int]:
     """Each seed once, in order; DataError if there is none or a negative one."""
-    if not seeds or min(seeds) < 0:
-        raise DataError(f"--seeds is {list(seeds)}: give at least one number, each at least 0.")
+    if not seeds:
+        raise DataError("--seeds is empty: give at least one number.")
+    for seed in seeds:
+        check_number("--seeds", seed, 0, MOST_SEED)
     return list(dict.fromkeys(seeds))

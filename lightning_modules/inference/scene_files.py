@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from datamodules.errors import DataError
 from lightning_modules.inference.camera_paths import (
     Trajectory,
     check_frames,
@@ -56,11 +57,14 @@ class SceneFiles:
         view: CanonicalView,
         novel: Camera,
         note: str,
-    ) -> str | None:
+    ) -> None:
         """Write NAME-sheet.png, NAME-TRAJECTORY.mp4 and NAME.glb of a scene (1).
 
         photo: (1, 3, H, W) in [0, 1]; view: where the camera's path begins; novel: cameras (V,) of
-        the sheet's last columns. Returns why there is no mesh, None if there is one.
+        the sheet's last columns.
+
+        Raises:
+            DataError: there is no mesh, but there are the others.
         """
         picture = photo_sheet(scenes, photo, novel, self.size, self.points_per_chunk)
         write_png(self.folder / f"{name}-sheet.png", picture, note)
@@ -71,8 +75,7 @@ class SceneFiles:
         try:
             write_mesh(scenes, self.folder / f"{name}.{self.mesh_format}", self.surface, note)
         except ValueError as error:
-            return f"No mesh for {name}: {error} (--mesh_level)."
-        return None
+            raise DataError(f"No mesh for {name}: {error} (--mesh_level).") from error
 
 
 def photo_sheet(

@@ -7,6 +7,7 @@ from typing import Any
 
 from datamodules.errors import DataError
 from datamodules.files import write_atomically
+from lightning_modules.tools.parts import Failures
 
 LEFT_OUT = ("protocol",)
 
@@ -19,24 +20,42 @@ def compare(runs: list[str], out: str | None = None) -> None:
         out: file to write the table to, too, e.g. runs/ablation-shapeworld.md.
 
     Raises:
-        DataError: a run has no result.
+        DataError: runs have no results, each with its reason, or no figure in common.
     """
+    if not runs:
+        raise DataError("--runs is empty: name at least one folder of a run.")
     names = [Path(run).resolve().name for run in runs]
     if len(set(names)) < len(names):
         names = runs
-    results = {name: _result(Path(run)) for name, run in zip(names, runs, strict=True)}
+    results, failures = {}, Failures(len(runs))
+    for name, run in zip(names, runs, strict=True):
+        with failures.kept():
+            results[name] = _result(Path(run))
+    failures.tell()
+    if len(results) > 1 and not set.intersection(*(set(found) for found in results.values())):
+        raise DataError(
+            f"the runs {', '.join(results)} have no figure in common: compare runs of one kind."
+        )
     table = markdown_table(results)
+    print(table, end="")
     if out is not None:
         write_atomically(Path(out), table)
-    print(table, end="")
 
 
 def _result(run: Path) -> dict[str, Any]:
+    """The figures of a run; DataError if it has none."""
     path = run / "result.json"
     if not path.is_file():
         raise DataError(f"{run} has no result.json: let the run end, or leave it out of --runs.")
-    content: dict[str, Any] = json.loads(path.read_text())
-    return {name: value for name, value in content.items() if name not in LEFT_OUT}
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is no JSON ({error}): leave {run} out of --runs.") from error
+    figures = content if isinstance(content, dict) else {}
+    kept = {name: value for name, value in figures.items() if name not in LEFT_OUT}
+    if not kept or any(isinstance(value, dict | list) for value in kept.values()):
+        raise DataError(f"{path} holds no figures by name: leave {run} out of --runs.")
+    return kept
 
 
 def markdown_table(results: dict[str, dict[str, Any]]) -> str:
@@ -51,7 +70,8 @@ def markdown_table(results: dict[str, dict[str, Any]]) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:,}" if isinstance(value, int | float) else str(value)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:,}" if number else str(value).replace("|", "\\|").replace("\n", " ")
 
 
 def _line(cells: Sequence[str]) -> str:

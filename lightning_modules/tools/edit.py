@@ -7,7 +7,7 @@ import torch
 
 from datamodules.classes import class_label
 from datamodules.errors import DataError
-from lightning_modules.inference.camera_paths import check_size
+from lightning_modules.inference.limits import Device, DrawnSeed, Pixels
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.regions import Corners
@@ -37,11 +37,11 @@ def edit(
     source: str | None = None,
     source_region: Corners | None = None,
     label: str | None = None,
-    seeds: tuple[int, ...] | None = None,
+    seeds: tuple[DrawnSeed, ...] | None = None,
     out: str = "outputs/edit",
-    size: int = 256,
+    size: Pixels = 256,
     stage1: str | None = None,
-    device: str = "cpu",
+    device: Device = "cpu",
     sampling: SamplingOptions = SamplingOptions(),
 ) -> None:
     """Change a part of a photograph's tokens and look at the scenes of the result.
@@ -69,7 +69,6 @@ def edit(
         device: where to compute, e.g. cuda.
         sampling: how tokens are drawn.
     """
-    check_size(size)
     _check_used(action, source, source_region, label, seeds, sampling)
     maker = open_maker(checkpoint, stage1, sampling, device)
     model, number, drawn = maker.autoencoder, -1, []

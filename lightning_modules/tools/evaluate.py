@@ -5,21 +5,23 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from datamodules.augment import Framing
 from datamodules.classes import class_name
 from datamodules.errors import DataError
 from datamodules.files import write_json
 from datamodules.modalities import TRAIN
+from datamodules.ranges import Fraction, Range, Workers
 from lightning_modules.evaluation.distances import inception_score
 from lightning_modules.evaluation.fakes import measure_fakes
 from lightning_modules.evaluation.feature_network import FeatureNetwork, Features
 from lightning_modules.evaluation.label_plan import check_classes, label_plan
 from lightning_modules.evaluation.metrics import MetricSettings, metrics_of
 from lightning_modules.evaluation.networks import WITH_INCEPTION, open_network
-from lightning_modules.evaluation.real_features import real_features
+from lightning_modules.evaluation.real_features import check_cache, real_features
 from lightning_modules.evaluation.real_images import RESIZE, RealImages
+from lightning_modules.inference.limits import BatchSize, Device
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.sampling_options import SamplingOptions
@@ -31,17 +33,17 @@ def evaluate(
     root: str,
     features: str = WITH_INCEPTION,
     inception_weights: str | None = None,
-    samples: int = 2000,
+    samples: Annotated[int, Range(2, 10_000_000)] = 2000,
     split: str = TRAIN,
-    real_images: int | None = None,
-    crop_share: float | None = None,
-    background: float | Literal["photo"] | None = None,
+    real_images: Annotated[int, Range(2, 2**31 - 1)] | None = None,
+    crop_share: Fraction | None = None,
+    background: Fraction | Literal["photo"] | None = None,
     out: str = "outputs/evaluation.json",
-    batch_size: int = 16,
+    batch_size: BatchSize = 16,
     cache: str | None = None,
-    num_workers: int = 0,
+    num_workers: Workers = 0,
     stage1: str | None = None,
-    device: str = "cpu",
+    device: Device = "cpu",
     settings: MetricSettings = MetricSettings(),
     sampling: SamplingOptions = SamplingOptions(),
 ) -> None:
@@ -73,7 +75,10 @@ def evaluate(
         settings: which metrics, and how.
         sampling: how scenes are drawn.
     """
-    network = open_network(features, inception_weights).to(device)
+    check_cache(cache)
+    network = _network(features, inception_weights, settings)
+    if network is not None:
+        network.to(device)
     drawer = open_maker(checkpoint, stage1, sampling, device).drawer()
     if drawer.classes == 0:
         drawer.check_labels([-1])
@@ -84,15 +89,26 @@ def evaluate(
     real = real_features(network, images, cache, num_workers)
     labels = label_plan(real.labels, samples, drawer.classes)
     measured = measure_fakes(drawer, labels, batch_size, network, "nfs" in settings.metrics)
-    metrics = metrics_of(network.name, real.features, measured, settings)
+    name = "" if network is None else network.name
+    metrics = metrics_of(name, real.features, measured, settings)
+    for label, value in metrics.items():
+        print(f"{label}: {value:.5g}")
     protocol = _drawn(drawer, labels, images.manifest.classes) | {"sampling": sampling.given}
     protocol |= _compared(network, images) | _estimated(real.features, samples, settings)
     made = made_now(checkpoint)
     provenance = {name: value for name, value in asdict(made).items() if name != "seeds"}
     write_json(Path(out), {"figures": metrics, "protocol": protocol, "provenance": provenance})
-    for label, value in metrics.items():
-        print(f"{label}: {value:.5g}")
     print(f"{samples} samples, {images.count} real images; protocol in {out}")
+
+
+def _network(
+    features: str, inception_weights: str | None, settings: MetricSettings
+) -> FeatureNetwork | None:
+    """The network of the metrics, none where Inception is the default that no metric looks at."""
+    default = features == WITH_INCEPTION and inception_weights is None
+    if default and set(settings.metrics) == {"nfs"}:
+        return None
+    return open_network(features, inception_weights)
 
 
 def _framing(
@@ -123,14 +139,18 @@ def _drawn(drawer: SceneDrawer, labels: Sequence[int], names: Sequence[str]) -> 
     }
 
 
-def _compared(network: FeatureNetwork, images: RealImages) -> dict[str, Any]:
+def _compared(network: FeatureNetwork | None, images: RealImages) -> dict[str, Any]:
     """Protocol of the real images and of the features."""
-    return {
+    compared = {
         "root": images.root,
         "split": images.split,
         "real_images": images.count,
         "real_images_sha256": images.images_hash,
         **images.framing._asdict(),
+    }
+    if network is None:
+        return compared
+    return compared | {
         "resize": f"real images: {RESIZE}; network: {network.resize}",
         "network": network.name,
         "network_sha256": network.weights,

@@ -3,12 +3,20 @@ scene of a GAN to another."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import torch
 from rich.progress import track
 
-from datamodules.errors import DataError
+from datamodules.ranges import Range
 from lightning_modules.inference.camera_paths import VideoFormat, check_video, write_video
+from lightning_modules.inference.limits import (
+    Device,
+    DrawnSeed,
+    FramesPerSecond,
+    Pixels,
+    Truncation,
+)
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.sampling_options import SamplingOptions
@@ -22,16 +30,16 @@ def interpolate(
     checkpoint: str,
     images: tuple[str, ...] = (),
     out: str = "outputs/interpolate",
-    steps: int = 7,
-    frames: int = 48,
-    fps: int = 24,
+    steps: Annotated[int, Range(2, 1000)] = 7,
+    frames: Annotated[int, Range(2, 10_000)] = 48,
+    fps: FramesPerSecond = 24,
     formats: tuple[VideoFormat, ...] = ("mp4", "gif"),
-    size: int = 256,
+    size: Pixels = 256,
     classes: tuple[str, ...] = (),
-    seeds: tuple[int, ...] | None = None,
-    truncation: float | None = None,
+    seeds: tuple[DrawnSeed, ...] | None = None,
+    truncation: Truncation | None = None,
     stage1: str | None = None,
-    device: str = "cpu",
+    device: Device = "cpu",
 ) -> None:
     """Go from one photograph to another: the code of every token moves along the arc to its goal.
 
@@ -54,8 +62,6 @@ def interpolate(
         device: where to compute, e.g. cuda.
     """
     check_video(size, formats, fps)
-    if min(steps, frames) < 2:
-        raise DataError(f"steps is {steps}, frames {frames}: both ends take at least 2.")
     maker = open_maker(checkpoint, stage1, SamplingOptions(truncation=truncation), device)
     passage = maker.between(SceneChoice(images, classes, seeds))
     stem = Path(out) / "-to-".join(passage.names)

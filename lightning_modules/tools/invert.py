@@ -1,7 +1,7 @@
 """`wild3d invert`: a GAN fitted to photographs."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -20,12 +20,14 @@ from lightning_modules.inference.inversion.inverted import write_inversion
 from lightning_modules.inference.inversion.pivotal import Inversion, invert_photo
 from lightning_modules.inference.inversion.search import Report
 from lightning_modules.inference.inversion.settings import InversionSettings
+from lightning_modules.inference.limits import Device, Frames, Lattice, Level, Pixels, Points
 from lightning_modules.inference.meshing import MeshFormat, Surface
 from lightning_modules.inference.opening import open_gan
 from lightning_modules.inference.photographs import find_images, load_square
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.sampling_options import check_unused
 from lightning_modules.inference.scene_files import SceneFiles
+from lightning_modules.tools.parts import Failures
 from renderers.renderer import POINTS_PER_CHUNK
 
 NOVEL_VIEWS = 4
@@ -39,14 +41,14 @@ def invert(
     classifier: str | None = None,
     classifier_weights: str | None = None,
     out: str = "outputs/invert",
-    size: int = 256,
+    size: Pixels = 256,
     trajectory: Trajectory = "orbit",
-    frames: int = 48,
+    frames: Frames = 48,
     mesh_format: MeshFormat = "glb",
-    mesh_resolution: int = 128,
-    mesh_level: float | None = None,
-    points_per_chunk: int = POINTS_PER_CHUNK,
-    device: str = "cpu",
+    mesh_resolution: Lattice = 128,
+    mesh_level: Level | None = None,
+    points_per_chunk: Points = POINTS_PER_CHUNK,
+    device: Device = "cpu",
     inversion: InversionSettings = InversionSettings(),
 ) -> None:
     """Fit a GAN to photographs by pivotal tuning: for each a sheet, a video, a mesh and a
@@ -80,30 +82,32 @@ def invert(
     surface = Surface(mesh_resolution, level=mesh_level)
     files = SceneFiles(Path(out), size, trajectory, frames, mesh_format, surface, points_per_chunk)
     gan = open_gan(checkpoint)
-    labels = _labels(gan, paths, classes, (classifier, classifier_weights))
+    label_of = _labels(gan, paths, classes, (classifier, classifier_weights))
+    failures = Failures(len(paths))
     model = gan.model.to(device)
     distance = open_distance(inversion.perceptual_weights, model.resolution)
     print(f"distance: {distance.name}")
     novel, made = model.views.around(NOVEL_VIEWS), made_now(checkpoint)
-    note, failures = made.note(inversion.seed), []
+    note = made.note(inversion.seed)
     provenance = {name: value for name, value in asdict(made).items() if name != "seeds"}
-    for path, label in zip(paths, labels, strict=True):
-        photo = load_square(path, model.resolution).to(device)
-        with _loss_bars(path.stem) as report:
-            found = invert_photo(model, label, photo, distance, inversion, report)
-        shown = found.photo
-        write_inversion(files.folder / f"{path.stem}.ckpt", shown, gan.names, note)
-        failures.append(files.write(path.stem, photo, shown.scenes(), shown.view, novel, note))
-        results = _results(found, distance.name, class_name(label, gan.names))
-        results |= {"settings": asdict(inversion), "provenance": provenance}
-        write_json(files.folder / f"{path.stem}.json", results)
-        print(
-            f"{path.stem}: {results['class']}, PSNR {found.start.psnr:.2f} -> "
-            f"{found.latent.psnr:.2f} -> {found.tuned.psnr:.2f} dB"
-        )
-    print(f"{len(paths)} scenes in {files.folder}")
-    if any(failures):
-        raise DataError(" ".join(filter(None, failures)))
+    for path in paths:
+        with failures.kept():
+            label = label_of(path)
+            photo = load_square(path, model.resolution).to(device)
+            with _loss_bars(path.stem) as report:
+                found = invert_photo(model, label, photo, distance, inversion, report)
+            shown = found.photo
+            write_inversion(files.folder / f"{path.stem}.ckpt", shown, gan.names, note)
+            results = _results(found, distance.name, class_name(label, gan.names))
+            results |= {"settings": asdict(inversion), "provenance": provenance}
+            write_json(files.folder / f"{path.stem}.json", results)
+            print(
+                f"{path.stem}: {results['class']}, PSNR {found.start.psnr:.2f} -> "
+                f"{found.latent.psnr:.2f} -> {found.tuned.psnr:.2f} dB"
+            )
+            files.write(path.stem, photo, shown.scenes(), shown.view, novel, note)
+    print(f"{len(paths) - len(failures.reasons)} scenes in {files.folder}")
+    failures.tell()
 
 
 def _labels(
@@ -111,15 +115,15 @@ def _labels(
     paths: Sequence[Path],
     classes: Sequence[str],
     classifier: tuple[str | None, str | None],
-) -> list[int]:
-    """The label of each photograph: as the user says, or a classifier and its weights; -1 where the
-    GAN has no classes."""
+) -> Callable[[Path], int]:
+    """From a photograph to its label: as the user says, or as a classifier and its weights see it;
+    -1 where the GAN has no classes."""
     name, weights = classifier
     guessing = {"classifier": name, "classifier_weights": weights}
     if gan.classes == 0:
         given = {"classes": classes or None} | guessing
         check_unused(given, f"{gan.checkpoint} is of a GAN without classes")
-        return [-1] * len(paths)
+        return lambda path: -1
     if classes:
         check_unused(guessing, "--classes says what photographs show")
         if len(classes) not in (1, len(paths)):
@@ -130,14 +134,15 @@ def _labels(
         known = [class_label(wanted, gan.classes, gan.names) for wanted in classes]
         if -1 in known:
             raise DataError("--classes is any, but a GAN draws scenes of a class: name it.")
-        return known * (len(paths) // len(known))
+        labels = known * (len(paths) // len(known))
+        return dict(zip(paths, labels, strict=True)).__getitem__
     if name is None:
         raise DataError(
             f"{gan.checkpoint} is of a GAN of {gan.classes} classes: say what the photographs "
             "show with --classes, or name a --classifier that can."
         )
     guess = open_guess(name, weights, gan.names)
-    return [guess.label(load_square(path, guess.side)) for path in paths]
+    return lambda path: guess.label(load_square(path, guess.side))
 
 
 def _results(found: Inversion, distance: str, shown: str) -> dict[str, Any]:

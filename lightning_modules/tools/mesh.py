@@ -5,24 +5,26 @@ from pathlib import Path
 from rich.progress import track
 
 from datamodules.errors import DataError
+from lightning_modules.inference.limits import Device, Inside, Lattice, Level, Positive
 from lightning_modules.inference.meshing import MeshFormat, Surface, write_mesh
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.sampling_options import SamplingOptions
 from lightning_modules.inference.scene_choice import SceneChoice
+from lightning_modules.tools.parts import Failures
 
 
 def mesh(
     checkpoint: str,
     out: str = "outputs/mesh",
     format: MeshFormat = "glb",
-    resolution: int = 128,
-    level: float | None = None,
-    quantile: float | None = None,
+    resolution: Lattice = 128,
+    level: Level | None = None,
+    quantile: Inside | None = None,
     largest_component: bool = False,
-    half_extent: float | None = None,
+    half_extent: Positive | None = None,
     stage1: str | None = None,
-    device: str = "cpu",
+    device: Device = "cpu",
     scenes: SceneChoice = SceneChoice(),
     sampling: SamplingOptions = SamplingOptions(),
 ) -> None:
@@ -49,15 +51,16 @@ def mesh(
     surface = Surface(resolution, half_extent, level, quantile, largest_component)
     maker = open_maker(checkpoint, stage1, sampling, device)
     wanted = maker.wanted(scenes)
-    made, lines, failures = made_now(checkpoint), [], []
+    made, lines, failures = made_now(checkpoint), [], Failures(len(wanted))
     for scene in track(wanted, description="mesh"):
         path = Path(out) / f"{scene.name}.{format}"
-        made_scene = scene.make()
-        try:
-            statistics = write_mesh(made_scene, path, surface, made.note(*scene.seeds))
+        with failures.kept():
+            made_scene = scene.make()
+            try:
+                statistics = write_mesh(made_scene, path, surface, made.note(*scene.seeds))
+            except ValueError as error:
+                reason = f"No mesh for {scene.name}: {error} (--level, --quantile)."
+                raise DataError(reason) from error
             lines.append(f"{path}: {statistics}")
-        except ValueError as error:
-            failures.append(f"No mesh for {scene.name}: {error} (--level, --quantile).")
     print("\n".join(lines))
-    if failures:
-        raise DataError(" ".join(failures))
+    failures.tell()

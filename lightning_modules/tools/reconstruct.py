@@ -5,13 +5,14 @@ from pathlib import Path
 import torch
 from rich.progress import track
 
-from datamodules.errors import DataError
 from lightning_modules.inference.camera_paths import Trajectory, trajectory_cameras
+from lightning_modules.inference.limits import Device, Frames, Lattice, Level, Pixels, Points
 from lightning_modules.inference.meshing import MeshFormat, Surface
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.photographs import find_images, load_square
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.scene_files import SceneFiles
+from lightning_modules.tools.parts import Failures
 from renderers.renderer import POINTS_PER_CHUNK
 
 
@@ -19,15 +20,15 @@ def reconstruct(
     checkpoint: str,
     images: list[str] | str,
     out: str = "outputs/reconstruct",
-    size: int = 256,
+    size: Pixels = 256,
     trajectory: Trajectory = "wiggle",
-    frames: int = 48,
+    frames: Frames = 48,
     mesh_format: MeshFormat = "glb",
-    mesh_resolution: int = 128,
-    mesh_level: float | None = None,
-    points_per_chunk: int = POINTS_PER_CHUNK,
+    mesh_resolution: Lattice = 128,
+    mesh_level: Level | None = None,
+    points_per_chunk: Points = POINTS_PER_CHUNK,
     stage1: str | None = None,
-    device: str = "cpu",
+    device: Device = "cpu",
 ) -> None:
     """Turn photographs into scenes: for each a sheet, a video and a mesh.
 
@@ -56,12 +57,12 @@ def reconstruct(
     files = SceneFiles(Path(out), size, trajectory, frames, mesh_format, surface, points_per_chunk)
     model = open_maker(checkpoint, stage1, device=device).autoencoder
     novel, note = trajectory_cameras(model.view, "front_arc", 4), made_now(checkpoint).note()
-    failures = []
+    failures = Failures(len(paths))
     for path in track(paths, description="reconstruct"):
-        photo = load_square(path, model.resolution).to(device)
-        with torch.no_grad():
-            scenes = model.reconstruct(photo)
-        failures.append(files.write(path.stem, photo, scenes, model.view, novel, note))
-    print(f"{len(paths)} scenes in {files.folder}")
-    if any(failures):
-        raise DataError(" ".join(filter(None, failures)))
+        with failures.kept():
+            photo = load_square(path, model.resolution).to(device)
+            with torch.no_grad():
+                scenes = model.reconstruct(photo)
+            files.write(path.stem, photo, scenes, model.view, novel, note)
+    print(f"{len(paths) - len(failures.reasons)} scenes in {files.folder}")
+    failures.tell()

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from datamodules.classes import ALL, class_labels, class_name, spread_labels
-from datamodules.errors import DataError
-from lightning_modules.inference.camera_paths import check_size
+from lightning_modules.inference.limits import BatchSize, Device, DrawnSeed, Pixels, Tiles
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.sample_grid import Grid, canonical_sheets, views_sheet
 from lightning_modules.inference.sampling_options import SamplingOptions
 from lightning_modules.inference.scene_choice import distinct_seeds
-from lightning_modules.inference.scene_maker import BATCH_SIZE
 from lightning_modules.inference.token_files import write_tokens
 from lightning_modules.pictures.captions import labelled
 from lightning_modules.pictures.drawing import write_png
@@ -26,13 +24,13 @@ SPREAD = 12
 def sample(
     checkpoint: str,
     classes: tuple[str, ...] | None = None,
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4, 5),
+    seeds: tuple[DrawnSeed, ...] = (0, 1, 2, 3, 4, 5),
     out: str = "outputs/sample",
-    views: int = 8,
-    size: int = 128,
-    batch_size: int | None = None,
+    views: Tiles = 8,
+    size: Pixels = 128,
+    batch_size: BatchSize | None = None,
     stage1: str | None = None,
-    device: str = "cpu",
+    device: Device = "cpu",
     sampling: SamplingOptions = SamplingOptions(),
 ) -> None:
     """Draw scenes of classes from a prior or a GAN.
@@ -59,10 +57,6 @@ def sample(
         device: where to compute, e.g. cuda.
         sampling: how scenes are drawn.
     """
-    batch = BATCH_SIZE if batch_size is None else batch_size
-    if min(batch, views) < 1:
-        raise DataError(f"batch_size is {batch}, views {views}: both must be at least 1.")
-    check_size(size)
     drawer = open_maker(checkpoint, stage1, sampling, device).drawer()
     labels = _labels(classes, drawer.classes, drawer.names)
     drawer.check_labels(labels)

@@ -21,12 +21,14 @@ from datamodules.manifest import Manifest, ShardInfo, images_hash
 from datamodules.modalities import RGB, TRAIN
 from datamodules.order import StorageOrder
 from datamodules.plan import ValPlan
+from datamodules.ranges import Workers
 from datamodules.reader import Decoding, Source
 from datamodules.remote import read_manifest
 from datamodules.schema import Batch
 from datamodules.shard_datamodule import check_holds_images
 from datamodules.stream import ShardStream
 from datamodules.tokens import TokenSettings
+from lightning_modules.inference.limits import BatchSize, Device
 from lightning_modules.inference.loading import load_stage1, weights_hash
 from lightning_modules.inference.tokenise import tokenise
 from models.autoencoder import TokenAutoencoder
@@ -39,9 +41,9 @@ def tokens(
     checkpoint: str,
     root: str,
     out: str,
-    batch_size: int = 64,
-    num_workers: int = 0,
-    device: str = "cpu",
+    batch_size: BatchSize = 64,
+    num_workers: Workers = 0,
+    device: Device = "cpu",
 ) -> None:
     """Write the tokens of all images of a shard root, to train a prior over tokens without images.
 

@@ -10,10 +10,12 @@ from lightning_modules.inference.camera_paths import (
     trajectory_cameras,
     write_video,
 )
+from lightning_modules.inference.limits import Device, Frames, FramesPerSecond, Pixels, Points
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.sampling_options import SamplingOptions
 from lightning_modules.inference.scene_choice import SceneChoice
+from lightning_modules.tools.parts import Failures
 from renderers.renderer import POINTS_PER_CHUNK
 
 
@@ -22,12 +24,12 @@ def video(
     out: str = "outputs/video",
     trajectory: Trajectory = "wiggle",
     formats: tuple[VideoFormat, ...] = ("mp4",),
-    frames: int = 48,
-    fps: int = 24,
-    size: int = 256,
-    points_per_chunk: int = POINTS_PER_CHUNK,
+    frames: Frames = 48,
+    fps: FramesPerSecond = 24,
+    size: Pixels = 256,
+    points_per_chunk: Points = POINTS_PER_CHUNK,
     stage1: str | None = None,
-    device: str = "cpu",
+    device: Device = "cpu",
     scenes: SceneChoice = SceneChoice(),
     sampling: SamplingOptions = SamplingOptions(),
 ) -> None:
@@ -56,9 +58,11 @@ def video(
     maker = open_maker(checkpoint, stage1, sampling, device)
     wanted = maker.wanted(scenes)
     camera = trajectory_cameras(maker.view, trajectory, frames)
-    made = made_now(checkpoint)
+    made, failures = made_now(checkpoint), Failures(len(wanted))
     for scene in wanted:
-        pictures = film(scene.make(), camera, size, scene.name, points_per_chunk)
-        stem = Path(out) / f"{scene.name}-{trajectory}"
-        for path in write_video(pictures, stem, formats, fps, made.note(*scene.seeds)):
-            print(path)
+        with failures.kept():
+            pictures = film(scene.make(), camera, size, scene.name, points_per_chunk)
+            stem = Path(out) / f"{scene.name}-{trajectory}"
+            for path in write_video(pictures, stem, formats, fps, made.note(*scene.seeds)):
+                print(path)
+    failures.tell()

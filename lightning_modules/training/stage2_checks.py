@@ -31,9 +31,10 @@ def check_kinds(kinds: ConditionKinds, datamodule: StreamDataModule[Any]) -> Non
     """
     classes = len(datamodule.manifest.classes)
     if kinds.classes not in (0, classes):
+        right = f"{classes}, or to 0 to ignore them" if classes else "0"
         raise DataError(
             f"The prior takes {kinds.classes} classes, the data have {classes}: set "
-            f"`prior.kinds.classes` to {classes}, or to 0 to ignore them."
+            f"`prior.kinds.classes` to {right}."
         )
     if kinds.semantics not in (0, datamodule.semantics):
         raise DataError(

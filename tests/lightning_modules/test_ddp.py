@@ -1,7 +1,6 @@
 """Two processes train one run, and one process continues it."""
 
 import json
-import shlex
 import sys
 from pathlib import Path
 
@@ -56,8 +55,8 @@ def test_the_command_starts_both_ranks_of_a_prior(
 
 @pytest.mark.slow
 def test_torchrun_starts_the_command_once_for_every_rank(stage1_runs: Runs, tmp_path: Path) -> None:
-    script = tmp_path / "train.sh"  # torchrun would take `--run` for an option of its own
-    script.write_text(shlex.join(stage1_runs.command(tmp_path, *TWO)))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    launched([*torchrun, "--nproc_per_node", "2", "--no-python", "sh", str(script)])
+    torchrun += ["--nproc_per_node", "2", "--no-python"]
+    # Without the two dashes it takes `--run` for an option of its own.
+    launched([*torchrun, "--", *stage1_runs.command(tmp_path, *TWO)])
     continue_alone(stage1_runs, tmp_path, "ShardDataModule")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 from datamodules.build.driver import build_shards
 from datamodules.build.shapeworld.recipes import CLASSES
@@ -11,6 +12,7 @@ from datamodules.build.shapeworld.samples import ShapeworldSamples
 from datamodules.errors import DataError
 from datamodules.manifest import MANIFEST_NAME, Manifest, Parameter
 from datamodules.modalities import TRAIN, VAL
+from datamodules.ranges import Count, Fraction, Range, Seed, ShardSize, Workers
 
 # Raised whenever the same seed gives other images than before, so that two are never mixed.
 _SCENES_VERSION = 1
@@ -18,12 +20,12 @@ _SCENES_VERSION = 1
 
 def shapeworld(
     root: str,
-    images: int = 4000,
-    val_fraction: float = 0.1,
-    resolution: int = 64,
-    seed: int = 0,
-    samples_per_shard: int = 500,
-    workers: int = 2,
+    images: Count = 4000,
+    val_fraction: Fraction = 0.1,
+    resolution: Annotated[int, Range(8, 1024)] = 64,
+    seed: Seed = 0,
+    samples_per_shard: ShardSize = 500,
+    workers: Workers = 2,
 ) -> Manifest:
     """Write the embedded synthetic data set: objects of twelve classes with depth, masks, cameras.
 

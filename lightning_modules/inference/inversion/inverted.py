@@ -50,5 +50,5 @@ def write_inversion(path: Path, photo: InvertedPhoto, classes: Sequence[str], no
         NOTE_KEY: note,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as partial:
-        torch.save(content, partial)
+    with replacing(path) as partial, partial.open("wb") as file:  # torch hides errors of a path
+        torch.save(content, file)

@@ -1,8 +1,13 @@
 """Settings of fitting a GAN to a photograph."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Annotated
 
 from datamodules.errors import DataError
+from datamodules.ranges import Range, Seed, check_limits
+
+Steps = Annotated[int, Range(0, 1_000_000)]
+Rate = Annotated[float, Range(1e-9, 100)]
 
 
 @dataclass(frozen=True)
@@ -26,39 +31,25 @@ class InversionSettings:
             torchvision's cache, and a distance of pixels at several scales where there is none.
     """
 
-    latent_steps: int = 450
-    latent_lr: float = 5e-3
-    tuning_steps: int = 350
-    tuning_lr: float = 3e-4
-    candidates: int = 64
-    views: int = 48
-    yaw_degrees: float | None = None
-    pitch_degrees: float | None = None
-    seed: int = 0
+    latent_steps: Steps = 450
+    latent_lr: Rate = 5e-3
+    tuning_steps: Steps = 350
+    tuning_lr: Rate = 3e-4
+    candidates: Steps = 64
+    views: Annotated[int, Range(1, 1_000_000)] = 48
+    yaw_degrees: Annotated[float, Range(-360, 360)] | None = None
+    pitch_degrees: Annotated[float, Range(-90, 90)] | None = None
+    seed: Seed = 0
     perceptual_weights: str | None = None
 
     def __post_init__(self) -> None:
         """Raise DataError for a value outside its range."""
-        for name, least in (
-            ("latent_steps", 0),
-            ("tuning_steps", 0),
-            ("candidates", 0),
-            ("views", 1),
-            ("seed", 0),
-        ):
-            if getattr(self, name) < least:
-                value = getattr(self, name)
-                raise DataError(f"{name} is {value}, it must be at least {least}: change --{name}.")
-        for name in ("latent_lr", "tuning_lr"):
-            if not getattr(self, name) > 0:
-                raise DataError(f"{name} is {getattr(self, name)}, it must be above 0.")
+        check_limits(type(self), asdict(self))
         if (self.yaw_degrees is None) != (self.pitch_degrees is None):
             raise DataError(
                 f"yaw_degrees is {self.yaw_degrees}, pitch_degrees {self.pitch_degrees}: give both "
                 "to say where the photograph was taken from, or neither."
             )
-        if self.pitch_degrees is not None and not -90 <= self.pitch_degrees <= 90:
-            raise DataError(f"pitch_degrees is {self.pitch_degrees}: give -90 to 90.")
 
     @property
     def view_is_given(self) -> bool:

@@ -1,3 +1,4 @@
+import inspect
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -5,13 +6,16 @@ from pathlib import Path
 import pytest
 from tiny_gan_run import GANRuns
 
+from datamodules.errors import DataError
 from lightning_modules.cli.arguments import (
     call_flat,
     gather_lists,
     nulls_as_overlays,
     option_groups,
+    restored,
+    stand_ins,
 )
-from lightning_modules.cli.verbs import verb_parser
+from lightning_modules.cli.verbs import VERBS, verb_parser
 
 
 def verb(
@@ -46,7 +50,11 @@ def test_words_after_a_list_option_become_one_list(typed: str, gathered: str) ->
 def test_strings_may_contain_spaces_and_numbers_stay_strings() -> None:
     found = gather_lists(verb, ["--names", "a b", "3"])
     assert found == ["--names", '["a b", "3"]']
-    assert gather_lists(verb, ["--names", "[a.jpg,", "b.jpg]"]) == ["--names", "[a.jpg, b.jpg]"]
+    assert gather_lists(verb, ["--names", "[a.jpg,", "b.jpg]"]) == [
+        "--names",
+        '["[a.jpg,", "b.jpg]"]',
+    ]
+    assert gather_lists(verb, ["--names", '["a",', '"b"]']) == ["--names", '["a", "b"]']
 
 
 @dataclass(frozen=True)
@@ -140,3 +148,62 @@ def test_options_of_a_run_may_be_switched_off(
     for line in ("features: null", "target: null", "background: null", "images: 12", "half: 0.5"):
         assert f"  {line}\n" in printed
     assert "- cutout" in printed
+
+
+ODD = (
+    *("[Group] pic.jpg", "{x}", "null", "~", "1e3", "a,b.jpg", "1", "007", "true", "a: b", "- x"),
+    *("#1.jpg", "*a", "&a", "!t", "'q'", '"q"', "%x", "@f", "`z`", "a\nb", " first", "[x", "x]"),
+    *(
+        "{",
+        "a=b",
+        "=",
+        "2020-01-01",
+        "[1]",
+        '{"a": 1}',
+        "nan",
+        ".5",
+        "-1",
+        "caf\udce9.jpg",
+        "text-0",
+    ),
+)
+
+
+@pytest.mark.parametrize("name", ["images", "classes", "tokens", "out", "runs", "label", "source"])
+@pytest.mark.parametrize("word", ODD)
+def test_names_are_taken_as_they_are_typed(name: str, word: str) -> None:
+    verbs = {"runs": "compare", "label": "edit", "source": "shards", "classes": "sample"}
+    function = VERBS[verbs.get(name, "mesh")].load()
+    required = [
+        option
+        for option, parameter in inspect.signature(function).parameters.items()
+        if parameter.default is parameter.empty and option != name
+    ]
+    base = [part for option in required for part in (f"--{option}", "0,0,1,1")]
+    words, texts = stand_ins(function, gather_lists(function, [*base, f"--{name}={word}"]))
+    values = verb_parser("verb", function).parse_args(words)
+    found = restored(values[name], texts)
+    assert found in (word, [word], (word,))
+
+
+def test_several_odd_names_stay_several() -> None:
+    function = VERBS["reconstruct"].load()
+    typed = ["--checkpoint", "a", "--images", "[Group] pic.jpg", "b.jpg", "{c}", "--size", "8"]
+    words, texts = stand_ins(function, gather_lists(function, typed))
+    values = verb_parser("verb", function).parse_args(words)
+    assert restored(values.images, texts) == ["[Group] pic.jpg", "b.jpg", "{c}"]
+    assert (restored(values.checkpoint, texts), values.size) == ("a", 8)
+
+
+@pytest.mark.parametrize("typed", [["--names", '["a",', '"b c"]'], ["--names", '["a", "b c"]']])
+def test_a_list_as_json_stays_a_list(typed: list[str]) -> None:
+    words, texts = stand_ins(verb, gather_lists(verb, typed))
+    assert [texts[word] for word in json.loads(words[1])] == ["a", "b c"]
+
+
+def test_limits_are_held_wherever_a_verb_is_called_from() -> None:
+    function = VERBS["sample"].load()
+    with pytest.raises(DataError, match="--size is 0, it must be from 1 to 4,096"):
+        call_flat(function, {"checkpoint": "a", "size": 0})
+    with pytest.raises(DataError, match="--top_p is nan"):
+        call_flat(function, {"checkpoint": "a", "top_p": float("nan")})

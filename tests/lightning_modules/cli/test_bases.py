@@ -27,14 +27,17 @@ def test_bases_come_before_what_is_laid_over_them(tmp_path: Path) -> None:
     assert found[8:] == [alone, "--run", "base"]
 
 
-def test_settings_in_place_of_a_file_and_missing_files_are_left_to_the_parser(
+def test_settings_in_place_of_a_file_stay_and_missing_and_broken_files_are_named(
     tmp_path: Path,
 ) -> None:
-    words = ["fit", "--config", json.dumps({"run": "x"}), "--config", str(tmp_path / "none.yaml")]
+    words = ["fit", "--config", json.dumps({"run": "x"})]
     assert with_bases(words) == words
-    broken = write(tmp_path / "broken.yaml", "a: [")
-    assert with_bases(["--config", broken]) == ["--config", broken]
     assert with_bases(["fit", "--config"]) == ["fit", "--config"]
+    with pytest.raises(DataError, match=r"there is no file .*none.yaml: check --config"):
+        with_bases(["--config", str(tmp_path / "none.yaml")])
+    broken = write(tmp_path / "broken.yaml", "a: [")
+    with pytest.raises(DataError, match=r"broken.yaml is no YAML: .*line 1"):
+        with_bases(["--config", broken])
 
 
 def test_a_base_that_is_missing_or_circular_is_named(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tiny_run import write_shards
 
 from lightning_modules.cli import hardware
-from lightning_modules.cli.main import main
+from lightning_modules.cli.main import main, print_places
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +178,34 @@ def test_help_lists_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     text = capsys.readouterr().out
     assert all(verb in text for verb in ("fit", "validate", "shards", "shapeworld", "reconstruct"))
+
+
+def test_printed_commands_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None:
+    print_places(Path("runs/my run"))
+    assert "tensorboard --logdir 'runs/my run/tensorboard'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("verb", "sentence"),
+    [("reconstuct", "did you mean reconstruct?"), ("zzz", "name one of fit, validate, shards,")],
+)
+def test_a_verb_that_is_none_is_told_of_those_that_are(
+    verb: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([verb, "--out", "x"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"wild3d {verb}: there is no verb '{verb}': {sentence}")
+    assert said.count("\n") == 1
+
+
+def test_variables_of_others_change_no_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("RUNS", "WILD3D_RUNS", "COMPARE_RUNS", "PL_FIT__RUN"):
+        monkeypatch.setenv(name, "x")
+    with pytest.raises(SystemExit) as stop:
+        main(["compare", "--out", str(tmp_path / "a.md")])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == (
+        "wild3d compare: --runs is missing. See `wild3d compare --help`.\n"
+    )

@@ -88,3 +88,47 @@ def test_what_the_hardware_can_do_stays(
 ) -> None:
     machine(fast, accelerated)
     assert suited_precision(asked, accelerator) == (asked, None)
+
+
+RIGHT: dict[str, object] = {
+    "accelerator": "cpu",
+    "devices": 1,
+    "nodes": 1,
+    "strategy": "auto",
+    "seed": 0,
+}
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "sentence"),
+    [
+        ("accelerator", "foo", "--trainer.accelerator is 'foo', it must be one of"),
+        ("accelerator", "", "--trainer.accelerator is ''"),
+        ("devices", 0, "--trainer.devices is 0, it must be from 1"),
+        ("devices", "0", "--trainer.devices is 0, it must be from 1"),
+        ("devices", -3, "--trainer.devices is '-3'"),
+        ("devices", "x", "--trainer.devices is 'x'"),
+        ("devices", 10**9, "--trainer.devices is 1000000000"),
+        ("nodes", 0, "--trainer.num_nodes is 0"),
+        ("nodes", -1, "--trainer.num_nodes is -1"),
+        ("strategy", "dpp", "--trainer.strategy is 'dpp', .* did you mean ddp"),
+        ("strategy", "zzz", "--trainer.strategy is 'zzz', .* give auto or ddp"),
+        ("seed", -1, "--seed_everything is -1"),
+        ("seed", 2**32, "--seed_everything is 4294967296"),
+    ],
+)
+def test_hardware_that_can_not_be_is_refused(setting: str, value: object, sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence):
+        hardware.check_hardware(**RIGHT | {setting: value})
+
+
+@pytest.mark.parametrize("devices", [1, "2", -1, "-1", "auto", [0, 1], "0,1", [0], "0,"])
+def test_devices_are_taken_in_every_spelling(devices: object) -> None:
+    hardware.check_hardware(**RIGHT | {"devices": devices, "seed": True})
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    for accelerator in ("gpu", "cuda"):
+        with pytest.raises(DataError, match=f"is '{accelerator}', but PyTorch finds none here"):
+            hardware.check_hardware(**RIGHT | {"accelerator": accelerator})

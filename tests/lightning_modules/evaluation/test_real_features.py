@@ -187,7 +187,7 @@ def test_where_nothing_can_be_written_the_knob_is_named(
     network: FeatureNetwork, classes_root: str, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(DataError, match=r"can't be written .*: name another folder in --cache"):
+    with pytest.raises(DataError, match=r"can't be written there: name another folder in --cache"):
         compute(network, classes_root, tmp_path / "file")
     images = RealImages.open(f"file://{classes_root}", "val", SIDE)
     with pytest.raises(DataError, match="no local folder: name one in --cache"):

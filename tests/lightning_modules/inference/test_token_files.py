@@ -196,7 +196,7 @@ def test_one_way_to_name_scenes_and_rows_within_it(stored: Path, tiny_files: Tin
     for given, message in (
         ({"classes": ("mug",), "tokens": str(stored)}, "--classes and --tokens are given: name"),
         ({"images": ("a.png",), "tokens": str(stored)}, "--images and --tokens are given"),
-        ({"classes": ("mug",), "rows": (1,)}, r"--rows is \[1\]: they are of --tokens, which is m"),
+        ({"classes": ("mug",), "rows": (1,)}, r"--rows is 1: they are of --tokens, which is m"),
         ({"tokens": str(stored), "rows": (0, 6)}, "--rows names 6, .* holds 6 scenes: .* 0 to 5"),
         ({"tokens": str(stored), "rows": (-1,)}, "--rows names -1"),
     ):

@@ -41,3 +41,30 @@ def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
     compare(runs, str(tmp_path / "table.md"))
     table = (tmp_path / "table.md").read_text()
     assert all(f"| {run} | {place} |" in table for place, run in enumerate(runs))
+
+
+def test_every_run_without_figures_is_named_with_its_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    junk = {"cut": "{", "list": "[1]", "nested": '{"a": {}}', "none": "{}", "deep": "[" * 99_999}
+    junk |= {"words": '{"protocol": "x"}', "bytes": "\udcff", "null": "null"}
+    runs = [write(tmp_path / "good", {"kid": 1})]
+    for name, text in junk.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "result.json").write_bytes(text.encode(errors="surrogateescape"))
+        runs.append(str(tmp_path / name))
+    out = tmp_path / "table.md"
+    assert main(["compare", "--runs", *runs, "--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "8 of 9 failed" in said
+    assert all(f"/{name}/result.json" in said for name in junk)
+    assert not out.exists()
+
+
+def test_runs_without_a_common_figure_are_not_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [write(tmp_path / "a", {"kid": 1}), write(tmp_path / "b", {"psnr": 20})]
+    assert main(["compare", "--runs", *runs]) == 2
+    assert "the runs a, b have no figure in common" in capsys.readouterr().err

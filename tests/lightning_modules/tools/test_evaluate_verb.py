@@ -1,6 +1,8 @@
 """`wild3d evaluate`, from checkpoints to a JSON file."""
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from tiny_run import write_shards
 
 from datamodules.errors import DataError
 from lightning_modules.cli.main import main
+from lightning_modules.evaluation import real_features
 from lightning_modules.evaluation.networks import open_network
 from lightning_modules.tools.evaluate import evaluate
 
@@ -84,14 +87,14 @@ def test_figures_depend_on_what_is_drawn_and_not_on_the_batches(
     ("options", "sentence"),
     [
         ({"metrics": ()}, "--metrics is empty"),
-        ({"samples": 1}, "samples is 1, of 24 real images: both must be at least 2"),
+        ({"samples": 1}, "--samples is 1, it must be from 2"),
         ({"kid_subset_size": 20}, "kid_subset_size is 20, .* 24 real images and 10 samples"),
-        ({"kid_subset_size": 0}, "kid_subset_size is 0, it must be at least 2"),
+        ({"kid_subset_size": 0}, "--kid_subset_size is 0, it must be from 2"),
         ({"kid_subsets": 0}, "kid_subsets is 0"),
         ({"is_splits": 11}, "is_splits is 11, .* at most the 10 samples"),
         ({"split": "test"}, "has no split 'test'"),
         ({"steps": 3}, "--steps is for masked ones only"),
-        ({"batch_size": 0}, "batch_size 0"),
+        ({"batch_size": 0}, "--batch_size is 0, it must be from 1"),
         ({"features": "inception", "inception_weights": "no.pth"}, "no.pth does not exist"),
     ],
 )
@@ -116,3 +119,72 @@ def test_data_of_other_classes_and_checkpoints_that_draw_nothing_are_refused(
         evaluated(tiny_files.autoregressive, out, **other)
     with pytest.raises(DataError, match="is a stage-1 checkpoint"):
         evaluated(tiny_files.stage1, out, **measured)
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No weights of Inception in the cache."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+
+
+@pytest.mark.usefixtures("offline")
+def test_flatness_needs_no_network(
+    tiny_files: TinyFiles, measured: dict[str, str], tmp_path: Path
+) -> None:
+    options = ["--checkpoint", tiny_files.autoregressive, "--root", measured["root"]]
+    options += ["--samples", "8", "--out", str(tmp_path / "e.json"), "--metrics"]
+    assert main(["evaluate", *options, "fid", "nfs"]) == 2  # this one needs Inception
+    assert main(["evaluate", *options, "nfs"]) == 0
+    found = json.loads((tmp_path / "e.json").read_text())
+    assert list(found["figures"]) == ["nfs/disparity"]
+    assert found["protocol"]["classes"] == {"chair": 4, "mug": 2, "oak tree": 2}
+    assert "network" not in found["protocol"]
+    assert not list(tmp_path.rglob("*.npz"))
+    with_network = evaluated(
+        tiny_files.autoregressive, tmp_path / "f.json", **measured, samples=8, metrics=("nfs",)
+    )
+    assert with_network["figures"] == found["figures"]
+
+
+def test_features_that_can_not_be_kept_are_a_note(
+    tiny_files: TinyFiles,
+    measured: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(path: Path) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(real_features, "replacing", refuse)
+    options = measured | {"samples": 4, "metrics": ("fid",), "cache": str(tmp_path / "cache")}
+    found = evaluated(tiny_files.autoregressive, tmp_path / "e.json", **options)
+    assert found["figures"]
+    assert "(read-only file system) and are computed anew each time" in capsys.readouterr().out
+
+
+def test_figures_are_printed_before_they_are_written(
+    tiny_files: TinyFiles,
+    measured: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(path: Path, content: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr("lightning_modules.tools.evaluate.write_json", full)
+    options = ["--checkpoint", tiny_files.autoregressive, "--root", measured["root"]]
+    options += ["--features", measured["features"], "--samples", "4", "--metrics", "fid"]
+    assert main(["evaluate", *options, "--out", str(tmp_path / "e.json")]) == 2
+    said = capsys.readouterr()
+    assert "fid/classifier" in said.out
+    assert "e.json can't be used (no space left on device)" in said.err
+
+
+def test_the_place_of_the_figures_is_tried_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", "--checkpoint", "none.ckpt", "--root", "none", "--out", str(tmp_path)]
+    assert main(command) == 2
+    assert "which is a folder: name a file in it" in capsys.readouterr().err

@@ -159,7 +159,7 @@ def test_a_gan_without_classes_needs_none(photo: Path, tmp_path: Path) -> None:
         ({"classes": ("mug", "0")}, "--classes names 2 classes of 1 photographs: give one for all"),
         ({"classes": ("mug",), "classifier": "c"}, "^--classifier is c, but --classes says what"),
         ({"classes": ("mug",), "size": 7}, "size is 7, an MP4 needs an even one"),
-        ({"classes": ("mug",), "views": 0}, "views is 0, it must be at least 1"),
+        ({"classes": ("mug",), "views": 0}, "--views is 0, it must be from 1"),
         ({"classes": ("mug",), "perceptual_weights": "vgg.pth"}, "no file vgg.pth with VGG16's"),
     ],
 )

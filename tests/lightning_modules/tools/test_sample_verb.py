@@ -115,9 +115,9 @@ def test_conditions_reach_the_prior(tiny_files: TinyFiles, tmp_path: Path) -> No
         ({"schedule": "linear", "steps": 1}, "--steps, --schedule is for masked ones"),
         ({"size_condition": (1.0, 1.0, 1.0)}, "trained without sizes: leave --size_condition"),
         ({"time_of_day": "day"}, "trained without times: leave --time_of_day out"),
-        ({"top_p": 0.0}, "top_p is 0.0, it must be above 0"),
-        ({"batch_size": 0}, "batch_size is 0, views 8: both must be at least 1"),
-        ({"views": 0}, "batch_size is 16, views 0: both"),
+        ({"top_p": 0.0}, "--top_p is 0.0, it must be from 0.001 to 1"),
+        ({"batch_size": 0}, "--batch_size is 0, it must be from 1"),
+        ({"views": 0}, "--views is 0, it must be from 1"),
         ({"classes": ("cup",)}, "There is no class 'cup'"),
     ],
 )
@@ -131,9 +131,9 @@ def test_what_does_not_fit_is_refused(
 
 
 def test_masked_settings_out_of_range_are_refused(tiny_files: TinyFiles, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="steps is 0, it must be from 1 to"):
+    with pytest.raises(DataError, match="--steps is 0, it must be from 1"):
         run(sample, tiny_files.masked, out=str(tmp_path), steps=0)
-    with pytest.raises(DataError, match=r"size_condition is \(1.0, 0.0, 1.0\), all three"):
+    with pytest.raises(DataError, match=r"--size_condition is 0\.0, it must be from 0\.001"):
         run(sample, tiny_files.masked, out=str(tmp_path), size_condition=(1.0, 0.0, 1.0))
 
 

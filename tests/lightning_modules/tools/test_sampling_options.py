@@ -83,7 +83,7 @@ def test_verbs_draw_as_trained_unless_told(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"seeds": (0,)}, r"^--seeds is \(0,\), but nothing is drawn with --{way}: leave it out"),
+        ({"seeds": (0,)}, r"^--seeds is 0, but nothing is drawn with --{way}: leave it out"),
         ({"top_k": 0}, "^--top_k is 0, but nothing is drawn with --{way}: leave it out"),
         (
             {"precision": "float32", "guidance": 1.0},
@@ -106,12 +106,12 @@ def test_scenes_that_are_not_drawn_take_neither_seeds_nor_sampling(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"source_region": LEFT}, r"^--source_region is \(0.0, .*, but resample takes no part of"),
+        ({"source_region": LEFT}, r"^--source_region is 0.0 0.0 .*, but resample takes no part of"),
         ({"action": "keep", "source_region": LEFT}, "but keep takes no part of another: leave it"),
         ({"action": "insert", "label": "mug"}, "^--label is mug, but insert draws nothing: leave"),
         (
             {"action": "insert", "seeds": (1, 2), "temperature": 0.5},
-            r"^--seeds is \(1, 2\) and --temperature is 0.5, but insert draws nothing: leave them",
+            r"^--seeds is 1 2 and --temperature is 0.5, but insert draws nothing: leave them",
         ),
     ],
 )

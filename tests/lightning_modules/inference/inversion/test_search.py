@@ -82,11 +82,14 @@ def test_views_are_far_apart_within_their_distribution() -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"latent_steps": -1}, "latent_steps is -1, it must be at least 0: change --latent_steps"),
-        ({"views": 0}, "views is 0, it must be at least 1"),
-        ({"tuning_lr": 0.0}, "tuning_lr is 0.0, it must be above 0"),
+        ({"latent_steps": -1}, "--latent_steps is -1, it must be from 0"),
+        ({"views": 0}, "--views is 0, it must be from 1"),
+        ({"tuning_lr": 0.0}, "--tuning_lr is 0.0, it must be from"),
         ({"yaw_degrees": 5.0}, "yaw_degrees is 5.0, pitch_degrees None: give both"),
-        ({"yaw_degrees": 5.0, "pitch_degrees": 95.0}, "pitch_degrees is 95.0: give -90 to 90"),
+        (
+            {"yaw_degrees": 5.0, "pitch_degrees": 95.0},
+            "--pitch_degrees is 95.0, it must be from -90 to 90",
+        ),
     ],
 )
 def test_settings_out_of_range_are_refused(given: dict, sentence: str) -> None:

@@ -1,0 +1,91 @@
+"""Places of results, tried before the work that fills them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from datamodules.errors import DataError
+
+
+@contextmanager
+def results_in(folder: str, option: str) -> Iterator[None]:
+    """Make a folder and prove that files can be written there; if the block fails, take away what
+    was made, as far as it is empty.
+
+    Args:
+        option: what names the folder on the command line, e.g. --out.
+
+    Raises:
+        DataError: the folder can't be made, or written to; nothing has changed.
+    """
+    path = _named(folder, option)
+    if path.exists() and not path.is_dir():
+        raise DataError(f"{option} is {folder}, which is a file: name a folder.")
+    with _made(path, folder, option):
+        yield
+
+
+@contextmanager
+def result_file(file: str, option: str) -> Iterator[None]:
+    """`results_in` for a single file, of which the folder is made."""
+    path = _named(file, option)
+    if path.is_dir() or file.endswith(os.sep):
+        raise DataError(f"{option} is {file}, which is a folder: name a file in it.")
+    if path.exists() and not path.is_file():
+        raise DataError(f"{option} is {file}, which is a device or a pipe: name a file.")
+    with _made(path.parent, file, option):
+        _prove_name(path, option)
+        yield
+
+
+def _named(place: str, option: str) -> Path:
+    if not place:
+        raise DataError(f"{option} is empty: name where the results go.")
+    if "\0" in place:
+        raise DataError(f"{option} is {place!r}, no name of a file has a NUL.")
+    path = Path(place)
+    try:
+        path.exists()
+    except OSError as error:
+        raise _refusal(option, place, error) from error
+    return path
+
+
+@contextmanager
+def _made(folder: Path, named: str, option: str) -> Iterator[None]:
+    """Make a folder, prove it, and on failure remove those of its parents that were made too."""
+    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder, prefix=".wild3d-") as probe:
+                probe.write(b"x")
+        except OSError as error:
+            raise _refusal(option, named, error) from error
+        yield
+    except BaseException:
+        for path in missing:
+            with suppress(OSError):  # not empty: an interrupted work continues there
+                path.rmdir()
+        raise
+
+
+def _prove_name(path: Path, option: str) -> None:
+    """DataError if no file of this name can be made; one that is there stays as it is."""
+    if path.exists():
+        return
+    probe = path.with_name(f"{path.name}.{os.getpid()}.partial")  # as long as `replacing` needs
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise _refusal(option, str(path), error) from error
+
+
+def _refusal(option: str, named: str, error: OSError) -> DataError:
+    reason = (error.strerror or str(error)).lower()
+    return DataError(f"{option} is {named}, which can't be written to ({reason}): name another.")

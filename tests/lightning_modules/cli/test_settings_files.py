@@ -1,0 +1,89 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from datamodules.errors import DataError
+from lightning_modules.cli.main import main
+from lightning_modules.cli.settings_files import check_settings, read_settings
+
+LAUGHS = "a0: &a0 [x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (LAUGHS, r"more than 100,000 values \(those repeated by aliases counted\)"),
+        ("a: " + "[" * 100_000, "more than 64 levels"),
+        ("a: " + "{b: " * 100 + "1" + "}" * 100, "more than 64 levels"),
+        ("- " * 1000 + "1", "more than 64 levels"),
+        ("a: 1\nb: {c: 1, c: 2}", r"has 'c' twice \(line 2\): leave one"),
+        ("a: 1\na: 2", "has 'a' twice"),
+        ("a: &a [*a]", "repeats \\*a within itself"),
+        ("a: *b", "repeats \\*b"),
+        ("a:\n\tb: 1", r"no YAML: found character .* \(line 2, column 1\)"),
+        ("a: [1", "no YAML"),
+        ("a: !!python/object/apply:os.system [ls]", "no YAML: could not determine a constructor"),
+        ("a: 2020-99-99", "can't be read as YAML"),
+        ("a: 1\n---\nb: 2", "no YAML"),
+        ("", "holds nothing"),
+        ("- a", "holds a list"),
+        ("words", "holds text"),
+        ("3", "holds 3"),
+        ("a: " + "x" * 1_000_001, "1,000,004 letters"),
+    ],
+)
+def test_settings_that_are_none_are_refused_in_one_sentence(text: str, sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence) as caught:
+        check_settings(text, "mine.yaml")
+    assert "mine.yaml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_merged_and_repeated_values_are_settings() -> None:
+    text = "base: &b {x: 1}\nmine: {<<: *b, y: [&n 2, *n]}\nempty: {}"
+    assert check_settings(text, "a")["mine"] == {"x": 1, "y": [2, 2]}
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"run: caf\xe9", r"not UTF-8 \(byte 0xe9 at 8\): save it as UTF-8"),
+        (b"\xff\xfea\x00", "not UTF-8"),
+        (b"a: " + b"x" * 2_000_000, "2,000,003 bytes, a configuration has at most 1,000,000"),
+    ],
+)
+def test_files_that_are_none_are_refused(content: bytes, sentence: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=sentence):
+        read_settings(path, "--config")
+    for place in (tmp_path, tmp_path / "none.yaml", Path("/dev/null")):
+        with pytest.raises(DataError, match=f"{re.escape(str(place))}.*"):
+            read_settings(place, "--config")
+
+
+def test_a_mark_before_utf8_is_no_part_of_the_settings(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("size: 3\n", "utf-8-sig")
+    assert read_settings(path, "--config") == {"size": 3}
+
+
+@pytest.mark.parametrize(
+    "value", ["[" * 5000, '{"a": ' * 5000, "{a: &a [1], b: [*a" + ", *a" * 200_000]
+)
+def test_values_on_the_command_line_are_measured_too(
+    value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", "--model", value, "--run", "x"]) == 2
+    assert capsys.readouterr().err.startswith("wild3d fit: --model ")
+
+
+def test_a_verb_takes_options_from_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "options.yaml").write_text("files: [one.png, two.png]\n")
+    assert main(["origin", "--config", str(tmp_path / "options.yaml")]) == 2
+    assert "There is no file one.png" in capsys.readouterr().err
