@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any, Generic
 
@@ -100,6 +101,7 @@ class ShardLoader(Generic[BatchT]):
                 persistent_workers=True,
                 # Its own, so that starting a pass draws no number from the global generator.
                 generator=torch.Generator(),
+                worker_init_fn=_leave_signals,
             )
         self._iterator = iter(self._processes)
         return self._iterator
@@ -132,3 +134,10 @@ class ShardLoader(Generic[BatchT]):
 
 def _as_it_is(share: Any) -> Any:
     return share
+
+
+def _leave_signals(worker: int) -> None:
+    """Have a worker ignore what a terminal sends to all processes of a command: the training, which
+    saves first, ends its workers."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)

@@ -10,13 +10,24 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, check_number
 from models.stored import as_type, told
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 """What a run keeps: the newest state, the one before it, and that of the best figure."""
 
-KINDS_KEPT = (LAST, PREVIOUS, BEST)
+KEPT = (LAST, PREVIOUS, BEST)
+
+TRAINING_PARTS: Mapping[str, type] = {
+    "images_seen": int,
+    "optimizer_states": list,
+    "loops": dict,
+    "callbacks": dict,
+    "epoch": int,
+    "global_step": int,
+    "pytorch-lightning_version": str,
+}
+"""What a checkpoint of a training has beside its model."""
 
 Part = TypeVar("Part")
 
@@ -47,8 +58,7 @@ class Checkpoint:
             DataError: the file does not say.
         """
         images = self.part("images_seen", int)
-        if images < 0:
-            raise DataError(f"{self.path} is of {images:,} images, which can't be below 0.")
+        check_number(f"images_seen of {self.path}", images, 0, 1 << 62)
         return images
 
     def part(self, name: str, of: type[Part], default: Part | None = None) -> Part:
@@ -67,6 +77,26 @@ class Checkpoint:
             raise DataError(f"{self.path} can't be used: {error}.") from error
 
 
+def check_training(checkpoint: Checkpoint) -> None:
+    """Refuse a checkpoint that no training can be continued from, as `wild3d invert` writes them.
+
+    Raises:
+        DataError: one sentence with the first part that it lacks.
+    """
+    for name, kind in TRAINING_PARTS.items():
+        part = checkpoint.content.get(name)
+        if not isinstance(part, kind) or isinstance(part, bool):
+            raise DataError(
+                f"{checkpoint.path} is of no training, its {name} is {told(part)}: name a "
+                "checkpoint that `wild3d fit` wrote."
+            )
+    _ = checkpoint.images_seen
+    recipe = checkpoint.recipe if isinstance(checkpoint.recipe, Mapping) else {}
+    class_path, arguments = recipe.get("class_path"), recipe.get("init_args")
+    if not isinstance(class_path, str) or not isinstance(arguments, Mapping):
+        raise DataError(f"{checkpoint.path} does not say which model it holds: name another.")
+
+
 def read_checkpoint(path: str | Path, kind: str = "checkpoint") -> Checkpoint:
     """Read a checkpoint with a model, every byte of which is checked; `kind` is what the errors
     call it.
@@ -80,11 +110,11 @@ def read_checkpoint(path: str | Path, kind: str = "checkpoint") -> Checkpoint:
     """
     path = Path(path)
     if not path.exists() or path.is_dir():
-        beside = [name for name in KINDS_KEPT if (path.parent / name).is_file()]
+        beside = [name for name in KEPT if (path.parent / name).is_file()]
         example = beside[0] if beside else BEST
         raise FileNotFoundError(f"There is no checkpoint {path}: name a file, e.g. {example}.")
     try:
-        return _read(path)
+        return open_whole(path)
     except ValueError as error:
         other = next((one for one in _beside(path) if _is_whole(one)), None)
         advice = f"; {other} is whole" if other is not None else ""
@@ -94,20 +124,25 @@ def read_checkpoint(path: str | Path, kind: str = "checkpoint") -> Checkpoint:
 
 
 def _beside(path: Path) -> list[Path]:
-    found = [path.with_name(name) for name in KINDS_KEPT if name != path.name]
+    found = [path.with_name(name) for name in KEPT if name != path.name]
     return [one for one in found if one.is_file()]
 
 
 def _is_whole(path: Path) -> bool:
     try:
-        _read(path)
+        open_whole(path)
     except (ValueError, OSError):
         return False
     return True
 
 
-def _read(path: Path) -> Checkpoint:
-    """Raises ValueError with what is wrong with the file."""
+def open_whole(path: Path) -> Checkpoint:
+    """`read_checkpoint` for those who go on without the file.
+
+    Raises:
+        OSError: it can't be opened.
+        ValueError: what is wrong with it.
+    """
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise ValueError("it is no regular file")
