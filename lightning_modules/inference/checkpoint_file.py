@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import IO, Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -146,11 +146,10 @@ def open_whole(path: Path) -> Checkpoint:
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise ValueError("it is no regular file")
-    _check_records(path, found.st_size)
+    with path.open("rb") as file:
+        _check_records(file, found.st_size)
     try:
         content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except OSError:
-        raise
     except Exception as error:  # of a file, torch's unpickler raises whatever its bytes suggest
         raise ValueError("torch can't read it") from error
     if not isinstance(content, dict):
@@ -163,23 +162,22 @@ def open_whole(path: Path) -> Checkpoint:
     return Checkpoint(path, content, weights, content["model"], found.st_size)
 
 
-def _check_records(path: Path, size: int) -> None:
+def _check_records(file: IO[bytes], size: int) -> None:
     """Compare the checksums that torch stores with every record, which it does not compare
     itself. A changed bit elsewhere breaks the directory of the records, or is in padding."""
     if size == 0:
         raise ValueError("it is empty")
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             records = archive.infolist()
             # torch packs nothing, so neither does a record unpack to more than the file.
             packed = any(record.compress_type != zipfile.ZIP_STORED for record in records)
-            if packed or sum(record.file_size for record in records) > size:
-                raise ValueError("torch did not write it")
-            broken = archive.testzip()
-    except (OSError, ValueError):
-        raise
-    except Exception as error:  # whatever the zip module makes of such bytes
+            strange = packed or sum(record.file_size for record in records) > size
+            broken = None if strange else archive.testzip()
+    except Exception as error:  # whatever the zip module makes of such bytes, or the disk
         raise ValueError("it is cut short, damaged, or not written by torch") from error
+    if strange:
+        raise ValueError("it is not written by torch")
     if broken is not None:
         raise ValueError(f"it is damaged, the checksum of its record {broken!r} is wrong")
 
