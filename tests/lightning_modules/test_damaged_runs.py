@@ -83,6 +83,13 @@ def test_a_damaged_last_checkpoint_gives_way_to_the_previous(
     assert [event.step for event in events.Scalars("loss/l2")] == [8, 16, 24]
 
 
+def test_two_processes_continue_from_the_same_checkpoint(run: Path, stage1_runs: Runs) -> None:
+    cut(0.5)(run / "checkpoints" / "last.ckpt")
+    said = stage1_runs.fit_in_two(run, "--model.max_images", "36")
+    assert said.count("what was trained after 20 images is lost. Continuing") == 1
+    assert last(run)["images_seen"] == 36
+
+
 def test_the_first_save_after_a_fallback_leaves_the_previous_checkpoint(
     run: Path, stage1_runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
