@@ -266,9 +266,8 @@ class BestCheckpoint(Checkpoint):
         assert isinstance(pl_module, TrainingModule)
         if trainer.is_global_zero and not is_validated(trainer):
             print(
-                "This run is not validated, there are no validation images (the val split is "
-                f"empty, or `trainer.limit_val_batches` 0): no figures, sheets or {BEST}, use "
-                f"{checkpoint_folder(trainer) / LAST}."
+                "This run is not validated, its val split is empty: there will be no figures, no "
+                f"sheets and no {BEST}; use {checkpoint_folder(trainer) / LAST}."
             )
         metric = pl_module.facts() | {"monitor": self.monitor, "mode": self.mode}
         continued = Path(trainer.ckpt_path or "").resolve().parent
