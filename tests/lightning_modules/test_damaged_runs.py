@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from run_processes import Runs, last
+from run_processes import Runs, last, probe
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_run import write_shards
 
@@ -168,17 +168,21 @@ def test_a_refused_launch_leaves_nothing_in_the_folder_of_a_run(
     assert contents(run) == before
 
 
-EXPLODES = ["--model.optimizer", '{"lr": 1e30, "warmup": 0}', "--model.max_images", "24"]
-
-
+@pytest.mark.parametrize("factor", [1e30, float("inf")])
 @pytest.mark.parametrize("begin", [True, False], ids=["at the beginning", "in the middle"])
-def test_a_run_that_diverged_goes_on_with_a_lower_learning_rate(
-    begin: bool, run: Path, stage1_runs: Runs, capsys: pytest.CaptureFixture[str]
+def test_a_run_that_diverged_goes_on_from_before(
+    begin: bool,
+    factor: float,
+    run: Path,
+    stage1_runs: Runs,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     longer = ["--model.max_images", "32"]
     if begin:
         shutil.rmtree(run)
-    assert stage1_runs.fit(run, *EXPLODES, *longer) == 2
+    # As a learning rate does that makes weights infinite within one step.
+    explodes = probe("Exploding", {"images": 4 if begin else 28, "factor": factor})
+    assert stage1_runs.fit(run, *longer, *explodes) == 2
     said = capsys.readouterr().err
     assert "lower the learning rate" in said
     assert "begins anew" in said if begin else "after 24 images" in said
