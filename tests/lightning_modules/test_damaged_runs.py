@@ -168,7 +168,7 @@ def test_a_refused_launch_leaves_nothing_in_the_folder_of_a_run(
     assert contents(run) == before
 
 
-@pytest.mark.parametrize("factor", [1e30, float("inf")])
+@pytest.mark.parametrize("factor", [1e30, 1e39])  # infinite from 1e39 on
 @pytest.mark.parametrize("begin", [True, False], ids=["at the beginning", "in the middle"])
 def test_a_run_that_diverged_goes_on_from_before(
     begin: bool,
