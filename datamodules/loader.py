@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Generic
 
@@ -100,6 +104,7 @@ class ShardLoader(Generic[BatchT]):
                 persistent_workers=True,
                 # Its own, so that starting a pass draws no number from the global generator.
                 generator=torch.Generator(),
+                worker_init_fn=_leave_signals,
             )
         self._iterator = iter(self._processes)
         return self._iterator
@@ -132,3 +137,20 @@ class ShardLoader(Generic[BatchT]):
 
 def _as_it_is(share: Any) -> Any:
     return share
+
+
+def _leave_signals(worker: int) -> None:
+    """Have a worker outlive what a terminal or a cluster sends to all processes of a command: the
+    training saves first, and then ends its workers."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    threading.Thread(target=_end_when_parent_asks, daemon=True).start()
+
+
+def _end_when_parent_asks() -> None:
+    """End this process at a SIGTERM of the one that started it; those of others are for that."""
+    parent = multiprocessing.parent_process()
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != (parent.pid if parent else os.getppid()):
+        pass
+    os._exit(0)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from datamodules.schema import Batch, TokenBatch
 from datamodules.stream_datamodule import StreamDataModule
 from datamodules.token_datamodule import TokenDataModule
 from lightning_modules.inference.loading import load_stage1, weights_hash
+from lightning_modules.inference.stage1_link import Stage1Link
 from lightning_modules.inference.tokenise import tokenise
 from lightning_modules.metrics.prior import PriorMetrics
 from lightning_modules.pictures.drawing import Pictures
@@ -39,6 +41,7 @@ from models.priors.conditions import ConditionDropout, ConditionKinds, Condition
 from models.priors.sampling import TokenSampling
 from models.priors.token_prior import PriorLoss, TokenPrior
 from models.recipe import build_model
+from models.stored import as_type
 
 
 class Stage2(TrainingModule):
@@ -202,7 +205,8 @@ class Stage2(TrainingModule):
         """Store progress, the prior's recipe, and which stage-1 model it belongs to."""
         super().on_save_checkpoint(checkpoint)
         assert self._stage1 is not None
-        checkpoint["stage1"] = {"path": self.stage1, "hash": self._stage1[1]}
+        folder = Path(self.trainer.default_root_dir) / "checkpoints"
+        checkpoint["stage1"] = asdict(Stage1Link.made(self.stage1, self._stage1[1], folder))
         checkpoint["classes"] = self.class_names()
         checkpoint["sampling"], checkpoint["dropout"] = asdict(self.sampling), asdict(self.dropout)
         states = checkpoint.get("optimizer_states", [])  # none where only weights are saved
@@ -216,11 +220,17 @@ class Stage2(TrainingModule):
         """Take up progress; refuse to go on with another stage-1 model."""
         super().on_load_checkpoint(checkpoint)
         assert self._stage1 is not None
-        saved = checkpoint["stage1"]
-        if saved["hash"] != self._stage1[1]:
+        try:
+            saved = as_type(checkpoint.get("stage1"), Stage1Link, "stage1")
+        except ValueError as error:
             raise DataError(
-                f"The prior was trained on tokens of {saved['path']} with weights "
-                f"{saved['hash'][:12]}, {self.stage1} holds {self._stage1[1][:12]}: name the "
+                f"The run's checkpoint does not say which stage-1 model it belongs to ({error}): "
+                "start another run (`--run`)."
+            ) from error
+        if saved.hash != self._stage1[1]:
+            raise DataError(
+                f"The prior was trained on tokens of {saved.path} with weights "
+                f"{saved.hash[:12]}, {self.stage1} holds {self._stage1[1][:12]}: name the "
                 "former in `model.stage1`, or start another run (`--run`)."
             )
 

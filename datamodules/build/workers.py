@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -59,14 +60,19 @@ def write_shards(
                 shown = total
                 for future in done:
                     future.result()
-        except BaseException:
+        except Exception:
             pool.shutdown(wait=True, cancel_futures=True)
+            raise
+        except BaseException:  # Ctrl-C does not wait for the shards
+            for process in multiprocessing.active_children():
+                process.terminate()
             raise
 
 
 def _enter_worker(written: Synchronized[int]) -> None:
     global _written
     _written = written
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all, the parent acts
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -1,4 +1,5 @@
-"""Checkpoints: `last` by wall time, at the end and on SIGTERM, `best` by a metric; all atomic.
+"""Checkpoints: `last` by wall time, at the end and on signals, `previous` the one before it, `best`
+by a metric; all atomic.
 
 Lightning's ModelCheckpoint counts optimiser steps, ignores its time interval under manual
 optimisation, and writes through a temporary file that may lie on another disk; hence ours. Its
@@ -8,30 +9,53 @@ are at different ones wait for each other for ever; hence ours, which only takes
 
 import math
 import os
-import signal
-import threading
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Any, Literal
 
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 from datamodules.errors import DataError, check_number
 from datamodules.files import remove_partials, replacing
 from datamodules.lock import FolderLock
+from lightning_modules.callbacks.divergence import check_weights, earlier_checkpoint, step_back
+from lightning_modules.callbacks.stopping import (
+    StoppedAtOnce,
+    StopRequest,
+    any_rank,
+    asked_of_any,
+    end_others,
+    stop,
+)
+from lightning_modules.inference.checkpoint_file import (
+    BEST,
+    LAST,
+    PREVIOUS,
+    check_training,
+    read_checkpoint,
+)
+from lightning_modules.inference.checkpoint_file import (
+    Checkpoint as CheckpointFile,
+)
 from lightning_modules.training.base import TrainingModule
 
-LAST, BEST = "last.ckpt", "best.ckpt"
 BATCHES_BETWEEN_AGREEMENTS = 16
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target and renames, so an interrupted save leaves the old file whole."""
+    """Writes beside the target and renames, so an interrupted save leaves the old file whole; reads
+    what is whole.
+
+    opened: a checkpoint that was read already.
+    """
+
+    def __init__(self, opened: CheckpointFile | None = None) -> None:
+        self.opened = opened
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
@@ -44,6 +68,22 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             file.flush()
             os.fsync(file.fileno())
 
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Content of a checkpoint of a training, on the CPU and without code, whatever is asked.
+
+        Raises:
+            FileNotFoundError, DataError: it is missing, damaged or of something else.
+        """
+        opened, self.opened = self.opened, None
+        if opened is None or opened.path != Path(path):
+            opened = read_checkpoint(path)
+        check_training(opened)
+        # Out of the file, which may be written over while the training goes on.
+        content: dict[str, Any] = tree_map_only(Tensor, torch.clone, opened.content)
+        return content
+
 
 def checkpoint_folder(trainer: Trainer) -> Path:
     """Where this run keeps its checkpoints."""
@@ -51,8 +91,9 @@ def checkpoint_folder(trainer: Trainer) -> Path:
 
 
 class LastCheckpoint(Checkpoint):
-    """Keep `last.ckpt` at most `minutes` behind, and current at the end and on SIGTERM; and keep
-    other processes out of the run's folder meanwhile.
+    """Keep `last.ckpt` at most `minutes` behind, and current at the end and on signals that end the
+    training; `previous.ckpt` is the one before it. Keep other processes out of the run's folder
+    meanwhile.
 
     minutes: 0 saves after every step.
 
@@ -64,7 +105,10 @@ class LastCheckpoint(Checkpoint):
         self.minutes = minutes
         self.lock: FolderLock | None = None
         self.saved_at = 0.0
-        self.asked_to_stop = False
+        self.asked = StopRequest()
+        self.begun_at: int | None = None  # in images, as are the others
+        self.last_at: int | None = None  # of a last checkpoint that is known to be whole
+        self.saved_here = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Have the run's folder for this training alone.
@@ -104,18 +148,39 @@ class LastCheckpoint(Checkpoint):
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Leave the folder to others."""
+        """Leave the folder to others, and a state to continue from."""
+        if isinstance(exception, StoppedAtOnce):
+            end_others(trainer)
+        if isinstance(exception, FloatingPointError) and trainer.is_global_zero:
+            assert isinstance(pl_module, TrainingModule)
+            exception.add_note(self._way_on(trainer, pl_module.images_seen))
         self._release()
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock, and listen for SIGTERM (Lightning puts the old handler back)."""
-        self.saved_at = time.monotonic()
-        self.asked_to_stop = False
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self._note_request)
+    def _way_on(self, trainer: Trainer, images: int) -> str:
+        """What the same command continues from after a step that failed after so many images."""
+        folder = checkpoint_folder(trainer)
+        if self.saved_here and self.last_at == images:
+            return step_back(folder, images)
+        if images and self.begun_at == images:
+            earlier = earlier_checkpoint(folder, images)
+            knob = f"`--ckpt_path {earlier[0]}`" if earlier else "another run (`--run`)"
+            return f"It failed where it continued: if that does not help, go on with {knob}."
+        if self.last_at is not None:
+            return f"{folder / LAST} is from before, after {self.last_at:,} images."
+        if self.begun_at:
+            return f"The same command continues from {trainer.ckpt_path} again."
+        return "There is no checkpoint yet, the same command begins anew."
 
-    def _note_request(self, number: int, frame: FrameType | None) -> None:
-        self.asked_to_stop = True
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock, and listen for signals (Lightning puts the old handlers back)."""
+        assert isinstance(pl_module, TrainingModule)
+        self.saved_at = time.monotonic()
+        self.begun_at, self.saved_here = pl_module.images_seen, False
+        own = (
+            Path(trainer.ckpt_path or "").resolve() == (checkpoint_folder(trainer) / LAST).resolve()
+        )
+        self.last_at = self.begun_at if own else None
+        self.asked.listen()
 
     def on_train_batch_end(
         self,
@@ -128,38 +193,51 @@ class LastCheckpoint(Checkpoint):
         """Save when the interval has passed, on any rank, or any was asked to stop.
 
         Raises:
-            SIGTERMException: SIGTERM came; on all ranks after the same batch.
+            SIGTERMException: a signal came; on all ranks after the same batch.
+            FloatingPointError: the weights are not finite.
         """
         # The ranks must agree, and asking at every step would make them wait for each other.
         if trainer.world_size > 1 and batch_idx % BATCHES_BETWEEN_AGREEMENTS:
             return
-        due = self.asked_to_stop or time.monotonic() - self.saved_at >= 60 * self.minutes
-        if not _any_rank(trainer, due):
-            return
-        self._save(trainer)
-        if _any_rank(trainer, self.asked_to_stop):
-            _stop(trainer, pl_module)
+        due = self.asked.number != 0 or time.monotonic() - self.saved_at >= 60 * self.minutes
+        if any_rank(trainer, due):
+            self._save_and_stop_if_asked(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the final state."""
-        self._save(trainer)
+        self._save_and_stop_if_asked(trainer, pl_module)
 
-    def _save(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(checkpoint_folder(trainer) / LAST)
-        self.saved_at = time.monotonic()
+    def _save_and_stop_if_asked(self, trainer: Trainer, module: LightningModule) -> None:
+        assert isinstance(module, TrainingModule)
+        folder, images = checkpoint_folder(trainer), module.images_seen
+        check_weights(trainer, module, images)
+        if trainer.is_global_zero and self.last_at not in (None, images):
+            keep_previous(folder)
+        trainer.save_checkpoint(folder / LAST)
+        self.saved_at, self.last_at, self.saved_here = time.monotonic(), images, True
+        if number := asked_of_any(trainer, self.asked):
+            stop(trainer, module, number)
 
 
-def _any_rank(trainer: Trainer, decision: bool) -> bool:
-    return trainer.strategy.reduce_boolean_decision(decision, all=False)
+def keep_previous(folder: Path) -> None:
+    """Make the last checkpoint of a run the previous one too, before the next takes its place.
+
+    At every moment one of the two is whole. Two names of one file take no space, so a save needs no
+    more than without it.
+    """
+    last, previous = folder / LAST, folder / PREVIOUS
+    if not last.exists():
+        return
+    try:
+        with replacing(previous) as partial:
+            os.link(last, partial)
+    except OSError:  # a disk without hard links: for a moment there is no last one
+        os.replace(last, previous)
 
 
-def _stop(trainer: Trainer, module: LightningModule) -> None:
-    if not trainer.is_global_zero:
-        # A launcher kills rank 0, perhaps before it has closed its logs, when others end in error.
-        raise SIGTERMException(0)
-    assert isinstance(module, TrainingModule)
-    print(f"Stopped by SIGTERM after {module.images_seen:,} images; the same command continues.")
-    raise SIGTERMException(128 + signal.SIGTERM)
+def is_validated(trainer: Trainer) -> bool:
+    """Whether a training that starts has validation batches."""
+    return trainer.enable_validation and sum(trainer.num_val_batches) > 0
 
 
 class BestCheckpoint(Checkpoint):
@@ -186,6 +264,11 @@ class BestCheckpoint(Checkpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget a best value of another run or of another metric: nothing might ever beat it."""
         assert isinstance(pl_module, TrainingModule)
+        if trainer.is_global_zero and not is_validated(trainer):
+            print(
+                "This run is not validated, its val split is empty: there will be no figures, no "
+                f"sheets and no {BEST}; use {checkpoint_folder(trainer) / LAST}."
+            )
         metric = pl_module.facts() | {"monitor": self.monitor, "mode": self.mode}
         continued = Path(trainer.ckpt_path or "").resolve().parent
         if self.metric not in (None, metric) or continued != checkpoint_folder(trainer).resolve():
@@ -210,6 +293,8 @@ class BestCheckpoint(Checkpoint):
         sign = 1 if self.mode == "max" else -1
         better = self.best is None or sign * value > sign * self.best
         if better and math.isfinite(value):
+            assert isinstance(pl_module, TrainingModule)
+            check_weights(trainer, pl_module, pl_module.images_seen)
             self.best = value
             trainer.save_checkpoint(checkpoint_folder(trainer) / BEST)
 

@@ -17,7 +17,11 @@ def main() -> int:
     if (hidden := hidden_package()) is not None:
         print(f"wild3d: {hidden}", file=sys.stderr)
         return 2
-    code: int = import_module("lightning_modules.cli.main").main()
+    try:
+        code: int = import_module("lightning_modules.cli.main").main()
+    except KeyboardInterrupt:  # while packages are imported, which takes seconds
+        print("wild3d: stopped by Ctrl-C.", file=sys.stderr)
+        return 130
     return code
 
 

@@ -7,15 +7,18 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from types import FrameType
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.multiprocessing.spawn import ProcessException
 
 from datamodules.errors import DataError
+from lightning_modules.callbacks.stopping import is_first_process
 
 ADVICE = {
     errno.ENOSPC: "free some space and run the same command again",
@@ -65,11 +68,16 @@ IN_CHILD = re.compile(r"^(?:\w+\.)*(?P<kind>\w+): (?P<sentence>.+)$", re.MULTILI
 
 
 def exit_code(work: Callable[[], None], verb: str) -> int:
-    """Do the work of a verb: bad input ends in one sentence and code 2, a closed pipe, as of
-    `wild3d compare | head`, without a word and with code 141."""
+    """Do the work of a verb: bad input ends in one sentence and code 2, Ctrl-C in one line and code
+    130, a closed pipe, as of `wild3d compare | head`, without a word and with code 141."""
     try:
-        work()
+        with interruptible():
+            work()
         sys.stdout.flush()
+    except (Interrupted, KeyboardInterrupt):
+        if is_first_process():
+            print(f"wild3d {verb}: stopped by Ctrl-C.", file=sys.stderr)
+        return 128 + signal.SIGINT
     except SystemExit as ended:
         if not isinstance(ended.__context__, BrokenPipeError):  # which rich turns into that
             raise
@@ -84,6 +92,32 @@ def exit_code(work: Callable[[], None], verb: str) -> int:
             _drop_output()
         return 2
     return 0
+
+
+class Interrupted(SystemExit):
+    """Ctrl-C, which ends the command wherever it is and prints no traceback."""
+
+    def __init__(self) -> None:
+        super().__init__(128 + signal.SIGINT)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise Interrupted at Ctrl-C in this block. Lightning makes another exit code of
+    KeyboardInterrupt, and processes that are forked print it."""
+    here = threading.current_thread() is threading.main_thread()
+    if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Interrupted
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _closed_pipe() -> int:
@@ -105,6 +139,8 @@ def fault_sentence(error: BaseException) -> str | None:
     match error:
         case DataError():
             return _of_child(str(error)) or one_line(str(error))
+        case FloatingPointError():  # a training has diverged; the notes say what is left of it
+            return one_line(" ".join([str(error), *getattr(error, "__notes__", [])]))
         case OSError():
             return os_sentence(error)
         case MemoryError() | torch.OutOfMemoryError():

@@ -11,10 +11,8 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-import torch
-from lightning import LightningDataModule, LightningModule, Trainer
+from lightning import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from rich.table import Table
 
@@ -22,18 +20,19 @@ from datamodules.errors import DataError
 from datamodules.files import replacing, write_json
 from datamodules.places import results_in
 from lightning_modules.callbacks.checkpoints import (
-    BEST,
-    LAST,
     AtomicCheckpointIO,
     BestCheckpoint,
     LastCheckpoint,
 )
+from lightning_modules.callbacks.curves import RunCurves
 from lightning_modules.callbacks.length import RunClock, StopAfterImages
 from lightning_modules.callbacks.progress import ImagesProgressBar
 from lightning_modules.callbacks.scalars import ScalarLog
 from lightning_modules.callbacks.sheets import Sheets
+from lightning_modules.callbacks.stopping import is_first_process
 from lightning_modules.cli.arguments import nulls_as_overlays
 from lightning_modules.cli.bases import BASE, laid_below, with_bases
+from lightning_modules.cli.continuing import find_continued
 from lightning_modules.cli.faults import exit_code
 from lightning_modules.cli.hardware import check_hardware, suited_precision, suited_strategy
 from lightning_modules.cli.parser import NearestNameParser
@@ -41,6 +40,7 @@ from lightning_modules.cli.refusals import refusal
 from lightning_modules.cli.run_record import versions
 from lightning_modules.cli.validation_settings import check_fit_settings
 from lightning_modules.cli.verbs import TRAINER_VERBS, VERBS, check_verb, overview, run_verb
+from lightning_modules.inference.checkpoint_file import BEST, LAST, Checkpoint
 from lightning_modules.training.base import TrainingModule
 
 TRAINER_DEFAULTS = {
@@ -123,11 +123,10 @@ class RunCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Save atomically, and log to the run's TensorBoard folder unless told otherwise."""
         settings = self.config_init[self.subcommand].trainer
-        if settings.logger is None:
-            kwargs["logger"] = TensorBoardLogger(
-                str(self.run_folder), name="tensorboard", version="", purge_step=self._resumed_at()
-            )
-        kwargs["plugins"] = [AtomicCheckpointIO(), *(settings.plugins or [])]
+        own_logger = settings.logger is None
+        kwargs["logger"] = False if own_logger else settings.logger
+        opened = self._find_continued() if self.subcommand == "fit" else None
+        kwargs["plugins"] = [AtomicCheckpointIO(opened), *(settings.plugins or [])]
         kwargs["precision"] = self._suit_precision()
         kwargs["strategy"] = suited_strategy(
             settings.strategy,
@@ -135,7 +134,12 @@ class RunCLI(LightningCLI):
             settings.devices,
             settings.num_nodes,
         )
-        return super().instantiate_trainer(**kwargs)
+        trainer: Trainer = super().instantiate_trainer(**kwargs)
+        if own_logger:
+            # Lightning sets its list of callbacks without declaring it.
+            callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+            callbacks.insert(0, RunCurves(None if opened is None else opened.images_seen))
+        return trainer
 
     def _suit_precision(self) -> str:
         """The precision this hardware can do, said and stored with the run where it is another."""
@@ -146,30 +150,19 @@ class RunCLI(LightningCLI):
             trainer.precision = precision
         return precision
 
-    def _resumed_at(self) -> int | None:
-        """Where curves are cut back to: right after the checkpoint that a fit continues from."""
-        continued = self._continued() if self.subcommand == "fit" else None
-        if continued is None:
+    def _find_continued(self) -> Checkpoint | None:
+        """Continue from a checkpoint where there is one, and say so."""
+        found = find_continued(self.run_folder, self.config_init.fit.ckpt_path)
+        if found is None:
             return None
-        return int(torch.load(continued, mmap=True, weights_only=True)["images_seen"]) + 1
-
-    def _continued(self) -> Path | None:
-        """The checkpoint a fit continues from: the last of the run, unless another of its own is
-        named; that of another run only begins one, since the same command must continue it."""
-        last = self.run_folder / "checkpoints" / LAST
-        if (named := self.config_init.fit.ckpt_path) is None:
-            return last if last.exists() else None
-        own = Path(named).resolve().parent == last.parent.resolve()
-        return Path(named) if own or not last.exists() else last
+        opened, said = found
+        if is_first_process():
+            print(said)
+        self.config_init.fit.ckpt_path = str(opened.path)
+        return opened
 
     def before_fit(self) -> None:
-        """Continue from a checkpoint where there is one."""
-        if (continued := self._continued()) is not None:
-            named = self.config_init.fit.ckpt_path
-            unused = named is not None and Path(named) != continued
-            why = f"; {named} was to begin it, which is done" if unused else ""
-            print(f"Continuing {self.run_folder} from {continued}{why}")
-            self.config_init.fit.ckpt_path = str(continued)
+        """Read checkpoints without code."""
         self.config_init.fit.weights_only = True
 
     def after_fit(self) -> None:
@@ -182,7 +175,9 @@ class RunCLI(LightningCLI):
             "seconds": round(self.config_init.fit.clock.seconds, 1),
         }
         if self.trainer.is_global_zero:
-            words = self.model.facts() | {"protocol": self.model.protocol}
+            # What figures were measured with means nothing where there are none.
+            measured = bool(self._metrics())
+            words = self.model.facts() | {"protocol": self.model.protocol} if measured else {}
             write_json(self.run_folder / "result.json", metrics | words)
             print_metrics(f"Result of {self.run_folder}", metrics)
             print_places(self.run_folder)
@@ -245,10 +240,20 @@ def print_metrics(title: str, metrics: Mapping[str, float]) -> None:
 
 
 def print_places(run: Path) -> None:
-    """Say where the results of a run are."""
-    print(f"Figures:               {run / 'result.json'}")
-    print(f"Sheets of pictures:    {run / 'sheets'}")
-    print(f"Curves:                tensorboard --logdir {shlex.quote(str(run / 'tensorboard'))}")
+    """Say where the results of a run are, as far as there are any."""
+    best, last = (run / "checkpoints" / name for name in (BEST, LAST))
+    curves = run / "tensorboard"
+    places = {
+        "Figures": (run / "result.json", ""),
+        "Sheets of pictures": (run / "sheets", ""),
+        "Curves": (curves, "tensorboard --logdir "),
+        "Checkpoint": (best if best.exists() else last, ""),
+    }
+    for name, (place, command) in places.items():
+        if place.exists():
+            print(f"{name + ':':22} {command}{shlex.quote(str(place)) if command else place}")
+    if not best.exists():
+        print(f"There is no {best}: no validation gave a figure while training.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -42,8 +42,8 @@ def load_classifier(path: str) -> LoadedClassifier:
         FileNotFoundError: there is no such file.
         DataError: it holds another model.
     """
-    model, content = load_model(path, "checkpoint of a classifier", SmallClassifier)
-    return LoadedClassifier(model, content["data_name"], weights_hash(model))
+    model, opened = load_model(path, "checkpoint of a classifier", SmallClassifier)
+    return LoadedClassifier(model, opened.part("data_name", str), weights_hash(model))
 
 
 def open_classifier(path: str) -> FeatureNetwork:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch import Tensor
 from datamodules.augment import Framing
 from datamodules.classes import ALL, class_labels, scene_name
 from datamodules.errors import DataError
+from lightning_modules.inference.checkpoint_file import Checkpoint
 from lightning_modules.inference.sampling_options import SamplingOptions, check_unused
 from lightning_modules.inference.scene_choice import Passage, SceneChoice, distinct_seeds
 from lightning_modules.inference.scene_maker import DrawnScenes, SceneDrawer, SceneMaker
@@ -60,14 +61,13 @@ class GANScenes(SceneDrawer, GANMaker):
     framing: Framing = Framing()
 
     @staticmethod
-    def opened(
-        checkpoint: str, content: dict[str, Any], model: WildGAN, options: SamplingOptions
-    ) -> "GANScenes":
-        """Those of the content of a checkpoint, drawn as the options say.
+    def opened(opened: Checkpoint, model: WildGAN, options: SamplingOptions) -> "GANScenes":
+        """Those of an open checkpoint, drawn as the options say.
 
         Raises:
             DataError: an option is one of tokens, or the truncation is below 0.
         """
+        checkpoint = str(opened.path)
         of_tokens = {name: value for name, value in options.given.items() if name != "truncation"}
         check_unused(of_tokens, f"{checkpoint} is of a GAN, which draws no tokens")
         truncation = options.truncation
@@ -75,8 +75,9 @@ class GANScenes(SceneDrawer, GANMaker):
             raise DataError(
                 f"truncation is {truncation}, it must be at least 0: change --truncation."
             )
-        framing = Framing(**content.get("framing", {}))
-        return GANScenes(checkpoint, model, tuple(content["classes"]), options, framing)
+        framing = opened.part("framing", Framing, Framing())
+        names = opened.part("classes", tuple[str, ...])
+        return GANScenes(checkpoint, model, names, options, framing)
 
     @property
     def view(self) -> CanonicalView:

@@ -3,15 +3,15 @@
 import hashlib
 import json
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import nn
 
 from datamodules.errors import DataError
+from lightning_modules.inference.checkpoint_file import Checkpoint, read_checkpoint
 from models.autoencoder import TokenAutoencoder
-from models.recipe import build_model
+from models.recipe import build_for
 
 EMA = "ema."
 """Prefix of the averaged weights."""
@@ -26,14 +26,10 @@ def load_stage1(path: str | Path) -> TokenAutoencoder:
         FileNotFoundError: there is no such file.
         DataError: the file is no stage-1 checkpoint.
     """
-    kind = "stage-1 checkpoint"
-    model = averaged_model(read_checkpoint(path, kind), path)
-    if not isinstance(model, TokenAutoencoder):
-        raise wrong_kind(path, kind, model)
-    return model
+    return load_model(path, "stage-1 checkpoint", TokenAutoencoder)[0]  # type: ignore[type-abstract]
 
 
-def load_model(path: str | Path, kind: str, of: type[Model]) -> tuple[Model, dict[str, Any]]:
+def load_model(path: str | Path, kind: str, of: type[Model]) -> tuple[Model, Checkpoint]:
     """The averaged model of a checkpoint, on the CPU, and all that the file holds.
 
     Args:
@@ -42,13 +38,13 @@ def load_model(path: str | Path, kind: str, of: type[Model]) -> tuple[Model, dic
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: it holds another model.
+        DataError: it is damaged, or holds another model.
     """
-    content = read_checkpoint(path, kind)
-    model = averaged_model(content, path)
+    checkpoint = read_checkpoint(path, kind)
+    model = averaged_model(checkpoint)
     if not isinstance(model, of):
         raise wrong_kind(path, kind, model)
-    return model, content
+    return model, checkpoint
 
 
 def wrong_kind(path: str | Path, kind: str, model: nn.Module) -> DataError:
@@ -56,47 +52,29 @@ def wrong_kind(path: str | Path, kind: str, model: nn.Module) -> DataError:
     return DataError(f"{path} is no {kind}: its model is a {type(model).__name__}.")
 
 
-def read_checkpoint(path: str | Path, kind: str) -> dict[str, Any]:
-    """Content of a checkpoint file with a model; `kind` is what the errors call it.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        DataError: torch can't read it, or there are no model and weights in it.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"There is no checkpoint {path}: name a file, e.g. best.ckpt.")
-    try:
-        # Mapped, so that the states of the optimisers are not read.
-        content: dict[str, Any] = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise DataError(f"{path} is no {kind}: torch can't read it.") from error
-    if "model" not in content or "state_dict" not in content:
-        raise DataError(f"{path} is no {kind}: it holds {sorted(content)}.")
-    return content
-
-
-def averaged_model(content: dict[str, Any], path: str | Path) -> nn.Module:
+def averaged_model(checkpoint: Checkpoint) -> nn.Module:
     """The model of a checkpoint's recipe with its averaged weights, without gradients.
 
     Raises:
-        DataError: the recipe names code that is not ours, or the weights are of another model.
+        DataError: the recipe is none, or names code that is not ours, or the weights are of another
+            model, or not finite.
     """
-    try:
-        model = build_model(content["model"])
-    except ValueError as error:
-        raise DataError(f"{path}: {error}") from error
     averaged = {
         name.removeprefix(EMA): value
-        for name, value in content["state_dict"].items()
+        for name, value in checkpoint.weights.items()
         if name.startswith(EMA)
     }
     try:
-        model.load_state_dict(averaged)
-    except RuntimeError as error:
-        kind = type(model).__name__
-        raise DataError(
-            f"{path} lacks averaged weights that fit: its model is a {kind}."
-        ) from error
+        model = build_for(checkpoint.recipe, averaged, checkpoint.size)
+    except ValueError as error:
+        raise DataError(f"{checkpoint.path}: {str(error).removesuffix('.')}.") from error
+    model.load_state_dict(averaged)
+    for name, value in model.state_dict().items():
+        if not value.isfinite().all():
+            raise DataError(
+                f"{checkpoint.path} holds weights that are not finite ({name}), as a training that "
+                "diverged leaves them: name an earlier checkpoint."
+            )
     return model.eval().requires_grad_(False)
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
 from datamodules.errors import DataError
 from lightning_modules.inference.camera_paths import trajectory_cameras
+from lightning_modules.inference.checkpoint_file import Checkpoint
 from lightning_modules.inference.prior_settings import (
     SharedConditions,
     set_decoding,
@@ -40,28 +40,28 @@ class PriorScenes(TokenDrawer):
 
     @staticmethod
     def opened(
-        checkpoint: str,
-        content: dict[str, Any],
+        opened: Checkpoint,
         generator: TokenGenerator,
         options: SamplingOptions,
     ) -> "PriorScenes":
-        """Those of the content of a checkpoint, drawn as the options say.
+        """Those of an open checkpoint, drawn as the options say.
 
         Raises:
             FileNotFoundError, DataError: an option is outside its range, or not of this prior.
         """
+        checkpoint = str(opened.path)
         why = f"{checkpoint} is of a prior, only a GAN's latents can be truncated"
         check_unused({"truncation": options.truncation}, why)
         set_decoding(generator.prior, checkpoint, options)
         shared = shared_conditions(options, generator.prior.kinds, checkpoint)
-        sampling = options.changed(TokenSampling(**content.get("sampling", {})))
-        dropout = ConditionDropout(**content.get("dropout", {}))
+        sampling = options.changed(opened.part("sampling", TokenSampling, TokenSampling()))
+        dropout = opened.part("dropout", ConditionDropout, ConditionDropout())
         if sampling.guided and dropout.everything == 0:
             raise DataError(
                 f"guidance is {sampling.guidance}, and {checkpoint} was never trained without "
                 "conditions (`dropout.everything`): leave --guidance out."
             )
-        names = tuple(content["classes"])
+        names = opened.part("classes", tuple[str, ...])
         return PriorScenes(checkpoint, generator, names, sampling, dropout, shared, options)
 
     @property

@@ -7,16 +7,21 @@ import shlex
 import struct
 import subprocess
 import sys
+import zipfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import imageio.v3 as iio
-from PIL import Image, UnidentifiedImageError
+import numpy as np
+from PIL import Image
 
 from datamodules.errors import DataError
-from datamodules.files import load_arrays
-from lightning_modules.inference.loading import read_checkpoint
+from lightning_modules.inference.checkpoint_file import read_checkpoint
+from models.stored import as_type
 from renderers.mesh import NOTE_KEY
+
+HEAD = 1 << 20
+"""Bytes at the beginning of a file that a note is looked for in, however large the file is."""
 
 GLB_HEADER = struct.Struct("<4sIII4s")
 """Magic, version and length of the file; length and type of its first chunk, which is JSON."""
@@ -46,10 +51,13 @@ class Provenance:
         """The provenance that `note` wrote.
 
         Raises:
-            ValueError, TypeError: the text is none.
+            ValueError: the text is none.
         """
-        fields = json.loads(note)
-        return Provenance(**fields | {"seeds": tuple(fields["seeds"])})
+        try:
+            made: Provenance = as_type(json.loads(note), Provenance, "note")
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
+        return made
 
 
 def made_now(checkpoint: str) -> Provenance:
@@ -89,38 +97,61 @@ def read_provenance(path: str | Path) -> Provenance | None:
         raise FileNotFoundError(f"There is no file {path}: check --files.")
     try:
         note = _read_note(path)
-    except (UnidentifiedImageError, OSError, ValueError, KeyError, struct.error) as error:
-        raise DataError(f"{path} can't be read as {path.suffix} ({error}).") from error
+    except DataError:
+        raise
+    except Exception as error:  # whatever a reader of pictures or films makes of such bytes
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path} can't be read as {path.suffix} ({reason}).") from error
     try:
         return None if note is None else Provenance.of_note(note)
-    except (ValueError, TypeError, KeyError):
+    except ValueError:
         return None  # a comment of others that happens to begin like ours
 
 
 def _read_note(path: Path) -> str | None:
-    match path.suffix.lower():
+    kind = path.suffix.lower()
+    if kind == ".ckpt":
+        note = read_checkpoint(path).content.get(NOTE_KEY)
+        return note if isinstance(note, str) else None
+    if kind == ".mp4":
+        return _after_key(iio.immeta(path, plugin="pyav").get("comment", ""))
+    if kind == ".npz":
+        return _npz_note(path)
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    match kind:
         case ".png":
-            with Image.open(path) as image:
-                return image.info.get(NOTE_KEY)
+            with Image.open(io.BytesIO(head), formats=["PNG"]) as image:
+                note = image.info.get(NOTE_KEY)
+                return note if isinstance(note, str) else None
         case ".gif":
-            with Image.open(path) as image:
+            with Image.open(io.BytesIO(head), formats=["GIF"]) as image:
                 return _after_key(image.info.get("comment", b"").decode("latin-1"))
-        case ".mp4":
-            return _after_key(iio.immeta(path, plugin="pyav").get("comment", ""))
         case ".glb":
-            return _glb_note(path.read_bytes())
+            return _glb_note(head)
         case ".ply" | ".obj":
-            return _header_note(path.read_bytes())
-        case ".npz":
-            found = load_arrays(path, "--files").get(NOTE_KEY)
-            return None if found is None else str(found)
-        case ".ckpt":
-            return read_checkpoint(path, "checkpoint").get(NOTE_KEY)
-        case other:
-            raise DataError(
-                f"{path} ends in {other or 'nothing'}: only .png, .gif, .mp4, .glb, .ply, .obj, "
-                ".npz and .ckpt say what made them."
-            )
+            return _header_note(head)
+    raise DataError(
+        f"{path} ends in {path.suffix or 'nothing'}: only .png, .gif, .mp4, .glb, .ply, .obj, "
+        ".npz and .ckpt say what made them."
+    )
+
+
+def _npz_note(path: Path) -> str | None:
+    """The note among the arrays of an .npz, of which nothing else is read."""
+    with zipfile.ZipFile(path) as archive:
+        name = f"{NOTE_KEY}.npy"
+        if name not in archive.namelist():
+            return None
+        with archive.open(name) as member:
+            note = io.BytesIO(member.read(HEAD))
+    version = np.lib.format.read_magic(note)
+    shape, _, dtype = np.lib.format.read_array_header_1_0(note)
+    text = note.read()
+    # NumPy would take the memory that the header asks for before it reads.
+    if version != (1, 0) or shape != () or dtype.kind != "U" or dtype.itemsize > len(text):
+        raise ValueError("its note is no text, or longer than notes are looked for")
+    return str(np.frombuffer(text, dtype, count=1)[0])
 
 
 def _after_key(comment: str) -> str | None:
@@ -132,7 +163,12 @@ def _glb_note(data: bytes) -> str | None:
     magic, _, _, length, kind = GLB_HEADER.unpack_from(data)
     if (magic, kind) != (b"glTF", b"JSON"):
         raise ValueError("it does not begin like one")
-    tree = json.loads(data[GLB_HEADER.size : GLB_HEADER.size + length])
+    if GLB_HEADER.size + length > len(data):
+        raise ValueError("its description is cut short, or longer than notes are looked for")
+    try:
+        tree = json.loads(data[GLB_HEADER.size : GLB_HEADER.size + length])
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
     note = tree["asset"].get("extras", {}).get(NOTE_KEY)
     return note if isinstance(note, str) else None
 

@@ -158,7 +158,7 @@ class TrainingModule(LightningModule, ABC):
             raise FloatingPointError(
                 f"The gradient norm of the {name} loss is {float(norm)} in the step after "
                 f"{self.images_seen} images, at a loss of {float(loss.detach())}: lower the "
-                "learning rate. The last checkpoint is from before."
+                "learning rate."
             )
         optimizer.step()
         return norm

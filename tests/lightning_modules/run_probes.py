@@ -76,6 +76,35 @@ class Signpost(Callback):
                 signal.pause()
 
 
+class Signalled(Callback):
+    """Sends a run's own process a signal, so many times, in the batch after so many images."""
+
+    def __init__(self, images: int, number: int, times: int = 1) -> None:
+        self.images, self.number, self.times = images, number, times
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, index: int
+    ) -> None:
+        if pl_module.images_seen == self.images:
+            for _ in range(self.times):
+                signal.raise_signal(self.number)
+
+
+class Exploding(Callback):
+    """Multiplies all weights once a run has seen so many images."""
+
+    def __init__(self, images: int, factor: float) -> None:
+        self.images, self.factor = images, factor
+
+    @torch.no_grad()
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        if pl_module.images_seen == self.images:
+            for parameter in pl_module.parameters():
+                parameter *= self.factor
+
+
 class DealtStage1(Stage1):
     """Stage 1 whose random numbers belong to the images, not to the ranks that hold them.
 

@@ -1,4 +1,4 @@
-"""SIGTERM, as a cluster sends it before it takes the machine away."""
+"""Signals that end a run: of a cluster before it takes the machine away, and of a terminal."""
 
 import os
 import signal
@@ -11,7 +11,6 @@ from waiting import wait_for
 
 LONG = ["--model.max_images", "1_000_000", "--trainer.val_check_interval", "1000"]
 LONG += ["--last_checkpoint.minutes", "1000"]  # so that only SIGTERM makes it save
-STOPPED = 128 + signal.SIGTERM
 
 
 def after_12(folder: Path) -> list[str]:
@@ -19,60 +18,99 @@ def after_12(folder: Path) -> list[str]:
     return [*LONG, *probe("Signpost", {"images": 12, "folder": folder})]
 
 
-def check_saved(run: Path, output: str) -> None:
+SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+
+
+def check_saved(run: Path, output: str, number: signal.Signals = signal.SIGTERM) -> None:
     """The run has saved what it had seen, and says so."""
     seen = last(run)["images_seen"]
     assert seen >= 12
-    assert f"Stopped by SIGTERM after {seen:,} images" in output
+    assert f"{number.name}" in output
+    assert f"after {seen:,} images; the same command continues." in output
+    assert "Traceback" not in output
 
 
-def test_sigterm_saves_and_ends(stage1_runs: Runs, tmp_path: Path) -> None:
-    run = stage1_runs.fork(tmp_path, *after_12(tmp_path))
-    run.end_at(tmp_path / "seen-0", signal.SIGTERM)
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_to_all_processes_of_a_run_saves_and_ends(
+    number: signal.Signals, stage1_runs: Runs, tmp_path: Path
+) -> None:
+    run = stage1_runs.fork(tmp_path, *after_12(tmp_path), "--data.num_workers", "2")
+    wait_for(lambda: (tmp_path / "seen-0").exists() or not run.process.is_alive())
+    os.killpg(run.process.pid, number)  # as a terminal does, workers of the loader included
     code, output = run.wait()
-    assert code == STOPPED
-    check_saved(tmp_path, output)
+    assert code == 128 + number, output
+    check_saved(tmp_path, output, number)
 
 
+def test_an_ignored_signal_does_not_end_a_run(stage1_runs: Runs, tmp_path: Path) -> None:
+    # As nohup has it.
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        hup = probe("Signalled", {"images": 12, "number": int(signal.SIGHUP)})
+        assert stage1_runs.fit(tmp_path, *hup) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert last(tmp_path)["images_seen"] == 48
+
+
+def test_a_second_ctrl_c_ends_at_once(
+    stage1_runs: Runs, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    twice = probe("Signalled", {"images": 12, "number": int(signal.SIGINT), "times": 2})
+    with pytest.raises(SystemExit) as ended:
+        stage1_runs.fit(tmp_path, *LONG, *twice)
+    assert ended.value.code == 130
+    assert "Saving after this batch; Ctrl-C again ends at once." in capfd.readouterr().err
+    assert not (tmp_path / "checkpoints" / "last.ckpt").exists()
+    assert stage1_runs.fit(tmp_path) == 0  # nothing is left that keeps it from beginning again
+
+
+@pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("asked", [[0], [1], [0, 1]], ids=["first", "second", "both"])
-def test_sigterm_to_any_of_two_processes_ends_both(
-    asked: list[int], stage1_runs: Runs, tmp_path: Path
+def test_a_signal_to_any_of_two_processes_ends_both(
+    asked: list[int], number: signal.Signals, stage1_runs: Runs, tmp_path: Path
 ) -> None:
     both: list[Forked] = stage1_runs.fork_two(tmp_path, *after_12(tmp_path))
     for rank in asked:
-        both[rank].end_at(tmp_path / f"seen-{rank}", signal.SIGTERM)
+        both[rank].end_at(tmp_path / f"seen-{rank}", number)
     code, output = both[0].wait()
-    assert code == STOPPED
+    assert code == 128 + number
     assert both[1].wait()[0] == 0
-    check_saved(tmp_path, output)
+    check_saved(tmp_path, output, number)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("processes", "to_all"),
-    [(1, False), (2, False), (2, True)],
-    ids=["alone", "first of two", "both of two"],
+    ("processes", "to_all", "number"),
+    [
+        (1, False, signal.SIGTERM),
+        (2, False, signal.SIGTERM),
+        (2, True, signal.SIGTERM),
+        (1, True, signal.SIGINT),
+        (2, True, signal.SIGINT),
+    ],
 )
-def test_sigterm_ends_all_processes_of_the_command(
-    processes: int, to_all: bool, stage1_runs: Runs, tmp_path: Path
+def test_a_signal_ends_all_processes_of_the_command(
+    processes: int, to_all: bool, number: signal.Signals, stage1_runs: Runs, tmp_path: Path
 ) -> None:
     options = [*after_12(tmp_path), "--trainer.devices", str(processes)]
     run = subprocess.Popen(
         stage1_runs.command(tmp_path, *options),
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
     signposts = [tmp_path / f"seen-{rank}" for rank in range(processes)]
     wait_for(lambda: run.poll() is not None or all(path.exists() for path in signposts))
     if to_all:
-        os.killpg(run.pid, signal.SIGTERM)
+        os.killpg(run.pid, number)
     else:
-        run.terminate()
+        run.send_signal(number)
     output, _ = run.communicate()
-    assert run.returncode == STOPPED
-    check_saved(tmp_path, output)
+    assert run.returncode == 128 + number, output
+    check_saved(tmp_path, output, number)
     wait_for(lambda: not alive(run.pid))
 
 

@@ -13,7 +13,8 @@ import torch
 from run_processes import last, probe
 from tiny_prior_run import MAX_IMAGES, PriorRuns, result
 
-from lightning_modules.inference.loading import averaged_model, read_checkpoint
+from lightning_modules.inference.checkpoint_file import read_checkpoint
+from lightning_modules.inference.loading import averaged_model
 
 SAME_ANYWHERE = ["--model.class_path", "run_probes.SteadyStage2"]
 SAME_ANYWHERE += ["--model.prior.dropout", "0", "--model.dropout.everything", "0"]
@@ -72,8 +73,7 @@ def test_two_processes_that_divide_the_weights_learn_the_same_and_may_be_continu
     ours, theirs = (iio.imread(folder / "sheets" / "000000048.png") for folder in (run, alone))
     assert ours.shape == theirs.shape
     divided, whole = (
-        averaged_model(read_checkpoint(folder / "checkpoints/last.ckpt", "checkpoint"), folder)
-        for folder in (run, alone)
+        averaged_model(read_checkpoint(folder / "checkpoints/last.ckpt")) for folder in (run, alone)
     )
     assert divided.recipe() == whole.recipe()
     torch.testing.assert_close(divided.state_dict(), whole.state_dict(), rtol=1e-5, atol=2e-6)

@@ -145,13 +145,10 @@ def test_a_run_does_not_go_on_in_another_order(
 
 
 def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(
-    prior_runs: PriorRuns, tmp_path: Path
+    prior_runs: PriorRuns, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(
-        FloatingPointError,
-        match=r"gradient norm of the total loss is nan in the step after 8 images",
-    ):
-        prior_runs.fit(
-            "autoregressive", tmp_path, "--trainer.callbacks+", "run_probes.PoisonedPrior"
-        )
+    poison = ["--trainer.callbacks+", "run_probes.PoisonedPrior"]
+    assert prior_runs.fit("autoregressive", tmp_path, *poison) == 2
+    said = capsys.readouterr().err
+    assert "gradient norm of the total loss is nan in the step after 8 images" in said
     assert all(value.isfinite().all() for value in last(tmp_path)["state_dict"].values())

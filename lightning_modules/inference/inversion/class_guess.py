@@ -67,8 +67,9 @@ def _torchvision_names() -> list[str]:
 
 
 def _ours(path: str, names: Sequence[str]) -> ClassGuess:
-    network, content = load_model(path, "checkpoint of a classifier", SmallClassifier)
-    return ClassGuess(network, network.resolution, *_shared(path, content["classes"], names))
+    network, opened = load_model(path, "checkpoint of a classifier", SmallClassifier)
+    classes = opened.part("classes", tuple[str, ...])
+    return ClassGuess(network, network.resolution, *_shared(path, classes, names))
 
 
 def _torchvision(name: str, weights: str, names: Sequence[str]) -> ClassGuess:

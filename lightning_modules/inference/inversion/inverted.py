@@ -7,10 +7,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from datamodules.errors import DataError
 from datamodules.files import replacing
+from lightning_modules.inference.checkpoint_file import Checkpoint
 from lightning_modules.inference.loading import EMA
 from models.autoencoder import CanonicalView
 from models.scenes import Scenes
+from models.stored import as_type
 from models.wildgan import WildGAN
 from renderers.mesh import NOTE_KEY
 
@@ -52,3 +55,23 @@ def write_inversion(path: Path, photo: InvertedPhoto, classes: Sequence[str], no
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial, partial.open("wb") as file:  # torch hides errors of a path
         torch.save(content, file)
+
+
+def read_inversion(
+    checkpoint: Checkpoint, model: WildGAN, device: torch.device | str
+) -> InvertedPhoto:
+    """What `write_inversion` wrote, with the generator of that checkpoint on a device.
+
+    Raises:
+        DataError: the latent or the view is none.
+    """
+    stored = checkpoint.content[INVERSION]
+    try:
+        view = as_type(stored["view"], CanonicalView, "view")
+        mapped = stored["mapped"]
+        width = model.backbone.width
+        if mapped.shape != (1, width) or not mapped.isfinite().all():
+            raise ValueError(f"the latent is no row of {width} finite numbers")
+        return InvertedPhoto(model, mapped.to(device), view)
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise DataError(f"{checkpoint.path} holds no inverted photograph ({error}).") from error

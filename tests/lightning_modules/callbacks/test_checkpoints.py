@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from datamodules.errors import DataError
-from lightning_modules.callbacks import checkpoints
 from lightning_modules.callbacks.checkpoints import (
     AtomicCheckpointIO,
     BestCheckpoint,
     LastCheckpoint,
 )
+from lightning_modules.training.base import TrainingModule
 
 
 def test_an_interrupted_save_leaves_the_old_checkpoint_whole(
@@ -39,15 +39,37 @@ class FakeTrainer:
         self.ckpt_path: str | None = None
         self.callback_metrics: dict[str, torch.Tensor] = {}
         self.saved: list[float] = []
+        self.is_global_zero, self.enable_validation, self.num_val_batches = True, True, [1]
+        self.strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)
 
     def save_checkpoint(self, path: Path) -> None:
         assert path.name == "best.ckpt"
         self.saved.append(float(self.callback_metrics["val/psnr"]))
 
 
+class Tiny(TrainingModule):
+    """A module of one weight that has seen as many images as it is told."""
+
+    def __init__(self, images_seen: int = 0) -> None:
+        super().__init__(1000, 1.0, 0)
+        self.weight, self.images_seen = torch.nn.Parameter(torch.ones(1)), images_seen
+
+    def whole_average(self) -> torch.nn.Module:
+        return self
+
+    def pictures(self, average: object, probe: object, count: int) -> list[object]:
+        return []
+
+    def metric_names(self) -> tuple[str, ...]:
+        return ("psnr",)
+
+    def trained(self) -> "Tiny":
+        return self
+
+
 def validate(best: BestCheckpoint, trainer: FakeTrainer, value: float) -> None:
     trainer.callback_metrics = {"val/psnr": torch.tensor(value)}
-    best.on_validation_end(trainer, None)
+    best.on_validation_end(trainer, Tiny())
 
 
 @pytest.mark.parametrize(("mode", "saved"), [("max", [1.0, 3.0, 4.0]), ("min", [1.0, 0.5])])
@@ -67,14 +89,12 @@ def test_the_best_value_survives_a_restart(tmp_path: Path) -> None:
     assert trainer.saved == [3.0]
 
 
-class Figures:
-    """As much of a module as `BestCheckpoint` asks for."""
+class Figures(Tiny):
+    """A module whose figures are made with these features."""
 
     def __init__(self, features: str) -> None:
+        super().__init__()
         self.features = features
-
-    def metric_names(self) -> tuple[str, ...]:
-        return ("psnr", "ssim")
 
     def facts(self) -> dict[str, str]:
         return {"features": self.features}
@@ -91,13 +111,11 @@ class Figures:
 )
 def test_the_best_value_of_another_figure_or_run_is_forgotten(
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     monitor: str,
     features: str,
     own: bool,
     kept: float | None,
 ) -> None:
-    monkeypatch.setattr(checkpoints, "TrainingModule", Figures)
     first, trainer = BestCheckpoint(), FakeTrainer(tmp_path)
     first.on_train_start(trainer, Figures("a"))
     validate(first, trainer, 3.0)
@@ -125,18 +143,20 @@ class TimedTrainer:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, saving: float = 0.0) -> None:
         self.default_root_dir = str(folder)
-        self.world_size, self.other_rank = 1, {"due": False, "asked": False}
+        self.is_global_zero, self.ckpt_path = True, None
+        self.world_size, self.other_is_due, self.questions = 1, False, 0
         self.strategy = SimpleNamespace(reduce_boolean_decision=self.any_rank)
         self.now, self.saving = 1000.0, saving
         self.saved: list[float] = []
-        module = "lightning_modules.callbacks.checkpoints"
-        monkeypatch.setattr(f"{module}.time.monotonic", lambda: self.now)
-        monkeypatch.setattr(f"{module}.signal.signal", lambda number, handler: None)
+        room = "lightning_modules.callbacks"
+        monkeypatch.setattr(f"{room}.checkpoints.time.monotonic", lambda: self.now)
+        monkeypatch.setattr(f"{room}.stopping.signal.signal", lambda number, handler: None)
+        self.module = Tiny()
 
     def any_rank(self, decision: bool, all: bool) -> bool:
         assert not all
-        saved_now = self.saved[-1:] == [self.now - self.saving]
-        return decision or self.other_rank["asked" if saved_now else "due"]
+        self.questions += 1  # the first one after a batch is whether to save
+        return decision or (self.questions == 1 and self.other_is_due)
 
     def save_checkpoint(self, path: Path) -> None:
         assert path == Path(self.default_root_dir) / "checkpoints" / "last.ckpt"
@@ -144,15 +164,15 @@ class TimedTrainer:
         self.now += self.saving
 
     def train_until(self, last: LastCheckpoint, now: float, batch: int = 0) -> None:
-        self.now = now
-        last.on_train_batch_end(self, None, None, None, batch)
+        self.now, self.module.images_seen, self.questions = now, int(now), 0
+        last.on_train_batch_end(self, self.module, None, None, batch)
 
 
 def test_the_last_checkpoint_is_written_once_its_minutes_have_passed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     last, trainer = LastCheckpoint(minutes=10), TimedTrainer(tmp_path, monkeypatch, saving=60)
-    last.on_train_start(trainer, None)
+    last.on_train_start(trainer, trainer.module)
     for now in (1001, 1599, 1600, 1661, 2259, 2260):  # saved from 1600 to 1660: due again at 2260
         trainer.train_until(last, now)
     assert trainer.saved == [1600, 2260]
@@ -162,9 +182,9 @@ def test_the_last_checkpoint_is_written_at_the_end_however_short_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     last, trainer = LastCheckpoint(minutes=10), TimedTrainer(tmp_path, monkeypatch)
-    last.on_train_start(trainer, None)
+    last.on_train_start(trainer, trainer.module)
     trainer.train_until(last, 1005)
-    last.on_train_end(trainer, None)
+    last.on_train_end(trainer, trainer.module)
     assert trainer.saved == [1005]
 
 
@@ -173,8 +193,8 @@ def test_of_several_ranks_any_clock_decides_now_and_then(
 ) -> None:
     last, trainer = LastCheckpoint(minutes=10), TimedTrainer(tmp_path, monkeypatch)
     trainer.world_size = 2
-    last.on_train_start(trainer, None)
-    trainer.other_rank["due"] = True
+    last.on_train_start(trainer, trainer.module)
+    trainer.other_is_due = True
     trainer.train_until(last, 1500, batch=17)  # the ranks do not ask each other now
     assert trainer.saved == []
     trainer.train_until(last, 1501, batch=32)

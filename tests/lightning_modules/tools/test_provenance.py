@@ -1,6 +1,11 @@
 """Every file of every verb says what made it."""
 
 import hashlib
+import struct
+import tracemalloc
+import zipfile
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +17,7 @@ from datamodules.errors import DataError
 from lightning_modules.cli.main import main
 from lightning_modules.inference.provenance import read_provenance
 from lightning_modules.pictures import drawing
+from renderers.mesh import NOTE_KEY
 
 SMALL = ["--size", "16", "--device", "cpu"]
 
@@ -144,3 +150,70 @@ def test_other_kinds_and_missing_files_are_named(tmp_path: Path) -> None:
         read_provenance(tmp_path / "notes.txt")
     with pytest.raises(FileNotFoundError, match=r"There is no file .*nothing\.png: check --files"):
         read_provenance(tmp_path / "nothing.png")
+
+
+def bomb_png(path: Path) -> None:
+    """A PNG whose text unpacks to 60 MB."""
+    packed = NOTE_KEY.encode() + b"\0\0" + zlib.compress(bytes(60_000_000))
+    drawing.write_png(path, torch.rand(3, 8, 8))
+    data = path.read_bytes()
+    body = b"zTXt" + packed
+    chunk = struct.pack(">I", len(packed)) + body + struct.pack(">I", zlib.crc32(body))
+    path.write_bytes(data[:33] + chunk + data[33:])
+
+
+def bomb_gif(path: Path) -> None:
+    """A GIF that begins with a comment of 15 MB."""
+    data = drawing.gif_bytes([torch.rand(3, 8, 8)] * 2)
+    path.write_bytes(data[:13] + b"!\xfe" + (b"\xff" + bytes(255)) * 60_000 + b"\0" + data[13:])
+
+
+def bomb_npz(path: Path) -> None:
+    """An .npz whose note unpacks to 60 MB."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"{NOTE_KEY}.npy", npy_header("<U15000000") + bytes(60_000_000))
+
+
+def vast_npz(path: Path) -> None:
+    """An .npz whose note is said to have 10**15 characters."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{NOTE_KEY}.npy", npy_header("<U4", "(1000000000000000,)"))
+
+
+def npy_header(kind: str, shape: str = "()") -> bytes:
+    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}}}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
+
+
+def bomb_glb(path: Path) -> None:
+    """A .glb whose description is said to be of 4 GB."""
+    path.write_bytes(struct.pack("<4sIII4s", b"glTF", 2, 2**32 - 1, 2**32 - 1, b"JSON") + b"{}")
+
+
+def deep_glb(path: Path) -> None:
+    """A .glb whose description is a list in a list and so on."""
+    text = b"[" * 200_000
+    path.write_bytes(struct.pack("<4sIII4s", b"glTF", 2, 0, len(text), b"JSON") + text)
+
+
+@pytest.mark.parametrize("bomb", [bomb_png, bomb_gif, bomb_npz, vast_npz, bomb_glb, deep_glb])
+def test_a_bomb_ends_in_a_sentence_and_takes_no_memory(
+    bomb: Callable[[Path], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / f"bomb.{bomb.__name__[-3:]}"
+    bomb(path)
+    tracemalloc.start()
+    code = main(["origin", "--files", str(path)])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 40_000_000
+    told = capsys.readouterr()
+    assert (code, told.err.count("\n")) == (2, 1) or "does not say what made it" in told.out
+
+
+@pytest.mark.parametrize(
+    "note", ["[]", "3", "[" * 100_000, '{"command": 1}', '{"seeds": [1]}', "{"]
+)
+def test_a_note_of_others_is_none(note: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "other.npz", **{NOTE_KEY: np.array(note)})
+    assert read_provenance(tmp_path / "other.npz") is None

@@ -194,3 +194,22 @@ def test_no_file_stays_open(checkpoint: str, tiny_root: Path, tmp_path: Path) ->
     before = len(os.listdir("/proc/self/fd"))
     tokens(checkpoint, str(tiny_root), str(tmp_path))
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("value", [float("nan"), 1e38])
+def test_tokens_of_a_diverged_model_are_refused(
+    value: float,
+    checkpoint: str,
+    tiny_root: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    for name, weight in content["state_dict"].items():
+        if "encoder" in name:
+            weight.fill_(value)
+    torch.save(content, tmp_path / "diverged.ckpt")
+    command = ["tokens", "--checkpoint", str(tmp_path / "diverged.ckpt"), "--root", str(tiny_root)]
+    assert main([*command, "--out", str(tmp_path / "tokens")]) == 2
+    assert "not finite" in capsys.readouterr().err
+    assert not list((tmp_path / "tokens").glob("*.tar"))

@@ -1,0 +1,194 @@
+"""Checkpoint files: the one reader that training and tools share."""
+
+import stat
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from datamodules.errors import DataError, check_number
+from models.stored import as_type, told
+
+LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+"""What a run keeps: the newest state, the one before it, and that of the best figure."""
+
+KEPT = (LAST, PREVIOUS, BEST)
+
+TRAINING_PARTS: Mapping[str, type] = {
+    "images_seen": int,
+    "optimizer_states": list,
+    "loops": dict,
+    "callbacks": dict,
+    "epoch": int,
+    "global_step": int,
+    "pytorch-lightning_version": str,
+}
+"""What a checkpoint of a training has beside its model."""
+
+Part = TypeVar("Part")
+
+
+class DamagedCheckpointError(DataError):
+    """A file that is no whole checkpoint, whatever became of it."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What is in a whole checkpoint file.
+
+    content: all of it, for Lightning; weights: tensors on the CPU by name, mapped from the file;
+    recipe: of the model, see `models.recipe`; size: of the file in bytes.
+    """
+
+    path: Path
+    content: dict[str, Any]
+    weights: Mapping[str, Tensor]
+    recipe: object
+    size: int
+
+    @property
+    def images_seen(self) -> int:
+        """Images that the model was trained on.
+
+        Raises:
+            DataError: the file does not say.
+        """
+        images = self.part("images_seen", int)
+        check_number(f"images_seen of {self.path}", images, 0, 1 << 62)
+        return images
+
+    def part(self, name: str, of: type[Part], default: Part | None = None) -> Part:
+        """A part of the content as a type, see `models.stored`; a default where there is none.
+
+        Raises:
+            DataError: it is of another type, or there is neither it nor a default.
+        """
+        if name not in self.content and default is not None:
+            return default
+        if name not in self.content:
+            raise DataError(f"{self.path} has no {name}: name a checkpoint of a training.")
+        try:
+            return cast(Part, as_type(self.content[name], of, name))
+        except ValueError as error:
+            raise DataError(f"{self.path} can't be used: {error}.") from error
+
+
+def check_training(checkpoint: Checkpoint) -> None:
+    """Refuse a checkpoint that no training can be continued from, as `wild3d invert` writes them.
+
+    Raises:
+        DataError: one sentence with the first part that it lacks.
+    """
+    for name, kind in TRAINING_PARTS.items():
+        part = checkpoint.content.get(name)
+        if not isinstance(part, kind) or isinstance(part, bool):
+            raise DataError(
+                f"{checkpoint.path} is of no training, its {name} is {told(part)}: name a "
+                "checkpoint that `wild3d fit` wrote."
+            )
+    _ = checkpoint.images_seen
+    recipe = checkpoint.recipe if isinstance(checkpoint.recipe, Mapping) else {}
+    class_path, arguments = recipe.get("class_path"), recipe.get("init_args")
+    if not isinstance(class_path, str) or not isinstance(arguments, Mapping):
+        raise DataError(f"{checkpoint.path} does not say which model it holds: name another.")
+
+
+def read_checkpoint(path: str | Path, kind: str = "checkpoint") -> Checkpoint:
+    """Read a checkpoint with a model, every byte of which is checked; `kind` is what the errors
+    call it.
+
+    The weights are mapped: of the states of the optimisers only the checksums are taken.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DamagedCheckpointError: it is none, or not whole; names a whole one beside it.
+        DataError: it may not be read.
+    """
+    path = Path(path)
+    if not path.exists() or path.is_dir():
+        beside = [name for name in KEPT if (path.parent / name).is_file()]
+        example = beside[0] if beside else BEST
+        raise FileNotFoundError(f"There is no checkpoint {path}: name a file, e.g. {example}.")
+    try:
+        return open_whole(path)
+    except ValueError as error:
+        other = next((one for one in _beside(path) if _is_whole(one)), None)
+        advice = f"; {other} is whole" if other is not None else ""
+        raise DamagedCheckpointError(f"{path} is no {kind}: {error}{advice}.") from error
+    except OSError as error:
+        raise DataError(f"{path} can't be read ({error.strerror}).") from error
+
+
+def _beside(path: Path) -> list[Path]:
+    found = [path.with_name(name) for name in KEPT if name != path.name]
+    return [one for one in found if one.is_file()]
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        open_whole(path)
+    except (ValueError, OSError):
+        return False
+    return True
+
+
+def open_whole(path: Path) -> Checkpoint:
+    """`read_checkpoint` for those who go on without the file.
+
+    Raises:
+        OSError: it can't be opened.
+        ValueError: what is wrong with it.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is no regular file")
+    with path.open("rb") as file:
+        _check_records(file, found.st_size)
+    try:
+        content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    except Exception as error:  # of a file, torch's unpickler raises whatever its bytes suggest
+        raise ValueError("torch can't read it") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"it holds {told(content)}")
+    if "model" not in content or "state_dict" not in content:
+        names = sorted(map(str, content))
+        more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+        raise ValueError(f"it holds {names[:10]}{more}")
+    weights = _weights(content["state_dict"])
+    return Checkpoint(path, content, weights, content["model"], found.st_size)
+
+
+def _check_records(file: IO[bytes], size: int) -> None:
+    """Compare the checksums that torch stores with every record, which it does not compare
+    itself. A changed bit elsewhere breaks the directory of the records, or is in padding."""
+    if size == 0:
+        raise ValueError("it is empty")
+    try:
+        with zipfile.ZipFile(file) as archive:
+            records = archive.infolist()
+            # torch packs nothing, so neither does a record unpack to more than the file.
+            packed = any(record.compress_type != zipfile.ZIP_STORED for record in records)
+            strange = packed or sum(record.file_size for record in records) > size
+            broken = None if strange else archive.testzip()
+    except Exception as error:  # whatever the zip module makes of such bytes, or the disk
+        raise ValueError("it is cut short, damaged, or not written by torch") from error
+    if strange:
+        raise ValueError("it is not written by torch")
+    if broken is not None:
+        raise ValueError(f"it is damaged, the checksum of its record {broken!r} is wrong")
+
+
+def _weights(state: object) -> Mapping[str, Tensor]:
+    if not isinstance(state, dict):
+        raise ValueError(f"its weights are {told(state)}")
+    for name, value in state.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise ValueError(f"its weight {told(name)} is {told(value)}, not a tensor")
+        plain = value.layout == torch.strided and value.device.type == "cpu"
+        if not plain or value.is_quantized or value.is_complex():
+            raise ValueError(f"its weight {name!r} is not an array of real numbers")
+    return state
