@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ from datamodules.errors import DataError
 from datamodules.join import JoinedShard, RawSample
 from datamodules.manifest import FileInfo, Manifest, ShardInfo
 from datamodules.modalities import TIMES_OF_DAY, TOKENS_EXTENSION
+from datamodules.picture import PictureError
 from datamodules.tokens import TokenDecoder
 from lightning_modules.cli.main import main
 from lightning_modules.evaluation import real_features
@@ -225,7 +226,7 @@ def _feature_caches(folder: Path) -> Sequence[bytes]:
 def _read_features(folder: Path, content: bytes) -> None:
     path = folder / "given.npz"
     path.write_bytes(content)
-    real_features._read(path, "key")
+    real_features._read(path, "key", 5)
 
 
 def _checkpoints(folder: Path) -> Sequence[bytes]:
@@ -257,20 +258,15 @@ def _read_note(folder: Path, content: bytes) -> None:
 
 
 def _mask_files(folder: Path) -> Sequence[bytes]:
-    return [encode_mask(_MASK), encode_depth(_DEPTH), *_pngs(folder)]
+    return [encode_depth(_DEPTH), encode_mask(_MASK), *_pngs(folder)]
 
 
 def _prepare_maps(folder: Path, content: bytes) -> None:
     path = folder / "given.png"
     path.write_bytes(content)
-    for prepare in (
-        lambda: Preparation(8).mask(path, (SIDE, SIDE)),
-        lambda: Preparation(8).depth(path, (SIDE, SIDE), "metres_mm"),
-    ):
-        try:
-            prepare()
-        except (OSError, ValueError):
-            continue
+    with suppress(PictureError):
+        Preparation(8).mask(path, (SIDE, SIDE))
+    Preparation(8).depth(path, (SIDE, SIDE), "metres_mm")
 
 
 def _class_lists(folder: Path) -> Sequence[bytes]:
@@ -305,11 +301,11 @@ _SAMPLE_FAULTS = (ValueError,)
 _FILE_FAULTS = (DataError, FileNotFoundError)
 
 BOUNDARIES = (
-    Boundary("photographs", _photographs, (mutate_bytes,), _prepare, (OSError, ValueError)),
-    Boundary("png photographs", _pngs, (mutate_png,), _prepare, (OSError, ValueError)),
+    Boundary("photographs", _photographs, (mutate_bytes,), _prepare, (PictureError,)),
+    Boundary("png photographs", _pngs, (mutate_png,), _prepare, (PictureError,)),
     Boundary("stored images", _stored_images, (mutate_bytes,), _decode_stored, _SAMPLE_FAULTS),
     Boundary("stored pngs", _maps, (_png_after_mark, mutate_bytes), _decode_map, _SAMPLE_FAULTS),
-    Boundary("mask and depth files", _mask_files, (mutate_png,), _prepare_maps, ()),
+    Boundary("mask and depth files", _mask_files, (mutate_png,), _prepare_maps, (PictureError,)),
     Boundary("rays", _rays, (mutate_zip,), _decode_rays, _SAMPLE_FAULTS),
     Boundary("records", _records, (mutate_json,), _read_record, (DataError, ValueError)),
     Boundary("tars", _tars, (mutate_tar,), _read_tar, (DataError, ValueError)),
