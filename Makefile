@@ -20,7 +20,7 @@ OPTIONS   := $(if $(RUN),--run runs/$(RUN)) $(if $(DATA),--data.root $(DATA)) \
              $(if $(DEVICES),--trainer.devices $(DEVICES)) $(if $(NODES),--trainer.num_nodes $(NODES))
 
 .DEFAULT_GOAL := help
-.PHONY: help install data tokens train-stage1 train-stage2 train-gan ablation classifier features test test-slow coverage lint bench
+.PHONY: help install data tokens train-stage1 train-stage2 train-gan ablation classifier features test test-slow coverage fuzz lint bench
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -79,6 +79,9 @@ coverage: $(INSTALLED) ## Run all tests and print which branches of the packages
 	$(BIN)/coverage run -m pytest $(SPREAD)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under 95
+
+fuzz: $(INSTALLED) ## Feed mutated files to every reader of downloads [ARGS="--inputs 100_000 --seed 0"]
+	PYTHONPATH=tests/fuzz:tests:tests/datamodules:tests/lightning_modules $(BIN)/python -m fuzz_run $(ARGS)
 
 lint: $(INSTALLED) ## Check style and types
 	$(BIN)/ruff check .
