@@ -25,6 +25,7 @@ _TURNS = {
 }
 _PHOTOMETRIC_TAG, _BITS_TAG, _PLANES_TAG = 262, 258, 284
 _SEPARATE_PLANES = 2
+_KIND_TAG, _SMALL_COPY = 254, 1
 _PLAIN_FORMATS = ("JPEG", "PNG", "WEBP")
 _PROFILE_SPACE = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK", "LAB": "Lab"}
 _SAME_COLOUR = 2  # levels by which published sRGB profiles differ from each other
@@ -56,7 +57,7 @@ def read_photograph(source: bytes | Path) -> Image.Image:
 def open_photograph(source: bytes | Path) -> Photograph:
     """`read_photograph` and what kind of file it was; of several frames the first."""
     with open_picture(source) as file:
-        _check_planes(file)
+        _check_tiff(file)
         _scale_clear_colour(file)
         file.load()
         # After loading: a PNG may have its EXIF behind the pixels, a TIFF is turned by loading it.
@@ -77,9 +78,15 @@ def open_photograph(source: bytes | Path) -> Photograph:
         return Photograph(image, file.format or "", plain and single)
 
 
-def _check_planes(file: ImageFile.ImageFile) -> None:
-    """PictureError for wide colours in a plane each, whose bytes Pillow mixes up."""
+def _check_tiff(file: ImageFile.ImageFile) -> None:
+    """PictureError for what Pillow reads as something else: the small copy with which raw
+    photographs begin, and wide colours in a plane each, whose bytes it mixes up."""
     tags = file.tag_v2 if isinstance(file, TiffImageFile) else {}
+    kind = tags.get(_KIND_TAG)
+    if isinstance(kind, int) and kind & _SMALL_COPY:
+        raise PictureError(
+            "it begins with a small copy of the picture, as raw photographs do: convert it to JPEG"
+        )
     bits = tags.get(_BITS_TAG, ())
     if tags.get(_PLANES_TAG) == _SEPARATE_PLANES and len(bits) > 1 and max(bits) > 8:
         raise PictureError(

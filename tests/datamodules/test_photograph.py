@@ -201,6 +201,12 @@ def test_signed_bytes_of_a_tiff_are_scaled_by_their_type():
     assert read[0, :, 0].tolist() == [0, 2, 129, 255]
 
 
+def test_the_small_copy_in_a_raw_photograph_is_not_taken_for_it():
+    with pytest.raises(PictureError, match=r"a small copy .*: convert it to JPEG"):
+        read_photograph(saved(noise("RGB"), "TIFF", tiffinfo={254: 1}))
+    assert same(read_photograph(saved(noise("RGB"), "TIFF", tiffinfo={254: 2})), noise("RGB"))
+
+
 def test_a_tiff_with_wide_colours_in_planes_is_refused():
     planes = np.arange(12, dtype="<u2").reshape(3, 2, 2)
     entries = [(256, 3, [2]), (257, 3, [2]), (258, 3, [16] * 3), (259, 3, [1]), (262, 3, [2])]
