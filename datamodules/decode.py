@@ -19,7 +19,15 @@ from datamodules.augment import (
 )
 from datamodules.image_bytes import decode_image, decode_map
 from datamodules.join import RawSample
-from datamodules.modalities import DEPTH, DISPARITY_UNKNOWN, MASK, MASK_OBJECT, RAYS
+from datamodules.modalities import (
+    DEPTH,
+    DISPARITY_UNKNOWN,
+    MASK,
+    MASK_OBJECT,
+    MASK_OCCLUDER,
+    MASK_UNKNOWN,
+    RAYS,
+)
 from datamodules.rays import ImageRays, PinholeCamera, pinhole_rays
 from datamodules.rays_file import read_rays
 from datamodules.sample_record import read_label, read_semantics, read_size, read_time_of_day
@@ -115,5 +123,9 @@ def _decode_maps(raw: RawSample, size: tuple[int, int]) -> dict[str, Tensor]:
         depth = decode_map(raw.sidecars[DEPTH], 16, size, DEPTH).view(np.int16)
         maps[DEPTH] = torch.from_numpy(depth)
     if MASK in raw.sidecars:
-        maps[MASK] = torch.from_numpy(decode_map(raw.sidecars[MASK], 8, size, MASK))
+        codes = decode_map(raw.sidecars[MASK], 8, size, MASK)
+        others = (codes > MASK_OCCLUDER) & (codes != MASK_UNKNOWN)  # quicker than any table
+        if others.any():
+            raise ValueError(f"its mask has code {codes[others][0]}, expected 0, 1, 2 or 255")
+        maps[MASK] = torch.from_numpy(codes)
     return maps

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from datamodules.picture import PictureError, integer_pixels, open_picture
+from datamodules.picture import PictureError, integer_pixels, is_signed, open_picture
 
 _ORIENTATION_TAG = 0x0112
 _TURNS = {
@@ -23,7 +23,9 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_PHOTOMETRIC_TAG = 262
+_PHOTOMETRIC_TAG, _BITS_TAG, _PLANES_TAG = 262, 258, 284
+_SEPARATE_PLANES = 2
+_KIND_TAG, _SMALL_COPY = 254, 1
 _PLAIN_FORMATS = ("JPEG", "PNG", "WEBP")
 _PROFILE_SPACE = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK", "LAB": "Lab"}
 _SAME_COLOUR = 2  # levels by which published sRGB profiles differ from each other
@@ -55,6 +57,8 @@ def read_photograph(source: bytes | Path) -> Image.Image:
 def open_photograph(source: bytes | Path) -> Photograph:
     """`read_photograph` and what kind of file it was; of several frames the first."""
     with open_picture(source) as file:
+        _check_tiff(file)
+        _scale_clear_colour(file)
         file.load()
         # After loading: a PNG may have its EXIF behind the pixels, a TIFF is turned by loading it.
         turn = _turn(file)
@@ -74,6 +78,36 @@ def open_photograph(source: bytes | Path) -> Photograph:
         return Photograph(image, file.format or "", plain and single)
 
 
+def _check_tiff(file: ImageFile.ImageFile) -> None:
+    """PictureError for what Pillow reads as something else: the small copy with which raw
+    photographs begin, and wide colours in a plane each, whose bytes it mixes up."""
+    tags = file.tag_v2 if isinstance(file, TiffImageFile) else {}
+    kind = tags.get(_KIND_TAG)
+    if isinstance(kind, int) and kind & _SMALL_COPY:
+        raise PictureError(
+            "it begins with a small copy of the picture, as raw photographs do: convert it to JPEG"
+        )
+    bits = tags.get(_BITS_TAG, ())
+    if tags.get(_PLANES_TAG) == _SEPARATE_PLANES and len(bits) > 1 and max(bits) > 8:
+        raise PictureError(
+            f"its colours of {max(bits)} bits lie in a plane each, which cannot be read here: "
+            "convert it to 8 bits"
+        )
+
+
+def _scale_clear_colour(file: ImageFile.ImageFile) -> None:
+    """Bring the transparent colour of a PNG, which Pillow leaves as it is stored, to 8 bits as
+    Pillow will bring the pixels."""
+    if file.format != "PNG" or not file.tile:
+        return
+    clear, stored = file.info.get("transparency"), file.tile[0].args
+    if isinstance(clear, int):
+        file.info["transparency"] = clear * {"L;2": 85, "L;4": 17}.get(str(stored), 1)
+    elif isinstance(clear, tuple):
+        shift = 8 if stored == "RGB;16B" else 0
+        file.info["transparency"] = tuple(value >> shift & 255 for value in clear)
+
+
 def _turn(file: ImageFile.ImageFile) -> Image.Transpose | None:
     try:
         return _TURNS.get(file.getexif().get(_ORIENTATION_TAG, 1))
@@ -83,15 +117,12 @@ def _turn(file: ImageFile.ImageFile) -> Image.Transpose | None:
 
 def _base_and_alpha(image: ImageFile.ImageFile) -> tuple[Image.Image, Image.Image | None]:
     """Colours of a loaded picture as L, RGB, CMYK or LAB, and its opacity, None if it has none."""
-    if image.mode == "F" or image.mode.startswith("I"):
+    if image.mode == "F" or image.mode.startswith("I") or is_signed(image):
         return _narrowed(image)
     grey = image.mode in ("1", "L", "LA", "La")
     if not image.has_transparency_data:
         same = image.mode in ("CMYK", "LAB")
         return (image if same else image.convert("L" if grey else "RGB")), None
-    clear = image.info.get("transparency")
-    if image.mode == "RGB" and isinstance(clear, tuple) and max(clear) > 255:
-        image.info["transparency"] = tuple(value >> 8 for value in clear)  # as Pillow takes pixels
     both = image.convert("LA" if grey else "RGBA")
     return both.convert("L" if grey else "RGB"), both.getchannel("A")
 

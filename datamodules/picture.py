@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import stat
 import struct
 import warnings
@@ -45,6 +46,9 @@ _FOREIGN = (
 )
 """Offset and bytes by which people's other files are known."""
 
+_UNREADABLE = re.compile("unknown pixel mode|unsupported|not supported|cannot handle", re.I)
+"""In what Pillow says of files that are whole."""
+
 _SCAN, _END = b"\xff\xda", b"\xff\xd9"
 _BITS_TAG, _SAMPLE_FORMAT_TAG = 258, 339
 _SIGNED = 2
@@ -83,19 +87,31 @@ def open_picture(source: bytes | Path) -> Iterator[ImageFile.ImageFile]:
 
 
 def integer_pixels(image: Image.Image) -> tuple[np.ndarray, int]:
-    """Pixels (H, W) of a loaded picture of mode I or I;16, and the most that its file can hold.
+    """Pixels (H, W) of a loaded picture of mode I, I;16 or signed L, and the most its file holds.
 
     Raises PictureError if one is negative.
     """
-    values, bits, signed = np.asarray(image), 16, False
+    values, bits, signed = stored_integers(image), 16, is_signed(image)
     if isinstance(image, TiffImageFile):
         bits = image.tag_v2.get(_BITS_TAG, (16,))[0]
-        signed = image.tag_v2.get(_SAMPLE_FORMAT_TAG, (1,))[0] == _SIGNED
-    if bits == 32 and not signed:
-        values = values.view(np.uint32)
     if values.min() < 0:
         raise PictureError(f"its pixels go down to {values.min()}, numbers below 0 have no meaning")
     return values, 2 ** (bits - signed) - 1
+
+
+def stored_integers(image: Image.Image) -> np.ndarray:
+    """Pixels (H, W) of a loaded picture of one channel of integers, with the sign of its file."""
+    values = np.asarray(image)
+    if is_signed(image) and values.dtype == np.uint8:
+        return values.view(np.int8)
+    wide = isinstance(image, TiffImageFile) and image.tag_v2.get(_BITS_TAG) == (32,)
+    return values.view(np.uint32) if wide and not is_signed(image) else values
+
+
+def is_signed(image: Image.Image) -> bool:
+    """Whether a file holds integers that may be negative."""
+    tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
+    return tags.get(_SAMPLE_FORMAT_TAG, (1,))[0] == _SIGNED
 
 
 def _file(source: bytes | Path) -> BinaryIO:
@@ -122,7 +138,7 @@ def _recognised(file: BinaryIO) -> ImageFile.ImageFile:
         if name not in Image.OPEN:
             continue
         factory, accept = Image.OPEN[name]
-        if accept is not None and accept(start) is not True:
+        if accept is not None and accept(start.ljust(16, b"\0")) is not True:
             continue
         file.seek(0)
         try:
@@ -179,4 +195,6 @@ def _reason(error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return f"it holds a part of more pixels than the limit, {MAX_PIXELS:,}"
     told = str(error).strip().rstrip(".") or type(error).__name__
+    if _UNREADABLE.search(told):
+        return f"it is of a kind that cannot be read here ({told}): convert it to 8 bits"
     return f"it is damaged ({told})"

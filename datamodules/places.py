@@ -47,6 +47,8 @@ def _named(place: str, option: str) -> Path:
         raise DataError(f"{option} is empty: name where the results go.")
     if "\0" in place:
         raise DataError(f"{option} is {place!r}, no name of a file has a NUL.")
+    if "://" in place:
+        raise DataError(f"{option} is {place}, an address: name a place on a disk of this machine.")
     path = Path(place)
     try:
         path.exists()

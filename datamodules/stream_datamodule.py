@@ -136,8 +136,11 @@ class StreamDataModule(LightningDataModule, Generic[BatchT]):
         settings = self._settings
         samples = [shard.samples for shard in self.manifest.splits.get(TRAIN, ())]
         if not samples:
-            has = list(self.manifest.splits)
-            raise DataError(f"{settings.root} has no train split, only {has}.")
+            has = ", ".join(name for name, shards in self.manifest.splits.items() if shards)
+            raise DataError(
+                f"{settings.root} has no images to train on, only {has or 'empty splits'}: write "
+                "shards with a train split, or correct `root`."
+            )
         rank, world = self._ranks()
         plan = TrainPlan(sum(samples), settings.batch_size, rank, world)
         order = LaneOrder(samples, settings.seed, settings.lanes)

@@ -30,6 +30,11 @@ _COMPRESSED = {
     b"\x28\xb5\x2f\xfd": ("zstd", "unzstd"),
     b"\x04\x22\x4d\x18": ("lz4", "unlz4"),
     b"PK\x03\x04": ("zip", "unzip"),
+    b"\x1f\x9d": ("compress", "uncompress"),
+    b"\x5d\0\0": ("lzma", "unlzma"),
+    b"LZIP": ("lzip", "lzip -d"),
+    b"7z\xbc\xaf\x27\x1c": ("7-Zip", "7z x"),
+    b"Rar!\x1a\x07": ("rar", "unrar x"),
 }
 
 

@@ -43,7 +43,7 @@ def read_classes(
     lines = [classes] if isinstance(classes, str) else list(classes)
     by_name = {legible(name): name for name in available} | {name: name for name in available}
     file = ""
-    if len(lines) == 1 and _entry(lines[0], by_name) is None:
+    if len(lines) == 1 and lines[0].strip() and _entry(lines[0], by_name) is None:
         file = lines[0]
         lines = _lines(file, source)
     entries = []

@@ -8,7 +8,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +164,9 @@ def _finish(
     if not kept:
         # Records of nothing but rejected sources would outlive the correction of those.
         shutil.rmtree(root / PROGRESS_FOLDER)
+        for split in {record.split for record in records}:
+            with suppress(OSError):  # something else is in it
+                (root / split).rmdir()
         rejected = [each for record in records for each in record.rejected]
         raise DataError(
             f"no image could be written to {root}: all {len(rejected)} were rejected, "

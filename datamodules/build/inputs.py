@@ -44,10 +44,10 @@ def check_mask_codes(images: Sequence[SourceImage], folder: str) -> None:
     """Look at masks of images spread over the source; those that can't be read are left for later.
 
     Raises DataError if they hold 0 and 255 and nothing else, as tools write background and object,
-    or if all have several channels.
+    or if none is one channel of integers.
     """
     found: set[int] = set()
-    coloured: list[str] = []
+    unusable: list[str] = []
     for image in images[:: max(1, len(images) // LOOKED_AT)]:
         path = image.sidecar(folder)
         try:
@@ -55,13 +55,14 @@ def check_mask_codes(images: Sequence[SourceImage], folder: str) -> None:
                 if has_codes(file):
                     found |= set(np.unique(np.asarray(file)).tolist())
                 else:
-                    coloured.append(f"{path} has mode {file.mode}")
+                    kind = "hold fractions" if file.mode == "F" else "have several channels"
+                    unusable.append(f"{kind} ({path} has mode {file.mode})")
         except PictureError:
             continue
-    if coloured and not found:
+    if unusable and not found:
         raise DataError(
-            f"masks in {folder} have several channels ({coloured[0]}): write one channel of 0 "
-            "background, 1 object, 2 occluder, 255 unknown."
+            f"masks in {folder} {unusable[0]}: write one channel of 0 background, 1 object, "
+            "2 occluder, 255 unknown."
         )
     if found == {MASK_BACKGROUND, MASK_UNKNOWN}:
         raise DataError(

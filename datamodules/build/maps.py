@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from datamodules.modalities import DISPARITY_MAX, MASK_CODES
-from datamodules.picture import PictureError, integer_pixels, open_picture
+from datamodules.picture import PictureError, integer_pixels, open_picture, stored_integers
 
 DepthKind = Literal["metres_mm", "disparity"]
 
@@ -31,7 +31,8 @@ def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
             raise PictureError(
                 f"its mask has mode {file.mode}, expected one channel of 0, 1, 2 or 255"
             )
-        codes = np.asarray(file)
+        file.load()
+        codes = stored_integers(file)
         others = np.setdiff1d(codes, MASK_CODES)
         if others.size:
             shown = ", ".join(map(str, others[:5])) + (", ..." if others.size > 5 else "")

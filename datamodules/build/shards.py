@@ -182,14 +182,16 @@ def _check(
     if not 1 <= quality <= 100:
         raise DataError(f"quality is {quality}, it must be 1 to 100.")
     for folder in folders:
-        if folder is not None and not Path(folder).is_dir():
-            raise DataError(f"sidecar folder {folder} does not exist.")
+        if folder is not None and not (folder and Path(folder).is_dir()):
+            raise DataError(f"sidecar folder {folder or repr('')} does not exist.")
 
 
 def _check_outside(out: str, read: Sequence[str | None]) -> None:
     """DataError if shards would be written into a folder that is read, by whatever links."""
     place = Path(os.path.realpath(out))
     for folder in filter(None, read):
+        if "\0" in folder:
+            continue  # no folder, as finding the images in it says
         home = Path(os.path.realpath(folder))
         above = any(home.is_relative_to(place / split) for split in SPLITS)
         if above or place.is_relative_to(home):
@@ -199,7 +201,8 @@ def _check_outside(out: str, read: Sequence[str | None]) -> None:
 
 
 def _report(manifest: Manifest, out: str, found: FoundImages, val_fraction: float) -> None:
-    console = Console(markup=False)  # names may have brackets
+    # Names may have brackets and colons, and stay whole where lines are long.
+    console = Console(markup=False, emoji=False, soft_wrap=True)
     written = 0
     for split, entries in manifest.splits.items():
         written += manifest.samples(split)

@@ -37,10 +37,11 @@ def find_images(source: str, classes: Sequence[str] | str | None) -> FoundImages
     images share a key.
     """
     root = Path(source)
-    if not root.is_dir():
+    if not source or not root.is_dir():
         unpack = ", unpack it" if root.is_file() else ""
         raise DataError(
-            f"source {source} is not a folder: give one of class folders or of tars{unpack}."
+            f"source {source or repr('')} is not a folder: give one of class folders or of tars"
+            f"{unpack}."
         )
     shown = [entry for entry in _entries(root) if not is_hidden(entry.name)]
     folders = {entry.name: entry for entry in shown if entry.is_dir()}

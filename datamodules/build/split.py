@@ -15,11 +15,11 @@ def split_images(
 ) -> dict[str, list[SourceImage]]:
     """Deal images into train and val by a hash of their key, each in an order shuffled by `seed`.
 
-    With a positive fraction and two images or more, both splits get at least one.
+    Train gets at least one image; with a positive fraction and two or more, val does, too.
     """
     ranked = sorted(images, key=_rank)
     count = sum(_rank(image) < val_fraction * 2**64 for image in images)
-    if val_fraction > 0 and len(images) > 1:
+    if val_fraction > 0 and images:
         count = min(max(count, 1), len(images) - 1)
     parts = {TRAIN: ranked[count:], VAL: ranked[:count]}
     return {split: _shuffled(part, seed) for split, part in parts.items() if part}

@@ -28,12 +28,15 @@ def find_images(names: list[str], option: str = "--images") -> list[Path]:
     paths: list[Path] = []
     for name in names:
         path = Path(name)
-        if path.is_dir():
-            paths += _images_in(path, option)
-        elif path.exists():
-            paths.append(path)  # a pipe among them is refused when it is read
-        else:
-            raise DataError(f"There is no file or folder {name}: check {option}.")
+        try:
+            if name and path.is_dir():
+                paths += _images_in(path, option)
+            elif name and path.exists():
+                paths.append(path)  # a pipe among them is refused when it is read
+            else:
+                raise DataError(f"There is no file or folder {name or repr('')}: check {option}.")
+        except OSError as error:  # of a folder around it, or of its name
+            raise DataError(f"{name} cannot be read: {error.strerror}; check {option}.") from error
     paths = [path for path in paths if not is_hidden(path.name)] or paths
     if not paths:
         raise DataError(f"No .jpg, .png or .webp in {', '.join(names)}: check {option}.")

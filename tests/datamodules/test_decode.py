@@ -34,9 +34,9 @@ def webp(pixels) -> bytes:
     return buffer.getvalue()
 
 
-def deep_png() -> bytes:
+def png(pixels) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(np.full((6, 8), 1000, np.uint16)).save(buffer, "PNG")
+    Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -98,12 +98,19 @@ def test_webp_and_grey_images_decode_to_three_channels():
         (raw(encode_jpeg(PIXELS)), "its image cannot be decoded .it is no PNG"),
         (raw(encode_png(PIXELS), "webp"), "its image cannot be decoded .it is no WEBP"),
         (raw(encode_jpeg(PIXELS)[:200], "jpg"), "its image cannot be decoded"),
-        (raw(deep_png()), "its image has torch.uint16 pixels, expected 8 bits a channel"),
+        (
+            raw(png(np.full((6, 8), 1000, np.uint16))),
+            "its image has torch.uint16 pixels, expected 8 bits a channel",
+        ),
         (raw(extension="tiff"), "its image type 'tiff' is not jpg, png or webp"),
         (raw(encode_png(PIXELS[:5, :5])), "it is 5 x 5, smaller than resolution 6"),
         (raw(depth=encode_mask(np.zeros((6, 8), np.uint8))), "its depth is .* torch.uint8, exp"),
         (raw(mask=encode_mask(np.zeros((6, 6), np.uint8))), r"its mask is \(1, 6, 6\)"),
         (raw(mask=b""), "its mask is empty"),
+        (
+            raw(mask=png(np.full((6, 8), 7, np.uint8))),
+            "its mask has code 7, expected 0, 1, 2 or 255",
+        ),
         (raw(rays=b"PK nonsense"), "its rays cannot be read"),
         (raw(rays=b"PK\x03\x04 cut off"), "its rays cannot be read"),
         (raw(rays=b""), "its rays cannot be read"),

@@ -1,7 +1,9 @@
 """Photographs of every kind that Pillow can write, against its own conversions or closed forms."""
 
 import io
+import struct
 import warnings
+import zlib
 from itertools import product
 
 import numpy as np
@@ -125,6 +127,37 @@ def test_16_bits_with_a_transparent_grey():
     assert (np.asarray(read_photograph(content)) == expected[..., None]).all()
 
 
+def png(samples: np.ndarray, bits: int, colour: int, clear: bytes) -> bytes:
+    """A PNG of any depth with a transparent colour, whatever Pillow could write."""
+    height, width = samples.shape[:2]
+    if bits == 16:
+        rows = samples.astype(">u2").reshape(height, -1).view(np.uint8)
+    else:
+        each = (samples[..., None] >> np.arange(bits)[::-1]) & 1
+        rows = np.packbits(each.reshape(height, -1).astype(np.uint8), axis=1)
+    data = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"tRNS", clear), (b"IDAT", data), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks
+    )
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_transparent_grey_of_few_bits(bits):
+    samples = np.arange(2**bits)[None] if bits < 8 else np.arange(9)[None]
+    read = np.asarray(read_photograph(png(samples, bits, 0, struct.pack(">H", 1))))
+    expected = np.where(samples == 1, 255, samples * 255 // (2**bits - 1))
+    assert (read == expected[..., None]).all()
+
+
+@pytest.mark.parametrize("clear", [(300, 200, 100), (30, 200, 100), (40000, 50000, 60000)])
+def test_a_transparent_colour_of_16_bits(clear):
+    samples = np.array([[clear, (200 << 8, 100 << 8, 50 << 8), (65535, 0, 4000)]])
+    read = np.asarray(read_photograph(png(samples, 16, 2, struct.pack(">HHH", *clear))))
+    assert read[0].tolist() == [[255, 255, 255], [200, 100, 50], [255, 0, 15]]
+
+
 def test_a_16_bit_tiff_whose_0_is_white():
     content = saved(Image.fromarray(WIDE), "TIFF", tiffinfo={262: 0})
     with Image.open(io.BytesIO(content)) as file:
@@ -163,7 +196,39 @@ def test_integers_of_a_tiff_are_scaled_by_their_type(dtype, sample_format, top):
     assert read[0, :, 0].tolist() == [0, 85, 127, 255]
 
 
-@pytest.mark.parametrize("dtype", ["i2", "i4"])
+def test_signed_bytes_of_a_tiff_are_scaled_by_their_type():
+    read = np.asarray(read_photograph(tiff(np.array([[0, 1, 64, 127]], "i1"), 2)))
+    assert read[0, :, 0].tolist() == [0, 2, 129, 255]
+
+
+def test_the_small_copy_in_a_raw_photograph_is_not_taken_for_it():
+    with pytest.raises(PictureError, match=r"a small copy .*: convert it to JPEG"):
+        read_photograph(saved(noise("RGB"), "TIFF", tiffinfo={254: 1}))
+    assert same(read_photograph(saved(noise("RGB"), "TIFF", tiffinfo={254: 2})), noise("RGB"))
+
+
+def test_a_tiff_with_wide_colours_in_planes_is_refused():
+    planes = np.arange(12, dtype="<u2").reshape(3, 2, 2)
+    entries = [(256, 3, [2]), (257, 3, [2]), (258, 3, [16] * 3), (259, 3, [1]), (262, 3, [2])]
+    entries += [(273, 4, [8, 16, 24]), (277, 3, [3]), (278, 3, [2]), (279, 4, [8] * 3)]
+    entries += [(284, 3, [2])]
+    start = 8 + planes.nbytes
+    end = start + 2 + 12 * len(entries) + 4
+    head, tail = struct.pack("<H", len(entries)), b""
+    for tag, kind, values in entries:
+        packed = struct.pack("<" + {3: "H", 4: "I"}[kind] * len(values), *values)
+        head += struct.pack("<HHI", tag, kind, len(values))
+        if len(packed) > 4:
+            head += struct.pack("<I", end + len(tail))
+            tail += packed
+        else:
+            head += packed.ljust(4, b"\0")
+    content = b"II*\0" + struct.pack("<I", start) + planes.tobytes() + head + bytes(4) + tail
+    with pytest.raises(PictureError, match="its colours of 16 bits lie in a plane each"):
+        read_photograph(content)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4"])
 def test_negative_integers_are_refused(dtype):
     with pytest.raises(PictureError, match="its pixels go down to -5"):
         read_photograph(tiff(np.array([[-5, 7]], dtype), 2))

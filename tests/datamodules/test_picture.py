@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import socket
+import struct
 import warnings
 import zlib
 from pathlib import Path
@@ -60,6 +61,7 @@ def test_damaged_bytes_raise_nothing_else(kind):
     ("content", "reason"),
     [
         (b"", "it is empty"),
+        (b"zz", "it is no picture, or of a kind that cannot be read here"),
         (b"no picture at all", "it is no picture, or of a kind that cannot be read here"),
         (b"%PDF-1.7 and more than that", "it is a PDF, which cannot be read here"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "it is a HEIC picture, .*: convert it to JPEG"),
@@ -70,6 +72,14 @@ def test_damaged_bytes_raise_nothing_else(kind):
 def test_what_is_no_picture_is_told(content, reason):
     with pytest.raises(PictureError, match=reason):
         read_photograph(content)
+
+
+def test_whole_files_of_pixels_that_are_not_read_are_not_called_damaged():
+    content = bytearray(saved("TIFF"))
+    sample_format = content.index(struct.pack("<HHI", 262, 3, 1))
+    content[sample_format : sample_format + 12] = struct.pack("<HHII", 262, 3, 1, 32803)  # raw
+    with pytest.raises(PictureError, match=r"of a kind that cannot be read here .*: convert it"):
+        read_photograph(bytes(content))
 
 
 def test_pixels_are_limited_by_the_header_without_a_warning():

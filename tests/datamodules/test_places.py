@@ -36,6 +36,17 @@ def test_a_folder_that_was_there_stays_when_work_fails(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", [results_in, result_file])
+def test_an_address_is_no_place(place: Place, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with (
+        pytest.raises(DataError, match="--out is s3://a/b, an address"),
+        place("s3://a/b", "--out"),
+    ):
+        pass
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("place", [results_in, result_file])
 @pytest.mark.parametrize("name", ["", "file/x", "x" * 300, "a\0b", "link/x"])
 def test_places_that_can_not_be_are_refused_with_the_option(
     place: Place, name: str, tmp_path: Path

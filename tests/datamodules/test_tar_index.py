@@ -195,6 +195,11 @@ def test_what_other_programs_write_is_read(tmp_path, rest, names):
             lambda content: b"PK\x03\x04" + content,
             "it is compressed by zip: unpack it with `unzip`",
         ),
+        (lambda content: lzma.compress(content, lzma.FORMAT_ALONE), "unpack it with `unlzma`"),
+        (lambda content: b"\x1f\x9d" + content, "unpack it with `uncompress`"),
+        (lambda content: b"LZIP" + content, "unpack it with `lzip -d`"),
+        (lambda content: b"7z\xbc\xaf\x27\x1c" + content, "unpack it with `7z x`"),
+        (lambda content: b"Rar!\x1a\x07" + content, "unpack it with `unrar x`"),
     ],
 )
 def test_a_compressed_tar_is_told_how_to_unpack(tmp_path, compress, sentence):

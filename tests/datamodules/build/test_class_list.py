@@ -63,3 +63,8 @@ def test_lists_that_cannot_be_taken_are_told(tmp_path: Path, content: bytes, sen
 def test_what_is_neither_class_nor_file_is_told(name: str):
     with pytest.raises(DataError, match=r"is no class of photos, and as a list of classes it can"):
         read_classes([name], THERE, "photos")
+
+
+def test_an_empty_argument_names_no_class():
+    with pytest.raises(DataError, match="--classes names no class: name at least one"):
+        read_classes([""], THERE, "photos")

@@ -2,6 +2,8 @@
 
 import io
 import os
+import re
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -139,3 +141,20 @@ def test_masks_of_0_and_255_are_told_to_be_divided_beside_broken_ones(tmp_path):
     with pytest.raises(DataError, match=r"hold 0 and 255 only, .*: divide them by 255"):
         looked_at(tmp_path, grey([[0, 255]], "u1"))
     looked_at(tmp_path, grey([[0, 255]], "u1"), grey([[1, 255]], "u1"))
+
+
+def test_masks_of_fractions_are_not_said_to_have_channels(tmp_path):
+    Image.fromarray(np.ones((3, 4), np.float32)).save(tmp_path / "0.tif")
+    (tmp_path / "0.tif").rename(tmp_path / "0.png")
+    with pytest.raises(DataError, match=r"masks in .* hold fractions \(.*0.png has mode F\)"):
+        looked_at(tmp_path)
+
+
+def test_codes_are_named_as_a_file_of_32_bits_holds_them(tmp_path):
+    Image.new("I", SIZE, -5).save(tmp_path / "m.tif")
+    content = (tmp_path / "m.tif").read_bytes()
+    signed, unsigned = (struct.pack("<HHII", 339, 3, 1, kind) for kind in (2, 1))
+    (tmp_path / "u.tif").write_bytes(content.replace(signed, unsigned))
+    for name, shown in (("m.tif", "[-5]"), ("u.tif", "[4294967291]")):
+        with pytest.raises(PictureError, match=re.escape(f"got {shown}")):
+            read_mask(tmp_path / name, SIZE)

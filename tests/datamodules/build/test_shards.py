@@ -297,7 +297,21 @@ def test_sources_without_images_are_told_in_one_sentence(photos):
         shards(str(photos / "absent"), str(photos / "out"))
     with pytest.raises(DataError, match="sidecar folder absent does not exist"):
         write(photos, masks="absent")
+    for source in ("", "a\0b"):
+        with pytest.raises(DataError, match="is not a folder"):
+            shards(source, str(photos / "out"))
+    with pytest.raises(DataError, match="sidecar folder '' does not exist"):
+        write(photos, masks="")
     assert not (photos / "out").exists()
+
+
+def test_where_all_images_are_rejected_only_their_list_is_left(photos):
+    for path in (photos / "images").rglob("*.jpg"):
+        path.write_bytes(b"broken")
+    with pytest.raises(DataError, match="no image could be written"):
+        write(photos)
+    assert list(files(photos / "out")) == ["rejected.csv"]
+    assert [path.name for path in (photos / "out").iterdir()] == ["rejected.csv"]
 
 
 @pytest.mark.parametrize(
@@ -368,7 +382,10 @@ def test_a_build_without_validation_says_so(photos, capsys):
 def test_names_with_brackets_are_reported_as_they_are(photos, capsys):
     (photos / "images/cat/1.jpg").write_bytes(b"broken")
     write(photos, "[bold]out")
-    assert "[bold]out/rejected.csv" in "".join(capsys.readouterr().out.split("\n"))
+    assert f"{photos}/[bold]out/rejected.csv" in capsys.readouterr().out
+    name = "x" * 90 + ":cat: y"
+    write(photos, name)
+    assert f"see {photos}/{name}/rejected.csv\n" in capsys.readouterr().out
 
 
 def test_no_reason_tells_how_a_file_was_held_in_memory(photos):

@@ -56,3 +56,11 @@ def test_training_gets_one_where_all_of_it_is_bad():
 def test_where_nothing_is_usable_nothing_moves():
     splits, kept = dealt(keys(IMAGES))
     assert kept == splits
+
+
+@pytest.mark.parametrize("fraction", [0, 0.02, 0.99])
+def test_a_single_image_is_for_training(fraction):
+    for image in IMAGES:
+        splits = split_images([image], fraction, 0)
+        assert splits == {"train": [image]}
+        assert keep_usable(splits, lambda image: True, 0) == splits

@@ -90,3 +90,18 @@ def test_errors_name_the_option(tmp_path: Path) -> None:
     for name in ("nowhere.png", str(tmp_path)):
         with pytest.raises(DataError, match=r": check --source\.$"):
             find_images([name], "--source")
+
+
+@pytest.mark.parametrize("name", ["", "x" * 300 + ".jpg", "a\0b.jpg"])
+def test_names_that_no_file_can_have_are_told(name: str) -> None:
+    with pytest.raises(DataError, match="check --images"):
+        find_images([name])
+
+
+def test_a_folder_whose_files_cannot_be_looked_at_is_named(tmp_path: Path, monkeypatch) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    with pytest.raises(DataError, match=r"a.jpg cannot be read: Permission denied; check --images"):
+        find_images([str(tmp_path / "a.jpg")])
