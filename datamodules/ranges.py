@@ -7,6 +7,7 @@ from dataclasses import dataclass, is_dataclass
 from typing import Annotated, Any, Protocol, get_args, get_origin, get_type_hints, runtime_checkable
 
 from datamodules.errors import check_number
+from datamodules.manifest import MAX_SHARD_SAMPLES
 
 
 @runtime_checkable
@@ -38,7 +39,7 @@ Seed = Annotated[int, Range(0, 2**32 - 1)]
 Workers = Annotated[int, Range(0, 1024)]
 Fraction = Annotated[float, Range(0, 1)]
 Resolution = Annotated[int, Range(1, 8192)]
-ShardSize = Annotated[int, Range(1, 10_000_000)]
+ShardSize = Annotated[int, Range(1, MAX_SHARD_SAMPLES)]
 
 
 def check_limits(function: Callable[..., Any], values: Mapping[str, Any]) -> None:

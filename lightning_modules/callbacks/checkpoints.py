@@ -43,6 +43,7 @@ from lightning_modules.inference.checkpoint_file import (
     Checkpoint as CheckpointFile,
 )
 from lightning_modules.training.base import TrainingModule
+from models.stored import as_type
 
 BATCHES_BETWEEN_AGREEMENTS = 16
 
@@ -304,4 +305,7 @@ class BestCheckpoint(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the best value of the run that is continued."""
-        self.best, self.metric = state_dict["best"], state_dict.get("figure")
+        self.best = as_type(state_dict["best"], float | None, "BestCheckpoint.best")
+        if self.best is not None and not math.isfinite(self.best):
+            self.best = None  # nothing would ever beat it
+        self.metric = state_dict.get("figure")

@@ -5,7 +5,9 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
+from datamodules.errors import check_number
 from lightning_modules.training.base import TrainingModule
+from models.stored import as_type
 
 
 class StopAfterImages(Callback):
@@ -59,4 +61,6 @@ class RunClock(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Count on from an earlier launch."""
-        self.before = state_dict["seconds"]
+        seconds = as_type(state_dict["seconds"], float, "RunClock.seconds")
+        check_number("RunClock.seconds", seconds, 0, 1e12)
+        self.before = seconds

@@ -1,6 +1,7 @@
 """What a `fit` continues from: the newest whole checkpoint of its run."""
 
 from pathlib import Path
+from traceback import walk_tb
 
 from datamodules.errors import DataError
 from lightning_modules.inference.checkpoint_file import (
@@ -12,6 +13,9 @@ from lightning_modules.inference.checkpoint_file import (
     open_whole,
     read_checkpoint,
 )
+
+RESTORING = {"_restore_modules_and_callbacks", "restore_training_state"}
+"""Lightning's functions that take a checkpoint up."""
 
 
 def find_continued(run: Path, named: str | None) -> tuple[Checkpoint, str] | None:
@@ -37,6 +41,21 @@ def find_continued(run: Path, named: str | None) -> tuple[Checkpoint, str] | Non
     opened, lost = _newest_whole(folder, run)
     unused = f"; {named} was to begin it, which is done" if named is not None else ""
     return opened, f"{lost}Continuing {run} from {opened.path}{unused}"
+
+
+def restoring_fault(error: Exception, path: object) -> DataError | None:
+    """What users are told of an error that Lightning met, or our hooks, while it took up a whole
+    checkpoint whose content is not what it should be; None for errors of another origin."""
+    names = {frame.f_code.co_name for frame, _ in walk_tb(error.__traceback__)}
+    if not names & RESTORING:
+        return None
+    reason = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(".")
+    if type(error) is ValueError:
+        reason = " ".join(str(error).split())
+    return DataError(
+        f"{path} can't be taken up ({reason}): name another checkpoint (`--ckpt_path`), or begin "
+        "another run (`--run`)."
+    )
 
 
 def _newest_whole(folder: Path, run: Path) -> tuple[Checkpoint, str]:

@@ -26,6 +26,7 @@ ADVICE = {
     errno.EROFS: "name another place",
     errno.EACCES: "name another place, or have its permissions changed",
     errno.EPERM: "name another place, or have its permissions changed",
+    errno.EFBIG: "raise the limit with `ulimit -f`, or name another place",
     errno.EMFILE: "raise the limit with `ulimit -n`, or take fewer workers",
     errno.ENFILE: "end other programs, or take fewer workers",
     errno.ENAMETOOLONG: "give a shorter name",

@@ -32,7 +32,7 @@ from lightning_modules.callbacks.sheets import Sheets
 from lightning_modules.callbacks.stopping import is_first_process
 from lightning_modules.cli.arguments import nulls_as_overlays
 from lightning_modules.cli.bases import BASE, laid_below, with_bases
-from lightning_modules.cli.continuing import find_continued
+from lightning_modules.cli.continuing import find_continued, restoring_fault
 from lightning_modules.cli.faults import exit_code
 from lightning_modules.cli.hardware import check_hardware, suited_precision, suited_strategy
 from lightning_modules.cli.parser import NearestNameParser
@@ -59,19 +59,26 @@ class RunCLI(LightningCLI):
     def __init__(self, args: Sequence[str], places: ExitStack) -> None:
         """Run the verb; `places` holds the run's folder until it is over."""
         self.places = places
-        super().__init__(
-            LightningModule,
-            LightningDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            save_config_callback=SaveRunConfig,
-            save_config_kwargs={"save_to_log_dir": False},
-            parser_kwargs={"prog": "wild3d"},
-            trainer_defaults=TRAINER_DEFAULTS,
-            seed_everything_default=0,
-            parser_class=NearestNameParser,
-            args=nulls_as_overlays(with_bases(args)),
-        )
+        try:
+            super().__init__(
+                LightningModule,
+                LightningDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                save_config_callback=SaveRunConfig,
+                save_config_kwargs={"save_to_log_dir": False},
+                parser_kwargs={"prog": "wild3d"},
+                trainer_defaults=TRAINER_DEFAULTS,
+                seed_everything_default=0,
+                parser_class=NearestNameParser,
+                args=nulls_as_overlays(with_bases(args)),
+            )
+        except (DataError, OSError, MemoryError):
+            raise
+        except Exception as error:
+            if (fault := restoring_fault(error, self._checkpoint)) is None:
+                raise
+            raise fault from error
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -114,6 +121,11 @@ class RunCLI(LightningCLI):
             super().instantiate_classes()
         except ValueError as error:
             raise DataError(refusal(error, self.config[self.subcommand].model)) from error
+
+    @property
+    def _checkpoint(self) -> str:
+        """The checkpoint that the verb takes up."""
+        return str(self.config_init[self.config_init.subcommand].ckpt_path)
 
     @property
     def run_folder(self) -> Path:

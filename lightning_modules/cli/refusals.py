@@ -54,6 +54,7 @@ def _first_cause(error: Exception) -> Exception:
 
     What a constructor itself gives as its reason, e.g. a KeyError, is no sentence for users.
     """
-    while isinstance(error.__cause__, ValueError | DataError):
+    causes = ValueError | DataError | FileNotFoundError
+    while not isinstance(error, DataError) and isinstance(error.__cause__, causes):
         error = error.__cause__
     return error

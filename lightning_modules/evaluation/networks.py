@@ -2,18 +2,17 @@
 classifier."""
 
 from pathlib import Path
-from pickle import UnpicklingError
 
-import torch
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 from torch_fidelity.utils import create_feature_extractor
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, first_line
 from lightning_modules.evaluation.classifier_network import open_classifier
 from lightning_modules.evaluation.feature_network import FeatureNetwork
 from lightning_modules.inference.loading import weights_hash
 from lightning_modules.inference.sampling_options import check_unused
 from lightning_modules.losses.perceptual import cached_weights
+from models.weights_file import read_weights
 
 WITH_INCEPTION = "inception"
 """Stands for the network of published metrics."""
@@ -68,8 +67,7 @@ def open_inception(path: str | None) -> FeatureNetwork:
     """
     weights = find_inception_weights(path)
     try:
-        # torch-fidelity would unpickle whatever the file holds.
-        torch.load(weights, map_location="cpu", weights_only=True)
+        read_weights(weights)  # torch-fidelity would unpickle whatever the file holds
         extractor = create_feature_extractor(
             INCEPTION,
             LAYERS,
@@ -77,10 +75,10 @@ def open_inception(path: str | None) -> FeatureNetwork:
             feature_extractor_weights_path=str(weights),
             verbose=False,
         )
-    except (UnpicklingError, RuntimeError, EOFError, TypeError, ValueError) as error:
+    except (RuntimeError, ValueError) as error:
         raise DataError(
-            f"{weights} does not hold torch-fidelity's InceptionV3 weights: name {INCEPTION_FILE} "
-            "in --inception_weights (in training, `score.inception_weights`)."
+            f"{weights} does not hold torch-fidelity's InceptionV3 weights ({first_line(error)}): "
+            f"name {INCEPTION_FILE} in --inception_weights (`score.inception_weights` in training)."
         ) from error
     size = extractor.INPUT_IMAGE_SIZE
     resize = f"to {size} px, bilinear without antialiasing, as TensorFlow 1 did"

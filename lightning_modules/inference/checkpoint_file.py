@@ -1,17 +1,15 @@
 """Checkpoint files: the one reader that training and tools share."""
 
-import stat
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
-import torch
 from torch import Tensor
 
 from datamodules.errors import DataError, check_number
 from models.stored import as_type, told
+from models.weights_file import as_weights, check_records, load_stored, regular_size
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 """What a run keeps: the newest state, the one before it, and that of the best figure."""
@@ -74,7 +72,9 @@ class Checkpoint:
         try:
             return cast(Part, as_type(self.content[name], of, name))
         except ValueError as error:
-            raise DataError(f"{self.path} can't be used: {error}.") from error
+            raise DataError(
+                f"{self.path} can't be used: {str(error).removesuffix('.')}."
+            ) from error
 
 
 def check_training(checkpoint: Checkpoint) -> None:
@@ -90,11 +90,23 @@ def check_training(checkpoint: Checkpoint) -> None:
                 f"{checkpoint.path} is of no training, its {name} is {told(part)}: name a "
                 "checkpoint that `wild3d fit` wrote."
             )
+    _check_counts(checkpoint.content["loops"], "loops")
     _ = checkpoint.images_seen
     recipe = checkpoint.recipe if isinstance(checkpoint.recipe, Mapping) else {}
     class_path, arguments = recipe.get("class_path"), recipe.get("init_args")
     if not isinstance(class_path, str) or not isinstance(arguments, Mapping):
         raise DataError(f"{checkpoint.path} does not say which model it holds: name another.")
+
+
+def _check_counts(stored: object, name: str, depth: int = 0) -> None:
+    """DataError unless it is counts and yes or no by name, as Lightning keeps its progress."""
+    if isinstance(stored, dict) and depth < 16:
+        for key, value in stored.items():
+            _check_counts(value, f"{name}.{key}", depth + 1)
+    elif not isinstance(stored, int):  # as booleans are
+        raise DataError(f"its {name} is {told(stored)}, not a count.")
+    else:
+        check_number(name, int(stored), 0, 1 << 62)
 
 
 def read_checkpoint(path: str | Path, kind: str = "checkpoint") -> Checkpoint:
@@ -143,52 +155,15 @@ def open_whole(path: Path) -> Checkpoint:
         OSError: it can't be opened.
         ValueError: what is wrong with it.
     """
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError("it is no regular file")
+    size = regular_size(path)
     with path.open("rb") as file:
-        _check_records(file, found.st_size)
-    try:
-        content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except Exception as error:  # of a file, torch's unpickler raises whatever its bytes suggest
-        raise ValueError("torch can't read it") from error
+        check_records(file, size)
+    content = load_stored(path, mmap=True)
     if not isinstance(content, dict):
         raise ValueError(f"it holds {told(content)}")
     if "model" not in content or "state_dict" not in content:
         names = sorted(map(str, content))
         more = f" and {len(names) - 10} more" if len(names) > 10 else ""
         raise ValueError(f"it holds {names[:10]}{more}")
-    weights = _weights(content["state_dict"])
-    return Checkpoint(path, content, weights, content["model"], found.st_size)
-
-
-def _check_records(file: IO[bytes], size: int) -> None:
-    """Compare the checksums that torch stores with every record, which it does not compare
-    itself. A changed bit elsewhere breaks the directory of the records, or is in padding."""
-    if size == 0:
-        raise ValueError("it is empty")
-    try:
-        with zipfile.ZipFile(file) as archive:
-            records = archive.infolist()
-            # torch packs nothing, so neither does a record unpack to more than the file.
-            packed = any(record.compress_type != zipfile.ZIP_STORED for record in records)
-            strange = packed or sum(record.file_size for record in records) > size
-            broken = None if strange else archive.testzip()
-    except Exception as error:  # whatever the zip module makes of such bytes, or the disk
-        raise ValueError("it is cut short, damaged, or not written by torch") from error
-    if strange:
-        raise ValueError("it is not written by torch")
-    if broken is not None:
-        raise ValueError(f"it is damaged, the checksum of its record {broken!r} is wrong")
-
-
-def _weights(state: object) -> Mapping[str, Tensor]:
-    if not isinstance(state, dict):
-        raise ValueError(f"its weights are {told(state)}")
-    for name, value in state.items():
-        if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise ValueError(f"its weight {told(name)} is {told(value)}, not a tensor")
-        plain = value.layout == torch.strided and value.device.type == "cpu"
-        if not plain or value.is_quantized or value.is_complex():
-            raise ValueError(f"its weight {name!r} is not an array of real numbers")
-    return state
+    weights = as_weights(content["state_dict"])
+    return Checkpoint(path, content, weights, content["model"], size)

@@ -22,9 +22,12 @@ def find_images(names: list[str], option: str = "--images") -> list[Path]:
         option: where they were named, for errors.
 
     Raises:
-        DataError: a name is neither, a folder can't be read, there is no image at all, or two
-            differ in folder or suffix only, so that their results would have the same names.
+        DataError: there is no name, one is neither, a folder can't be read, there is no image at
+            all, or two differ in folder or suffix only, so that their results would have the same
+            names.
     """
+    if not names:
+        raise DataError(f"{option} is empty: name at least one photograph.")
     paths: list[Path] = []
     for name in names:
         path = Path(name)

@@ -1,10 +1,12 @@
 """LPIPS by torchmetrics, with the VGG16 trunk taken from a local file."""
 
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
+
+from datamodules.errors import DataError
+from models.weights_file import read_weights
 
 VGG16_FILE = "vgg16-397923af.pth"
 
@@ -52,21 +54,26 @@ def load_lpips(vgg16_weights: Path) -> nn.Module:
     """Build the LPIPS network from torchmetrics' learned heads and a VGG16 state dict.
 
     Raises:
-        ValueError: the file is not a torchvision VGG16 state dict.
+        DataError: the file is not a torchvision VGG16 state dict, or can't be opened.
     """
     from torchmetrics.functional.image.lpips import _LPIPS
 
+    where = "check --perceptual_weights (`perceptual_weights` in training)."
     try:
-        trunk = torch.load(vgg16_weights, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f"{vgg16_weights} is not a torchvision VGG16 state dict.") from error
+        trunk = read_weights(vgg16_weights)
+    except ValueError as error:
+        raise DataError(
+            f"{vgg16_weights} is not a torchvision VGG16 state dict ({error}): {where}"
+        ) from error
     network = _LPIPS(pretrained=True, net="vgg", pnet_rand=True)
     state = network.net.state_dict()  # slice<k>.<layer>.<weight|bias>
     names = {name: "features." + name.split(".", 1)[1] for name in state}
-    missing = sorted(set(names.values()) - set(trunk))
-    if missing:
-        raise ValueError(
-            f"{vgg16_weights} lacks {missing[0]}: it is not a torchvision VGG16 state dict."
-        )
+    for name, source in names.items():
+        found = list(trunk[source].shape) if source in trunk else "none"
+        if found != list(state[name].shape):
+            raise DataError(
+                f"{vgg16_weights} is not a torchvision VGG16 state dict ({source} is {found}, not "
+                f"{list(state[name].shape)}): {where}"
+            )
     network.net.load_state_dict({name: trunk[source] for name, source in names.items()})
     return network.eval().requires_grad_(False)

@@ -14,6 +14,8 @@ SIZES = range(13, 6, -1)
 MARGIN = 4
 WIDEST_NAME = 160
 """Pixels that names of rows may take; longer ones are cut."""
+MOST_LETTERS = 1000
+"""That are measured at all: more have no place on any sheet."""
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -24,6 +26,7 @@ def labelled(picture: Tensor, rows: Sequence[str], columns: Sequence[str] = ()) 
     Returns (3, H + h, W + w) in [0, 1], both sides as even as those of the sheet. Without names
     there is no margin for them.
     """
+    rows, columns = ([name[:MOST_LETTERS] for name in names] for names in (rows, columns))
     height, width = picture.shape[1:]
     fonts = [_fitting(name, WIDEST_NAME) for name in rows]
     names = [_cut(name, font) for name, font in zip(rows, fonts, strict=True)]

@@ -10,6 +10,7 @@ from datamodules.files import write_atomically
 from lightning_modules.tools.parts import Failures
 
 LEFT_OUT = ("protocol",)
+MOST_BYTES = 1_000_000
 
 
 def compare(runs: list[str], out: str | None = None) -> None:
@@ -47,6 +48,11 @@ def _result(run: Path) -> dict[str, Any]:
     path = run / "result.json"
     if not path.is_file():
         raise DataError(f"{run} has no result.json: let the run end, or leave it out of --runs.")
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise DataError(
+            f"{path} has {size:,} bytes, results have at most {MOST_BYTES:,}: leave {run} out of "
+            "--runs."
+        )
     try:
         content = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError) as error:
@@ -61,9 +67,9 @@ def _result(run: Path) -> dict[str, Any]:
 def markdown_table(results: dict[str, dict[str, Any]]) -> str:
     """A row for each result, a column for each metric that any has; missing ones stay empty."""
     columns = list(dict.fromkeys(name for result in results.values() for name in result))
-    rows = [["run", *columns], ["---", *("---:" for _ in columns)]]
+    rows = [["run", *map(_cell, columns)], ["---", *("---:" for _ in columns)]]
     for name, result in results.items():
-        rows.append([name, *(_cell(result.get(column)) for column in columns)])
+        rows.append([_cell(name), *(_cell(result.get(column)) for column in columns)])
     return "".join(_line(row) for row in rows)
 
 
@@ -71,7 +77,10 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"{value:,}" if number else str(value).replace("|", "\\|").replace("\n", " ")
+    if number:
+        return f"{value:,}"
+    text = str(value).encode(errors="backslashreplace").decode()
+    return "".join(c if c.isprintable() else " " for c in text).replace("|", "\\|")
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ import torch.distributed as dist
 from lightning import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from datamodules.errors import DataError, check_number
 from datamodules.schema import Batch, TokenBatch
@@ -15,7 +16,7 @@ from datamodules.stream_datamodule import StreamDataModule
 from lightning_modules.pictures.drawing import Pictures
 from lightning_modules.training.checks import changed_settings, check_format, check_same_model
 from lightning_modules.training.ema import ema_decay, update_average
-from lightning_modules.training.optimization import OptimizerSettings
+from lightning_modules.training.optimization import OptimizerSettings, check_states
 from lightning_modules.training.rng import Purpose, step_rng
 from lightning_modules.training.schedules import MOST_IMAGES
 from lightning_modules.training.sharding import whole
@@ -112,6 +113,7 @@ class TrainingModule(LightningModule, ABC):
 
         Raises:
             DataError: it is of another format, holds another model, or was trained on other data.
+            ValueError: the states of its optimisers do not fit.
         """
         check_format(checkpoint, self.checkpoint_format)
         recipe = self.trained().recipe()
@@ -119,6 +121,9 @@ class TrainingModule(LightningModule, ABC):
         if self.global_rank == 0 and self.trainer.training:
             for change in changed_settings(checkpoint["model"]["init_args"], recipe["init_args"]):
                 print(f"From now on the model has {change}")
+        if self.trainer.state.fn == "fit" and self.device_mesh is None:
+            own = cast(list[Optimizer], self.configure_optimizers())
+            check_states(checkpoint.get("optimizer_states"), own)
         self.images_seen = int(checkpoint["images_seen"])
         datamodule = self._datamodule()
         if datamodule is not None and "data" in checkpoint:

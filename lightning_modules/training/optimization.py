@@ -1,15 +1,17 @@
 """Optimisers and learning rates of the systems."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from datamodules.errors import DataError, check_number
 from lightning_modules.training.schedules import MOST_IMAGES, warmup_cosine
+from models.stored import told
 
 
 @dataclass(frozen=True)
@@ -60,3 +62,53 @@ class OptimizerSettings:
         decays = (self.weight_decay, 0.0)
         for group, decay in zip(optimizer.param_groups, decays, strict=False):
             group.update(lr=lr, betas=self.betas, weight_decay=decay)
+
+
+def check_states(saved: object, own: Sequence[Optimizer]) -> None:
+    """Refuse states in a checkpoint that are not those of such optimisers: torch takes up any, and
+    stops at the first step.
+
+    Raises:
+        ValueError: says the first part that does not fit.
+    """
+    if not isinstance(saved, list) or len(saved) != len(own):
+        count = len(saved) if isinstance(saved, list) else told(saved)
+        raise ValueError(f"its optimizer_states are {count}, not {len(own)}")
+    for number, (state, optimizer) in enumerate(zip(saved, own, strict=True)):
+        _check_state(state, optimizer, f"optimizer_states.{number}")
+
+
+def _check_state(saved: object, own: Optimizer, name: str) -> None:
+    groups, states = (_part(saved, part, name) for part in ("param_groups", "state"))
+    if not isinstance(groups, list) or len(groups) != len(own.param_groups):
+        raise ValueError(f"its {name}.param_groups is {told(groups)}, not of this optimiser")
+    for number, (group, ours) in enumerate(zip(groups, own.param_groups, strict=True)):
+        place = f"{name}.param_groups.{number}"
+        for option in ours.keys() - {"params", "lr", "betas", "weight_decay"}:  # see `apply`
+            value = group.get(option, ours[option]) if isinstance(group, Mapping) else None
+            if type(value) is not type(ours[option]) or value != ours[option]:
+                raise ValueError(f"its {place}.{option} is {told(value)}, not {ours[option]}")
+        keys = _part(group, "params", place)
+        if not isinstance(keys, list) or len(keys) != len(ours["params"]):
+            raise ValueError(f"its {place}.params are not those of the model")
+        for key, parameter in zip(keys, ours["params"], strict=True):
+            known = isinstance(key, int | str) and isinstance(states, Mapping) and key in states
+            _check_moments(states[key] if known else {}, parameter, f"{name}.state.{key}")
+
+
+def _check_moments(saved: object, parameter: Tensor, name: str) -> None:
+    """Adam's of one parameter; a parameter without a gradient so far has none."""
+    if saved == {}:
+        return
+    shapes = {"step": (), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
+    for part, shape in shapes.items():
+        value = _part(saved, part, name)
+        fits = isinstance(value, Tensor) and value.is_floating_point() and value.shape == shape
+        if not fits or not value.isfinite().all():
+            raise ValueError(f"its {name}.{part} is no finite array of shape {list(shape)}")
+
+
+def _part(saved: object, part: str, name: str) -> Any:
+    if not isinstance(saved, Mapping) or part not in saved:
+        raise ValueError(f"its {name} is {told(saved)} without {part}")
+    return saved[part]

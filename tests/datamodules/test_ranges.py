@@ -4,7 +4,8 @@ from typing import Annotated
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.ranges import Fraction, Range, check_limits
+from datamodules.manifest import MAX_SHARD_SAMPLES
+from datamodules.ranges import Fraction, Range, ShardSize, check_limits
 
 Size = Annotated[int, Range(1, 8)]
 
@@ -45,3 +46,11 @@ def test_values_within_and_such_as_are_not_given_pass() -> None:
 def test_help_shows_a_range_in_words() -> None:
     assert repr(Range(1, 8192)) == "from 1 to 8,192"
     assert repr(Range(0)) == "from 0"
+
+
+def test_no_shard_is_written_that_a_manifest_could_not_list() -> None:
+    def write(samples_per_shard: ShardSize = 1000) -> None: ...
+
+    check_limits(write, {"samples_per_shard": MAX_SHARD_SAMPLES})
+    with pytest.raises(DataError, match="it must be from 1 to 1,048,576"):
+        check_limits(write, {"samples_per_shard": MAX_SHARD_SAMPLES + 1})

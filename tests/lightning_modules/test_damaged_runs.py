@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -205,3 +206,59 @@ def test_a_run_without_validation_images_says_so_and_names_only_what_is_there(
     assert '"protocol"' not in (run / "result.json").read_text()
     assert main(["validate", *runs.arguments(run, *SHORT)[1:]]) == 2
     assert "name a file, e.g. last.ckpt" in capsys.readouterr().err
+
+
+def replaced(content: dict[str, Any], place: str, value: object) -> dict[str, Any]:
+    """The content of a checkpoint with another value at a place, e.g. `loops.fit_loop`."""
+    *outer, name = [int(key) if key.isdigit() else key for key in place.split("/")]
+    inner: Any = content
+    for key in outer:
+        inner = inner[key]
+    inner[name] = value
+    return content
+
+
+GROUP, MOMENTS = "optimizer_states/0/param_groups/0", "optimizer_states/1/state/0"
+PROGRESS = "loops/fit_loop/epoch_loop.batch_progress"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        (PROGRESS, [], "epoch_loop.batch_progress is a list, not a count"),
+        (f"{PROGRESS}/current/ready", -1, "current.ready is -1, it must be from 0"),
+        (f"{PROGRESS}/total/completed", "x", "total.completed is 'x', not a count"),
+        ("optimizer_states", [], "its optimizer_states are 0, not 2"),
+        ("optimizer_states/1", None, "its optimizer_states.1 is None without param_groups"),
+        (f"{GROUP}/params", 7, "param_groups.0.params are not those of the model"),
+        (f"{GROUP}/amsgrad", None, "param_groups.0.amsgrad is None, not False"),
+        (MOMENTS, "x", "state.0 is 'x' without step"),
+        (f"{MOMENTS}/exp_avg", torch.zeros(3), "state.0.exp_avg is no finite array of shape"),
+        (f"{MOMENTS}/step", torch.tensor(float("nan")), "state.0.step is no finite array"),
+        ("callbacks/BestCheckpoint", [1], "can't be taken up (TypeError"),
+        ("callbacks/BestCheckpoint/best", [], "BestCheckpoint.best is a list, not float"),
+        ("callbacks/RunClock/seconds", "x", "RunClock.seconds is 'x', not float"),
+        ("model/init_args/sampling", torch.zeros(3), "can't be taken up (TypeError"),
+        ("pytorch-lightning_version", "x", "can't be taken up (InvalidVersion"),
+        ("lr_schedulers", None, "can't be taken up"),
+    ],
+)
+def test_a_whole_checkpoint_of_strange_content_is_told_in_one_sentence(
+    place: str,
+    value: object,
+    words: str,
+    begun: Path,
+    tmp_path: Path,
+    stage1_runs: Runs,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    path.parent.mkdir(parents=True)
+    torch.save(replaced(last(begun), place, value), path)
+    before = contents(tmp_path)
+    assert stage1_runs.fit(tmp_path / "run", "--model.max_images", "28") == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("wild3d")]
+    assert len(said) == 1
+    assert words in said[0]
+    assert "last.ckpt" in said[0]
+    assert contents(tmp_path) == before

@@ -4,16 +4,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
 from torchvision import models as torchvision_models
 from torchvision.models import get_model, get_model_weights, list_models
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, first_line
 from lightning_modules.inference.loading import load_model
 from models.classifier import SmallClassifier
+from models.weights_file import read_weights
 
 IMAGENET_SIDE = 256
 """Side that photographs have before torchvision's preprocessing, in pixels."""
@@ -81,16 +81,12 @@ def _torchvision(name: str, weights: str, names: Sequence[str]) -> ClassGuess:
     if not Path(weights).is_file():
         raise FileNotFoundError(f"There is no file {weights}: check --classifier_weights.")
     try:
-        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    except (
-        UnpicklingError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        TypeError,
-        AttributeError,
-    ) as error:
-        raise DataError(f"{weights} does not hold the weights of torchvision's {name}.") from error
+        network.load_state_dict(read_weights(weights))
+    except (RuntimeError, ValueError) as error:
+        raise DataError(
+            f"{weights} does not hold the weights of torchvision's {name} ({first_line(error)}): "
+            "check --classifier_weights."
+        ) from error
     shared = _shared(name, _as_folders(categories, names), names)
     return ClassGuess(nn.Sequential(known.transforms(), network).eval(), IMAGENET_SIDE, *shared)
 

@@ -78,5 +78,3 @@ def open_distance(perceptual_weights: str | None, side: int) -> ImageDistance:
             f"There is no file {perceptual_weights} with VGG16's weights: check "
             "--perceptual_weights, or leave it out to compare pixels."
         ) from error
-    except ValueError as error:
-        raise DataError(f"{error} Check --perceptual_weights.") from error

@@ -85,3 +85,22 @@ def test_the_command_says_where_the_setting_stands(
     assert told.startswith(f"wild3d fit: {option.rpartition('.')[0]}.")
     assert sentence in told
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\x80\x02]q\x00(K"])
+def test_weights_of_another_library_are_named_with_their_knob(
+    content: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "vgg.pth"
+    if content is not None:
+        path.write_bytes(content)
+    config = ROOT / "configs" / "vq3d" / "stage1_shapeworld.yaml"
+    named = ["--model.perceptual_weights", str(path), "--model.weights.perceptual", "1"]
+    named += ["--model.rays.patch", "16"]
+    run = tmp_path / "run"
+    assert main(["fit", "--config", str(config), "--run", str(run), *named]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert str(path) in said
+    assert "`perceptual_weights`" in said
+    assert "Union" not in said
+    assert not run.exists()

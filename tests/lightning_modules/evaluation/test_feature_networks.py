@@ -94,11 +94,11 @@ def test_inception_is_loaded_from_a_file(inception_weights: str) -> None:
     assert found.vectors.std(0).max() > 0
 
 
-@pytest.mark.parametrize("content", [b"not made by torch", None])
+@pytest.mark.parametrize("content", [b"not made by torch", b"\x80\x02]q\x00(K", None])
 def test_a_file_of_other_weights_is_named(content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "wrong.pth"
     if content is None:
-        torch.save({"weight": torch.zeros(1)}, path)
+        torch.save({1: torch.zeros(1)}, path)
     else:
         path.write_bytes(content)
     with pytest.raises(DataError, match=r"wrong\.pth does not hold torch-fidelity's InceptionV3"):

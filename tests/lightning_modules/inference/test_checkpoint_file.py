@@ -89,7 +89,7 @@ LARGE = {"width": 16, "depth": BOMB, "heads": 2}
         (lambda c: {"state_dict": {}}, r"it holds \['state_dict'\]"),
         (lambda c: c | {"state_dict": [1]}, "its weights are a list"),
         (lambda c: c | {"state_dict": {"ema.x": 3}}, "weight 'ema.x' is 3, not a tensor"),
-        (lambda c: c | {"state_dict": {5: torch.zeros(1)}}, "weight 5 is a Tensor"),
+        (lambda c: c | {"state_dict": {5: torch.zeros(1)}}, "one of its weights is called 5"),
         (lambda c: c | {"state_dict": {}}, "lacks averaged weights that fit"),
         (lambda c: c | {"model": 7}, "recipe is 7, not a class"),
         (lambda c: c | {"model": ["models.vq3d.VQ3D"]}, "recipe is a list"),

@@ -105,3 +105,8 @@ def test_a_folder_whose_files_cannot_be_looked_at_is_named(tmp_path: Path, monke
     monkeypatch.setattr(Path, "is_dir", refuse)
     with pytest.raises(DataError, match=r"a.jpg cannot be read: Permission denied; check --images"):
         find_images([str(tmp_path / "a.jpg")])
+
+
+def test_no_photograph_at_all_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^--images is empty: name at least one"):
+        find_images([])

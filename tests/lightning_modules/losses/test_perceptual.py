@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
+from datamodules.errors import DataError
 from lightning_modules.losses.perceptual import (
     VGG16_FILE,
     PerceptualLoss,
@@ -110,7 +111,7 @@ def test_a_wrong_file_is_named(content: bytes | None, tmp_path: Path) -> None:
         torch.save({"weight": torch.zeros(1)}, path)
     else:
         path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"wrong\.pth.* not a torchvision VGG16 state dict"):
+    with pytest.raises(DataError, match=r"wrong\.pth.* not a torchvision VGG16 state dict"):
         load_lpips(path)
 
 

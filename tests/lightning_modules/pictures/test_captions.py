@@ -24,3 +24,7 @@ def test_without_names_nothing_is_added_and_long_ones_are_cut() -> None:
     wide = labelled(sheet, ["a very long name of a class, " * 9, "b"], ["another long name"] * 4)
     assert wide.shape[2] <= 40 + WIDEST_NAME + 2 * MARGIN + 1
     assert dark(wide[:, :-40]).any()
+
+
+def test_a_name_without_end_is_cut_before_it_is_measured() -> None:
+    assert labelled(torch.zeros(3, 20, 20), ["a" * 10**7], ["b" * 10**7]).shape[2] < 300

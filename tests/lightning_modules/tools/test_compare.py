@@ -68,3 +68,23 @@ def test_runs_without_a_common_figure_are_not_compared(
     runs = [write(tmp_path / "a", {"kid": 1}), write(tmp_path / "b", {"psnr": 20})]
     assert main(["compare", "--runs", *runs]) == 2
     assert "the runs a, b have no figure in common" in capsys.readouterr().err
+
+
+def test_cells_hold_no_signs_that_end_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, out = write(tmp_path / "odd", {"a|b": "x\0\ud800|y", "c\nd": 1}), tmp_path / "table.md"
+    assert main(["compare", "--runs", run, "--out", str(out)]) == 0
+    table = out.read_text("utf-8")
+    assert table == capsys.readouterr().out
+    assert table.splitlines()[0] == "| run | a\\|b | c d |"
+    assert "\0" not in table
+
+
+def test_results_of_any_size_are_not_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (tmp_path / "result.json").open("wb") as file:
+        file.truncate(1 << 40)
+    assert main(["compare", "--runs", str(tmp_path)]) == 2
+    assert "has 1,099,511,627,776 bytes, results have at most" in capsys.readouterr().err

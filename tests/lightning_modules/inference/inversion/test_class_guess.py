@@ -75,3 +75,11 @@ def test_what_a_classifier_can_not_tell_is_said(weights: str, tmp_path: Path) ->
         DataError, match=r"other\.pth does not hold the weights of torchvision's sq"
     ):
         open_guess(NETWORK, str(other), CATEGORIES)
+
+
+def test_a_flipped_bit_in_torchvisions_weights_is_noticed(weights: str, tmp_path: Path) -> None:
+    data, path = bytearray(Path(weights).read_bytes()), tmp_path / "flipped.pth"
+    data[len(data) // 2] ^= 16
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"flipped\.pth does not .* the checksum of its record"):
+        open_guess(NETWORK, str(path), CATEGORIES)
