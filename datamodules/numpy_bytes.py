@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
@@ -45,7 +46,13 @@ def read_npy(file: IO[bytes], what: str, most: int, kinds: str = _NUMBERS + _TEX
         raise ValueError(f"{what} have {len(content)} bytes, {shape} {dtype} announced")
     array = np.frombuffer(content, dtype) if size else np.empty(numbers, dtype)
     array = array.reshape(shape, order="F" if by_columns else "C")
-    return array.astype(dtype.newbyteorder("="), copy=False)
+    array = array.astype(dtype.newbyteorder("="), copy=False)
+    if (
+        dtype.kind == "U"
+        and np.frombuffer(array.tobytes(), np.uint32).max(initial=0) > sys.maxunicode
+    ):
+        raise ValueError(f"{what} hold what is no character")
+    return array
 
 
 def check_compression(member: ZipInfo, what: str) -> None:

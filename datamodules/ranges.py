@@ -53,7 +53,8 @@ def check_limits(function: Callable[..., Any], values: Mapping[str, Any]) -> Non
             for limit in _limits(hint):
                 found = values[name]
                 for value in found if isinstance(found, list | tuple) else (found,):
-                    limit.check(f"--{name}", value)
+                    if not (isinstance(limit, Range) and isinstance(value, str)):
+                        limit.check(f"--{name}", value)  # a text is a word beside numbers
 
 
 def _hints(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:

@@ -114,6 +114,7 @@ HEADERS = [
     (announcing("(1,)"), r"have 9 bytes|have 8 bytes|have 5 bytes"),
     (announcing("()", "<U500000000"), "at most"),
     (announcing("(" * 500), "cannot be read"),
+    (npy(np.array([0x7FFFFFFF], np.uint32).view("<U1")), "hold what is no character"),
     (announcing("(2,)", "nonsense"), "cannot be read"),
     (announcing("(2,)", version=b"\x02\0"), "are no npy of version 1.0|cannot be read"),
     (announcing("(2,)", version=b"\x09\0"), "are no npy of version 1.0|cannot be read"),

@@ -180,9 +180,11 @@ def test_help_lists_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(verb in text for verb in ("fit", "validate", "shards", "shapeworld", "reconstruct"))
 
 
-def test_printed_commands_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None:
-    print_places(Path("runs/my run"))
-    assert "tensorboard --logdir 'runs/my run/tensorboard'" in capsys.readouterr().out
+def test_printed_commands_can_be_pasted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    curves = tmp_path / "my run" / "tensorboard"
+    curves.mkdir(parents=True)
+    print_places(curves.parent)
+    assert f"tensorboard --logdir '{curves}'\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
