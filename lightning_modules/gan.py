@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from datamodules.errors import DataError
 from datamodules.schema import Batch, TokenBatch
 from datamodules.shard_datamodule import ShardDataModule
 from lightning_modules.adversarial.adversary import Adversary, DiscriminatorSettings, Scored
@@ -310,12 +309,6 @@ class GAN(TrainingModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up progress, and multi-view discrimination where it was on."""
         super().on_load_checkpoint(checkpoint)
-        try:
-            state = dict(checkpoint["collapse"])
-            self.collapsed_at = state.pop("collapsed_at")
-            self.indicator = CollapseIndicator(**state)
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"The run's checkpoint does not say how its diversity went ({error}): start "
-                "another run (`--run`)."
-            ) from error
+        state = dict(checkpoint["collapse"])
+        self.collapsed_at = state.pop("collapsed_at")
+        self.indicator = CollapseIndicator(**state)

@@ -170,8 +170,8 @@ def test_headers_that_lie_are_refused_with_their_offset(tmp_path, rest, fault):
         (2000 * pax(comment="again") + header() + ABC, ["b.jpg"]),
         (2000 * (header(kind=b"L") + ABC) + header() + ABC, ["abc"]),
         (
-            header(b"../../etc/b.jpg") + ABC + header(b"/root/c.jpg") + ABC,
-            ["../../etc/b.jpg", "/root/c.jpg"],
+            header(b"../../up/b.jpg") + ABC + header(b"/top/c.jpg") + ABC,
+            ["../../up/b.jpg", "/top/c.jpg"],
         ),
     ],
 )

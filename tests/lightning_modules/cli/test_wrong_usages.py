@@ -2,7 +2,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from wrong_usages import RIGHT, Ending, Usage, ending, write_places, wrong_usages
+from usages_by_hand import RIGHT
+from wrong_usages import Ending, Usage, ending, write_places, wrong_usages
 
 USAGES = wrong_usages()
 VERBS = sorted({usage.verb for usage in USAGES})

@@ -12,7 +12,7 @@ import math
 import shlex
 import tempfile
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -30,197 +30,13 @@ from tiny_checkpoints import (
 from tiny_classes import save_classifier, write_classes
 from tiny_gan import save_gan
 from tiny_run import write_config
+from usages_by_hand import BY_HAND, OF_RUNS, RIGHT
 
 from datamodules.ranges import Range
 from lightning_modules.cli.arguments import option_groups
 from lightning_modules.cli.main import main
 from lightning_modules.cli.verbs import VERBS
 from lightning_modules.inference.limits import Computing
-
-PRIOR = "{autoregressive}"
-RIGHT: Mapping[str, Sequence[str]] = {
-    "shards": ["--source", "{photos}", "--out", "{out}"],
-    "shapeworld": ["--root", "{out}"],
-    "tokens": ["--checkpoint", "{stage1}", "--root", "{root}", "--out", "{out}"],
-    "reconstruct": ["--checkpoint", "{stage1}", "--images", "{first}", "--out", "{out}"],
-    "invert": [
-        "--checkpoint",
-        "{gan}",
-        "--images",
-        "{first}",
-        "--classes",
-        "mug",
-        "--out",
-        "{out}",
-    ],
-    "sample": ["--checkpoint", PRIOR, "--out", "{out}"],
-    "video": ["--checkpoint", "{stage1}", "--images", "{first}", "--out", "{out}"],
-    "mesh": ["--checkpoint", "{stage1}", "--images", "{first}", "--out", "{out}"],
-    "interpolate": [
-        *("--checkpoint", "{stage1}", "--images", "{first}", "{second}", "--out", "{out}"),
-    ],
-    "edit": [
-        *("--checkpoint", PRIOR, "--image", "{first}", "--region", "0,0,.5,.5", "--out", "{out}"),
-    ],
-    "evaluate": [
-        *("--checkpoint", PRIOR, "--root", "{root}", "--features", "{classifier}"),
-        *("--samples", "4", "--out", "{out}/e.json"),
-    ],
-    "compare": ["--runs", "{result}", "--out", "{out}/t.md"],
-    "origin": ["--files", "{first}"],
-    "fit": ["--config", "{config}", "--data.root", "{root}", "--run", "{out}"],
-    "validate": ["--config", "{config}", "--data.root", "{root}", "--run", "{out}"],
-}
-"""Right commands, with places of `Places` in braces."""
-
-BY_HAND: Sequence[tuple[str, str]] = (
-    ("foo", "foo"),
-    ("sampel", "sample"),
-    ("--run x", "--run"),
-    ("shards --source {first}", "--out is missing"),
-    ("shards --source {nothing} --out {out}", "nothing"),
-    ("shards --source {photos} --out {out} --classes {nothing}", "nothing"),
-    ("shards --source {photos} --out {out} --val_fraction 1", "val_fraction"),
-    ("shards --source {photos} --out {out} --masks {nothing}", "nothing"),
-    ("tokens --checkpoint {nothing} --root {root} --out {out}", "nothing"),
-    ("tokens --checkpoint {first} --root {root} --out {out}", "first.png"),
-    ("tokens --checkpoint {gan} --root {root} --out {out}", "gan.ckpt"),
-    ("tokens --checkpoint {stage1} --root {nothing} --out {out}", "nothing"),
-    ("reconstruct --checkpoint {nothing} --images {first} --out {out}", "nothing"),
-    ("reconstruct --checkpoint {stage1} --images {nothing} --out {out}", "nothing"),
-    ("reconstruct --checkpoint {stage1} --images '' --out {out}", "--images"),
-    ("reconstruct --checkpoint {stage1} --images [] --out {out}", "--images"),
-    ("reconstruct --checkpoint {gan} --images {first} --out {out}", "gan.ckpt"),
-    ("reconstruct --checkpoint {stage1} --stage1 x --images {first} --out {out}", "--stage1"),
-    ("reconstruct --checkpoint {stage1} --images {first} --size 15 --out {out}", "size is 15"),
-    ("invert --checkpoint {gan} --images {first} --out {out}", "--classes"),
-    ("invert --checkpoint {gan} --images {first} --classes cup --out {out}", "cup"),
-    ("invert --checkpoint {gan} --images {first} --classes any --out {out}", "any"),
-    ("invert --checkpoint {gan} --images {first} --classes mug mug --out {out}", "2 classes"),
-    ("invert --checkpoint {stage1} --images {first} --classes mug --out {out}", "stage1.ckpt"),
-    ("invert --checkpoint {gan} --images {first} --classifier {nothing} --out {out}", "nothing"),
-    ("invert --checkpoint {gan} --images {first} --classifier resnet50 --out {out}", "resnet50"),
-    ("invert --checkpoint {gan} --images {first} --classes mug --yaw_degrees 3 --out {out}", "yaw"),
-    ("sample --checkpoint {stage1} --out {out}", "stage1.ckpt"),
-    ("sample --checkpoint {autoregressive} --classes cup --out {out}", "cup"),
-    ("sample --checkpoint {autoregressive} --classes 3 --out {out}", "3"),
-    ("sample --checkpoint {autoregressive} --classes [] --out {out}", "--classes"),
-    ("sample --checkpoint {autoregressive} --seeds [] --out {out}", "--seeds"),
-    ("sample --checkpoint {autoregressive} --seeds 0,,x --out {out}", "x"),
-    ("sample --checkpoint {autoregressive} --steps 3 --out {out}", "--steps"),
-    ("sample --checkpoint {autoregressive} --semantics {nothing} --out {out}", "--semantics"),
-    ("sample --checkpoint {autoregressive} --stage1 {nothing} --out {out}", "nothing"),
-    ("sample --checkpoint {autoregressive} --truncation 0.5 --out {out}", "--truncation"),
-    ("sample --checkpoint {gan} --temperature 0.5 --out {out}", "--temperature"),
-    ("sample --checkpoint {gan} --classes any --out {out}", "any"),
-    ("sample --checkpoint {autoregressive} out --out {out}", "'out'"),
-    ("video --checkpoint {stage1} --out {out}", "--images"),
-    ("video --checkpoint {stage1} --images {first} --classes mug --out {out}", "--classes"),
-    ("video --checkpoint {stage1} --images {first} --seeds 1 --out {out}", "--seeds"),
-    ("video --checkpoint {stage1} --images {first} --formats [] --out {out}", "formats"),
-    ("video --checkpoint {stage1} --tokens {nothing} --out {out}", "nothing"),
-    ("video --checkpoint {stage1} --tokens {first} --out {out}", "first.png"),
-    ("video --checkpoint {stage1} --images {first} --rows 0 --out {out}", "--rows"),
-    ("mesh --checkpoint {stage1} --images {first} --level 1 --quantile .5 --out {out}", "level"),
-    ("mesh --checkpoint {stage1} --images {first} {first} --out {out}/x/y/z --sise 3", "'sise'"),
-    ("interpolate --checkpoint {stage1} --images {first} --out {out}", "1 photographs"),
-    ("interpolate --checkpoint {gan} --classes mug --seeds 1 --out {out}", "1 classes"),
-    ("edit --checkpoint {autoregressive} --image {nothing} --region 0,0,1,1 --out {out}", "noth"),
-    ("edit --checkpoint {autoregressive} --image {first} --region 1,0,0,1 --out {out}", "--region"),
-    ("edit --checkpoint {autoregressive} --image {first} --region 0,0,1 --out {out}", "--region"),
-    (
-        "edit --checkpoint {autoregressive} --image {first} --region 0,0,1,1 --action insert "
-        "--out {out}",
-        "--source",
-    ),
-    (
-        "edit --checkpoint {autoregressive} --image {first} --region 0,0,1,1 --action insert "
-        "--source {nothing} --out {out}",
-        "nothing",
-    ),
-    ("evaluate --checkpoint {autoregressive} --root {nothing} --metrics nfs --out {out}", "noth"),
-    (
-        "evaluate --checkpoint {autoregressive} --root {root} --features {nothing} --out {out}/e",
-        "nothing",
-    ),
-    (
-        "evaluate --checkpoint {autoregressive} --root {root} --features {classifier} "
-        "--metrics [] --out {out}/e",
-        "--metrics",
-    ),
-    (
-        "evaluate --checkpoint {autoregressive} --root {root} --features {classifier} "
-        "--split test --out {out}/e",
-        "test",
-    ),
-    (
-        "evaluate --checkpoint {autoregressive} --root {root} --features {classifier} "
-        "--cache {first} --out {out}/e",
-        "--cache",
-    ),
-    ("evaluate --checkpoint {autoregressive} --root {root} --out {photos}", "which is a folder"),
-    ("evaluate --checkpoint {autoregressive} --root {root} --out {out}/", "which is a folder"),
-    ("compare --runs {nothing}", "nothing"),
-    ("compare --runs {photos} {first}", "first.png"),
-    ("compare --runs {junk}", "no JSON"),
-    ("compare --runs {listed}", "no figures"),
-    ("compare --runs {result} {other}", "no figure in common"),
-    ("compare --runs []", "--runs is empty"),
-    ("compare --runs {result} --out {photos}", "which is a folder"),
-    ("compare --runs {result} --out /dev/null", "device"),
-    ("origin --files {nothing}", "nothing"),
-    ("origin --files {photos}", "photos"),
-    ("origin --files {config}", ".yaml"),
-    ("fit", "--data and --model are missing"),
-    ("fit --run {out}", "--config FILE"),
-    ("fit --config {nothing}", "nothing"),
-    ("fit --config {photos}", "which is a folder"),
-    ("fit --config {first}", "not UTF-8"),
-    ("fit --config {laughs}", "values"),
-    ("fit --config {deep}", "levels"),
-    ("fit --config {doubled}", "twice"),
-    ("fit --config {tabs}", "no YAML"),
-    ("fit --config {listing}", "a list"),
-    ("fit --config {looped}", "laid over itself"),
-    ("fit --config {empty}", "nothing"),
-    ("validate --config {latin}", "not UTF-8"),
-    ("sample --config {laughs}", "values"),
-    ("sample --config {tabs}", "no YAML"),
-    ("mesh --config {nothing}", "nothing"),
-)
-
-OF_RUNS: Sequence[tuple[str, str]] = (
-    ("--trainer.accelerator gpu", "accelerator"),
-    ("--trainer.accelerator foo", "foo"),
-    ("--trainer.accelerator=", "accelerator"),
-    ("--trainer.devices 0", "devices"),
-    ("--trainer.devices -3", "devices"),
-    ("--trainer.devices x", "devices"),
-    ("--trainer.num_nodes 0", "num_nodes"),
-    ("--trainer.strategy foo", "strategy"),
-    ("--trainer.precision foo", "precision"),
-    ("--trainer.precision 16", "precision"),
-    ("--trainer.max_epochs x", "max_epochs"),
-    ("--trainer.foo 3", "foo"),
-    ("--seed_everything -1", "seed_everything"),
-    ("--seed_everything 18446744073709551616", "seed_everything"),
-    ("--model.max_images x", "max_images"),
-    ("--model.max_images", "--model"),
-    ("--model.weights.l2 x", "weights.l2"),
-    ("--model.weights.l3 1", "weights.l3"),
-    ("--model foo.Bar", "foo.Bar"),
-    ("--model os.system", "os.system"),
-    ("--model 3", "--model"),
-    ("--data.batch_size x", "batch_size"),
-    ("--data.rot x", "root"),
-    ("--data.root {nothing}", "nothing"),
-    ("--data.root=", "root"),
-    ("--sheets.images x", "sheets.images"),
-    ("--sheet.images 3", "sheets.images"),
-    ("stray", "stray"),
-    ("--model {nested}", "levels"),
-)
-"""Wrong words after a right `fit` or `validate`."""
 
 
 @dataclass(frozen=True)
