@@ -15,6 +15,7 @@ from datamodules.errors import first_line
 from datamodules.image_header import FORMATS, JPEG, PNG, ImageHeader, read_header
 
 _IHDR_END = 33
+_UNPACKED_AT_ONCE = 2**24
 _IEND = b"\0\0\0\0IEND\xaeB`\x82"
 
 
@@ -75,10 +76,7 @@ def _decode_png(
         with Image.open(io.BytesIO(content), formats=(PNG,)) as image:
             image.info.pop("transparency", None)  # or Pillow warns of what it leaves out
             image.load()
-            # Pillow leaves rows black that are missing.
-            last = image.crop((0, header.height - 1, header.width, header.height))
-            if header.interlaced or last.getbbox(alpha_only=False) is None:
-                _check_rows(content, header)
+            check_png_rows(image, content, header)
             return np.array(image if mode in (None, image.mode) else image.convert(mode))
     except UnidentifiedImageError as error:
         raise ValueError(f"its {what} cannot be decoded (it is no PNG)") from error
@@ -86,8 +84,11 @@ def _decode_png(
         raise ValueError(f"its {what} cannot be decoded ({first_line(error)})") from error
 
 
-def _check_rows(content: bytes | bytearray, header: ImageHeader) -> None:
-    """ValueError if the data of a PNG unpacks to less than its rows."""
+def check_png_rows(image: Image.Image, content: bytes | bytearray, header: ImageHeader) -> None:
+    """ValueError if rows are missing of a PNG that Pillow loaded, which leaves them black."""
+    last = image.crop((0, header.height - 1, header.width, header.height))
+    if not header.interlaced and last.getbbox(alpha_only=False) is not None:
+        return
     packed = []
     start = _IHDR_END
     while start + 8 <= len(content):
@@ -95,9 +96,12 @@ def _check_rows(content: bytes | bytearray, header: ImageHeader) -> None:
         if content[start + 4 : start + 8] == b"IDAT":
             packed.append(content[start + 8 : end])
         start = end + 4
-    unpacked = zlib.decompressobj().decompress(b"".join(packed), header.unpacked)
-    if len(unpacked) < header.unpacked:
-        raise ValueError("some of its rows are missing")
+    inflater, rest, missing = zlib.decompressobj(), b"".join(packed), header.unpacked
+    while missing > 0:
+        unpacked = inflater.decompress(rest, min(missing, _UNPACKED_AT_ONCE))
+        if not unpacked:
+            raise ValueError("some of its rows are missing")
+        rest, missing = inflater.unconsumed_tail, missing - len(unpacked)
 
 
 def _decode_by_torchvision(content: bytes | bytearray, image_format: str) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 MAX_SIDE = 8192
@@ -24,10 +25,11 @@ _ADAM7 = (  # first column and row, and steps, of the passes of an interlaced PN
     *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
     *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
 )
-_JPEG_MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")  # of those that have a length
 _JPEG_FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
 _JPEG_PROGRESSIVE = (0xC2, 0xCA)
-_JPEG_SCAN = 0xDA
+JPEG_SCAN, JPEG_END = 0xDA, 0xD9
+"""Markers of a JPEG."""
 
 
 class ImageHeader(NamedTuple):
@@ -51,7 +53,7 @@ def read_header(content: bytes | bytearray, image_format: str) -> ImageHeader:
 
     An image has 1 to `MAX_PIXELS` pixels, a JPEG at most `MAX_JPEG_SCANS` scans.
     """
-    header = {PNG: _png, JPEG: _jpeg, WEBP: _webp}[image_format](content)
+    header = {PNG: png_header, JPEG: _jpeg, WEBP: _webp}[image_format](content)
     if header is None:
         raise ValueError(f"it is no {image_format}")
     width, height = header.width, header.height
@@ -65,8 +67,8 @@ def read_header(content: bytes | bytearray, image_format: str) -> ImageHeader:
     return header
 
 
-def _png(content: bytes | bytearray) -> ImageHeader | None:
-    """From the first chunk, IHDR, whose checksum is right."""
+def png_header(content: bytes | bytearray) -> ImageHeader | None:
+    """From the first chunk, IHDR, whose checksum is right; None of what is no PNG."""
     if content[:16] != b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" or len(content) < 33:
         return None
     width, height, bits, color, _, _, interlace, crc = struct.unpack_from(">IIBBBBBI", content, 16)
@@ -82,37 +84,39 @@ def _png(content: bytes | bytearray) -> ImageHeader | None:
     return ImageHeader(width, height, bits, channels, interlace != 0, unpacked)
 
 
-def _jpeg(content: bytes | bytearray) -> ImageHeader | None:
-    """From the first start of frame, found as libjpeg finds it, and the scan after it."""
-    if content[:3] != b"\xff\xd8\xff":
-        return None
-    frame: tuple[int, ImageHeader] | None = None
+def jpeg_segments(content: bytes | bytearray) -> Iterator[tuple[int, int]]:
+    """Markers of a JPEG as libjpeg finds them, up to that of its end, and where the segment of each
+    begins; cameras append more pictures, and films, of which nothing counts."""
     position = 2
     for _ in range(_MAX_JPEG_SEGMENTS):
         found = _JPEG_MARKER.search(content, position)
-        if found is None or found.end() + 8 > len(content):
-            return None
+        if found is None:
+            return
         marker, position = found[1][0], found.end()
-        if marker in _JPEG_FRAMES and frame is None:
+        yield marker, position
+        if marker == JPEG_END:
+            return
+        position += max(2, int.from_bytes(content[position : position + 2], "big"))
+
+
+def _jpeg(content: bytes | bytearray) -> ImageHeader | None:
+    """From the first start of frame and the scans after it."""
+    if content[:3] != b"\xff\xd8\xff":
+        return None
+    header: ImageHeader | None = None
+    scans, sole = 0, b""
+    for marker, position in jpeg_segments(content):
+        if marker in _JPEG_FRAMES and header is None and position + 8 <= len(content):
             bits, height, width, channels = struct.unpack_from(">BHHB", content, position + 2)
-            frame = marker, ImageHeader(width, height, bits, channels)
-        elif marker == _JPEG_SCAN and frame is not None:
-            _check_scans(content, position, *frame)
-            return frame[1]
-        if marker not in (0x00, 0x01) and not 0xD0 <= marker <= 0xD7:  # those have no length
-            position += max(2, int.from_bytes(content[position : position + 2], "big"))
-    return None
-
-
-def _check_scans(
-    content: bytes | bytearray, position: int, marker: int, header: ImageHeader
-) -> None:
-    """ValueError if there are too many scans from the first on, which begins at the position."""
-    if marker not in _JPEG_PROGRESSIVE and content[position + 2] == header.channels:
-        return  # it has all there is: libjpeg reads no other
-    scans = 1 + content.count(bytes([0xFF, _JPEG_SCAN]), position)
+            header = ImageHeader(width, height, bits, channels)
+            sole = b"" if marker in _JPEG_PROGRESSIVE else bytes([channels])
+        elif marker == JPEG_SCAN and header is not None:
+            scans += 1
+            if content[position + 2 : position + 3] == sole:
+                break  # it has all there is: libjpeg reads no other
     if scans > MAX_JPEG_SCANS:
         raise ValueError(f"it has {scans} scans, at most {MAX_JPEG_SCANS} are read")
+    return header if scans else None
 
 
 def _webp(content: bytes | bytearray) -> ImageHeader | None:

@@ -15,9 +15,11 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from datamodules.image_header import MAX_JPEG_SCANS
+from datamodules.image_bytes import check_png_rows
+from datamodules.image_header import JPEG_END, JPEG_SCAN, MAX_JPEG_SCANS, jpeg_segments, png_header
 
 MAX_PIXELS = 150_000_000
 """Of a photograph, below the number at which Pillow refuses by itself."""
@@ -49,7 +51,6 @@ _FOREIGN = (
 _UNREADABLE = re.compile("unknown pixel mode|unsupported|not supported|cannot handle", re.I)
 """In what Pillow says of files that are whole."""
 
-_SCAN, _END = b"\xff\xda", b"\xff\xd9"
 _BITS_TAG, _SAMPLE_FORMAT_TAG = 258, 339
 _SIGNED = 2
 
@@ -142,7 +143,7 @@ def _recognised(file: BinaryIO) -> ImageFile.ImageFile:
             continue
         file.seek(0)
         try:
-            return _jpeg(file) if name == "JPEG" else factory(file, "")
+            return _OPENED.get(name, factory)(file, "")
         except (SyntaxError, IndexError, TypeError, struct.error) as error:
             fault = fault or (error if accept is not None else None)
     for offset, magic, kind in _FOREIGN:
@@ -153,15 +154,16 @@ def _recognised(file: BinaryIO) -> ImageFile.ImageFile:
     raise PictureError("it is no picture, or of a kind that cannot be read here")
 
 
-def _jpeg(file: BinaryIO) -> ImageFile.ImageFile:
+def _jpeg(file: BinaryIO, name: str) -> ImageFile.ImageFile:
     """Open a JPEG; Pillow's own way may fail at the other pictures of a stereo camera's file."""
     content = file.read()
-    scans = content.count(_SCAN)  # which pixels cannot contain
+    markers = [marker for marker, _ in jpeg_segments(content)]
+    scans = markers.count(JPEG_SCAN)
     if scans > MAX_JPEG_SCANS:
         raise PictureError(f"it has {scans} scans, at most {MAX_JPEG_SCANS} are read")
     file.seek(0)
-    picture = JpegImageFile(file, "")
-    if "progressive" in picture.info or content.rfind(_END) > content.rfind(_SCAN):
+    picture = JpegImageFile(file, name)
+    if "progressive" in picture.info or markers[-1:] == [JPEG_END]:
         return picture
     _check_pixels(*picture.size)
     return _without_end(content)
@@ -172,10 +174,27 @@ def _without_end(content: bytes) -> ImageFile.ImageFile:
     missing: then what follows is taken for pixels, and different bits make different ones."""
     fillings = (b"\0", b"\x55", b"\xaa", b"\x93", b"\x6c", b"\xff\0")
     whole = content.rstrip(b"\xff")  # which begins the mark
-    ended = [whole + 64 * filling + _END for filling in fillings]
+    ended = [whole + 64 * filling + b"\xff\xd9" for filling in fillings]
     if len({JpegImageFile(io.BytesIO(each), "").tobytes() for each in ended}) > 1:
         raise PictureError("it is cut off")
     return JpegImageFile(io.BytesIO(ended[0]), "")
+
+
+class _Png(PngImageFile):
+    """A PNG that cannot be loaded where rows are missing, which Pillow leaves black."""
+
+    def load_end(self) -> None:
+        """Called by Pillow when it has decoded the pixels."""
+        super().load_end()
+        assert self.fp is not None
+        self.fp.seek(0)
+        content = self.fp.read()
+        if (header := png_header(content)) is not None:
+            check_png_rows(self, content, header)
+
+
+_OPENED = {"JPEG": _jpeg, "PNG": _Png}
+"""Kinds that are not opened by Pillow's own way."""
 
 
 def _check_pixels(width: int, height: int) -> None:

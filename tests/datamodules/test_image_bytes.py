@@ -230,7 +230,7 @@ def test_a_png_that_unpacks_to_more_than_its_pixels_takes_no_more_memory():
         (b"\xff\xd8\xff" * 9, "jpg", "it is no JPEG"),
         (b"\xff\xd8" + b"\xff\xe1\0\x02" * 10**5, "jpg", "it is no JPEG"),
         (
-            saved("JPEG", progressive=True) + 99 * b"\xff\xda",
+            saved("JPEG", progressive=True)[:-2] + 99 * b"\xff\xda\0\3\0",
             "jpg",
             r"it has \d+ scans, at most 100",
         ),
@@ -241,3 +241,15 @@ def test_a_png_that_unpacks_to_more_than_its_pixels_takes_no_more_memory():
 def test_what_is_no_plain_image_of_its_type_is_refused(content, extension, reason):
     with pytest.raises(ValueError, match=rf"its image cannot be decoded \({reason}|it is {reason}"):
         decode_image(content, extension)
+
+
+@pytest.mark.parametrize("filling", [b"\xff", b"\xff\0", b"\xff\xd0"])
+def test_a_jpeg_of_filling_takes_no_time(filling):
+    with pytest.raises(ValueError, match="it is no JPEG"):
+        decode_image(b"\xff\xd8\xff\xe0\0\2" + 200_000 * filling, "jpg")
+
+
+def test_a_film_behind_a_jpeg_does_not_count():
+    content = saved("JPEG", progressive=True)
+    film = 300 * b"\xff\xda\0\x08"
+    assert (decode_image(content + film, "jpg") == decode_image(content, "jpg")).all()

@@ -13,16 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from datamodules.build.maps import read_mask
 from datamodules.photograph import read_photograph
 from datamodules.picture import PictureError, is_hidden
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM", "TGA", "QOI")
 
 
-def saved(kind: str) -> bytes:
+def saved(kind: str, **options) -> bytes:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, kind)
+    Image.fromarray(pixels).save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -30,9 +31,10 @@ def png_chunk(kind: bytes, data: bytes) -> bytes:
     return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
 
 
-def png_of(width: int, height: int) -> bytes:
-    header = width.to_bytes(4) + height.to_bytes(4) + b"\1\0\0\0\0"
-    rows = png_chunk(b"IDAT", zlib.compress(bytes(1000)))
+def png_of(width: int, height: int, rows: bytes = bytes(1000), kind: bytes = b"\1\0") -> bytes:
+    """A PNG of any rows; kind: bits of a channel and type of colour."""
+    header = width.to_bytes(4) + height.to_bytes(4) + kind + b"\0\0\0"
+    rows = png_chunk(b"IDAT", zlib.compress(rows))
     return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + rows + png_chunk(b"IEND", b"")
 
 
@@ -114,6 +116,27 @@ def test_a_jpeg_is_read_without_its_end_but_not_without_pixels():
     for cut in range(12, 600, 7):
         with pytest.raises(PictureError, match="it is"):
             read_photograph(content[:-cut])
+
+
+def test_a_png_whose_rows_are_missing_is_refused(tmp_path: Path):
+    row = b"\0" + 6 * b"\1"
+    assert np.asarray(read_photograph(png_of(6, 4, 4 * row, b"\x08\0"))).max() == 1
+    black = png_of(6, 4, bytes(28), b"\x08\0")
+    assert np.asarray(read_photograph(black)).max() == 0
+    cut = png_of(6, 4, 3 * row, b"\x08\0")
+    with pytest.raises(PictureError, match="some of its rows are missing"):
+        read_photograph(cut)
+    (tmp_path / "mask.png").write_bytes(cut)
+    with pytest.raises(PictureError, match="some of its rows are missing"):
+        read_mask(tmp_path / "mask.png", (6, 4))
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+def test_a_film_behind_a_photograph_does_not_count(options):
+    content = saved("JPEG", **options)
+    film = 300 * b"\xff\xda\0\x08" + b"\xff\xd9" + 300 * b"\xff\xda"
+    read = np.asarray(read_photograph(content + film))
+    assert (read == np.asarray(read_photograph(content))).all()
 
 
 def test_a_jpeg_of_very_many_scans_is_refused():
