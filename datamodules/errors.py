@@ -1,4 +1,4 @@
-"""The one exception for faults that the user can mend, and the check of numbers that users set."""
+"""The one exception for faults that the user can mend, the check of numbers that users set, and words for both."""
 
 import math
 
@@ -26,6 +26,17 @@ def check_number(name: str, value: float, low: float, high: float = math.inf) ->
     """
     if (fault := range_fault(name, value, low, high)) is not None:
         raise DataError(fault)
+
+
+def counted(number: int, noun: str, several: str = "") -> str:
+    """A number and what it counts, of which there may be one.
+
+    several: the noun's plural where it is not formed with an s.
+
+    >>> counted(1, "image"), counted(2, "image"), counted(0, "class", "classes")
+    ('1 image', '2 images', '0 classes')
+    """
+    return f"{number} {noun if number == 1 else several or noun + 's'}"
 
 
 def first_line(error: Exception) -> str:

@@ -168,8 +168,9 @@ def _finish(
             with suppress(OSError):  # something else is in it
                 (root / split).rmdir()
         rejected = [each for record in records for each in record.rejected]
+        what = f"all {len(rejected)} were" if len(rejected) > 1 else "the only one was"
         raise DataError(
-            f"no image could be written to {root}: all {len(rejected)} were rejected, "
+            f"no image could be written to {root}: {what} rejected, "
             f"see {REJECTED_NAME} there ({rejected[0].source}: {rejected[0].reason})."
         )
     present = {modality for record in kept for modality in record.shard.files}

@@ -22,7 +22,7 @@ from datamodules.build.search import SourceImage
 from datamodules.build.sources import FoundImages, find_images
 from datamodules.build.split import keep_usable, split_images
 from datamodules.build.writer import EncodedSample, Rejected
-from datamodules.errors import DataError, check_number
+from datamodules.errors import DataError, check_number, counted
 from datamodules.files import telling_full_disk
 from datamodules.image_header import MAX_SIDE
 from datamodules.manifest import MANIFEST_NAME, Manifest, Parameter
@@ -208,15 +208,16 @@ def _report(manifest: Manifest, out: str, found: FoundImages, val_fraction: floa
         written += manifest.samples(split)
         size = sum(file.bytes for shard in entries for file in shard.files.values())
         console.print(
-            f"{split}: {manifest.samples(split)} images in {len(entries)} shards, "
-            f"{size / 1e6:.1f} MB"
+            f"{split}: {counted(manifest.samples(split), 'image')} in "
+            f"{counted(len(entries), 'shard')}, {size / 1e6:.1f} MB"
         )
     if val_fraction > 0 and VAL not in manifest.splits:
         console.print(f"{VAL}: no image is left for validation")
     if found.classes.names:
         sizes = Counter(image.label for image in found.images).values()
-        console.print(f"{len(found.classes.names)} classes of {min(sizes)} to {max(sizes)} images")
+        classes = counted(len(found.classes.names), "class", "classes")
+        console.print(f"{classes} of {min(sizes)} to {counted(max(sizes), 'image')}")
     for sentence in found.passed.sentences():
         console.print(sentence)
     if rejected := len(found.images) - written:
-        console.print(f"{rejected} images rejected, see {out}/{REJECTED_NAME}")
+        console.print(f"{counted(rejected, 'image')} rejected, see {out}/{REJECTED_NAME}")

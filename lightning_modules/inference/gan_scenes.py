@@ -9,7 +9,7 @@ from torch import Tensor
 
 from datamodules.augment import Framing
 from datamodules.classes import ALL, class_labels, scene_name
-from datamodules.errors import DataError
+from datamodules.errors import DataError, counted
 from lightning_modules.inference.checkpoint_file import Checkpoint
 from lightning_modules.inference.sampling_options import SamplingOptions, check_unused
 from lightning_modules.inference.scene_choice import Passage, SceneChoice, distinct_seeds
@@ -172,8 +172,8 @@ class GANScenes(SceneDrawer, GANMaker):
         seeds = distinct_seeds(PASSAGE_SEEDS if choice.seeds is None else choice.seeds)
         if max(len(labels), len(seeds)) != 2:
             raise DataError(
-                f"{len(labels)} classes and {len(seeds)} seeds are given: interpolation is between "
-                "two of either, or of both."
+                f"{counted(len(labels), 'class', 'classes')} and {counted(len(seeds), 'seed')} are "
+                "given: interpolation is between two of either, or of both."
             )
         ends = [(labels[end % len(labels)], seeds[end % len(seeds)]) for end in (0, 1)]
         first, second = self.mapped(*zip(*ends, strict=True)).split(1)

@@ -1,5 +1,6 @@
 """Photographs that users name: which files they are, and their pixels."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,31 +16,25 @@ from datamodules.picture import SUFFIXES, PictureError, is_hidden
 
 def find_images(names: list[str], option: str = "--images") -> list[Path]:
     """Files as they are named, folders as the images in them; hidden ones are passed over where
-    there are others.
+    there are others, and files that are not there stay, for their reading to say so.
 
     Args:
         names: files and folders.
         option: where they were named, for errors.
 
     Raises:
-        DataError: there is no name, one is neither, a folder can't be read, there is no image at
-            all, or two differ in folder or suffix only, so that their results would have the same
-            names.
+        DataError: there is no name, an empty one, or nothing of that name for any; a folder can't
+            be read, there is no image at all, or two differ in folder or suffix only, so that their
+            results would have the same names.
     """
     if not names:
         raise DataError(f"{option} is empty: name at least one photograph.")
+    faults = [fault for name in names if (fault := _fault(name, option))]
+    if len(faults) == len(names) or "" in names:
+        raise DataError(" ".join(faults))
     paths: list[Path] = []
     for name in names:
-        path = Path(name)
-        try:
-            if name and path.is_dir():
-                paths += _images_in(path, option)
-            elif name and path.exists():
-                paths.append(path)  # a pipe among them is refused when it is read
-            else:
-                raise DataError(f"There is no file or folder {name or repr('')}: check {option}.")
-        except OSError as error:  # of a folder around it, or of its name
-            raise DataError(f"{name} cannot be read: {error.strerror}; check {option}.") from error
+        paths += _images_in(Path(name), option) if os.path.isdir(name) else [Path(name)]
     paths = [path for path in paths if not is_hidden(path.name)] or paths
     if not paths:
         raise DataError(f"No .jpg, .png or .webp in {', '.join(names)}: check {option}.")
@@ -64,6 +59,17 @@ def load_square(path: Path, side: int) -> Tensor:
         raise DataError(f"{path} is no readable image: {error}.") from error
     square = ImageOps.fit(upright, (side, side), Image.Resampling.LANCZOS)
     return torch.from_numpy(np.asarray(square) / np.float32(255)).permute(2, 0, 1)[None]
+
+
+def _fault(name: str, option: str) -> str:
+    """Why there is nothing of a name, empty if there is; of a pipe its reading says what it is."""
+    path = Path(name)
+    try:
+        if name and (path.is_dir() or path.exists()):
+            return ""
+    except OSError as error:  # of a folder around it, or of its name
+        return f"{name} cannot be read: {error.strerror}; check {option}."
+    return f"There is no file or folder {name or repr('')}: check {option}."
 
 
 def _images_in(folder: Path, option: str) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from datamodules.errors import DataError, check_number
+from datamodules.errors import DataError, check_number, counted
 from datamodules.ranges import Range
 from lightning_modules.inference.limits import MOST_SEED, DrawnSeed
 from lightning_modules.inference.photographs import find_images, load_square
@@ -131,7 +131,8 @@ def photos_passage(model: TokenAutoencoder, images: Sequence[str]) -> Passage:
     """
     paths = find_images(list(images))
     if len(paths) != 2:
-        raise DataError(f"--images names {len(paths)} photographs, interpolation is between 2.")
+        given = counted(len(paths), "photograph")
+        raise DataError(f"--images names {given}, interpolation is between 2.")
     squares, faults = [], []
     for path in paths:
         try:

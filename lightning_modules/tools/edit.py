@@ -22,6 +22,7 @@ from lightning_modules.inference.token_edits import (
 from lightning_modules.inference.token_files import TokenScenes, write_tokens
 from lightning_modules.pictures.captions import labelled
 from lightning_modules.pictures.drawing import write_png
+from lightning_modules.tools.parts import Failures
 
 Action = Literal["resample", "keep", "insert"]
 
@@ -72,10 +73,15 @@ def edit(
     _check_used(action, source, source_region, label, seeds, sampling)
     maker = open_maker(checkpoint, stage1, sampling, device)
     model, number, drawn = maker.autoencoder, -1, []
-    photos = [open_photo(model, image, region, "--region", device)]
+    photos, failures = [], Failures(1)
+    with failures.kept():
+        photos.append(open_photo(model, image, region, "--region", device))
     if source is not None:
         place = region if source_region is None else source_region
-        photos.append(open_photo(model, source, place, "--source_region", device, "--source"))
+        with failures.kept():
+            photos.append(open_photo(model, source, place, "--source_region", device, "--source"))
+    failures.tell()
+    if source is not None:
         results = inserted_tokens(*photos)
     else:
         drawer = maker.token_drawer(action)

@@ -10,7 +10,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from datamodules.classes import class_label, class_name
-from datamodules.errors import DataError
+from datamodules.errors import DataError, counted
 from datamodules.files import write_json
 from lightning_modules.inference.camera_paths import Trajectory
 from lightning_modules.inference.gan_scenes import GANScenes
@@ -106,7 +106,7 @@ def invert(
                 f"{found.latent.psnr:.2f} -> {found.tuned.psnr:.2f} dB"
             )
             files.write(path.stem, photo, shown.scenes(), shown.view, novel, note)
-    print(f"{len(paths) - len(failures.reasons)} scenes in {files.folder}")
+    print(f"{counted(len(paths) - len(failures.reasons), 'scene')} in {files.folder}")
     failures.tell()
 
 
@@ -128,8 +128,8 @@ def _labels(
         check_unused(guessing, "--classes says what photographs show")
         if len(classes) not in (1, len(paths)):
             raise DataError(
-                f"--classes names {len(classes)} classes of {len(paths)} photographs: give one for "
-                "all, or one for each."
+                f"--classes names {counted(len(classes), 'class', 'classes')} of "
+                f"{counted(len(paths), 'photograph')}: give one for all, or one for each."
             )
         known = [class_label(wanted, gan.classes, gan.names) for wanted in classes]
         if -1 in known:

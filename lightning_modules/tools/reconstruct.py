@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from rich.progress import track
 
+from datamodules.errors import counted
 from lightning_modules.inference.camera_paths import Trajectory, trajectory_cameras
 from lightning_modules.inference.limits import Device, Frames, Lattice, Level, Pixels, Points
 from lightning_modules.inference.meshing import MeshFormat, Surface
@@ -64,5 +65,5 @@ def reconstruct(
             with torch.no_grad():
                 scenes = model.reconstruct(photo)
             files.write(path.stem, photo, scenes, model.view, novel, note)
-    print(f"{len(paths) - len(failures.reasons)} scenes in {files.folder}")
+    print(f"{counted(len(paths) - len(failures.reasons), 'scene')} in {files.folder}")
     failures.tell()

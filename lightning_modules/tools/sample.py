@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from datamodules.classes import ALL, class_labels, class_name, spread_labels
+from datamodules.errors import counted
 from lightning_modules.inference.limits import BatchSize, Device, DrawnSeed, Pixels, Tiles
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
@@ -73,7 +74,7 @@ def sample(
     write_png(target / "views.png", labelled(around, names), made.note(grid.seeds[0]))
     for row, name in enumerate(names):
         print(f"row {row + 1}: {name}")
-    print(f"{len(grid.cells)} scenes in {target}")
+    print(f"{counted(len(grid.cells), 'scene')} in {target}")
 
 
 def _labels(wanted: Sequence[str] | None, classes: int, names: Sequence[str]) -> list[int]:

@@ -14,7 +14,7 @@ from datamodules.build.encode import encode_tokens
 from datamodules.build.writer import EncodedTokens
 from datamodules.collate import collate
 from datamodules.decode import ImageDecoder
-from datamodules.errors import DataError
+from datamodules.errors import DataError, counted
 from datamodules.join import JoinedShard
 from datamodules.loader import ShardLoader
 from datamodules.manifest import Manifest, ShardInfo, images_hash
@@ -75,7 +75,7 @@ def tokens(
     parameters = settings.parameters()
     written = build_shards(out, counts, samples, 1, source.classes, model.resolution, parameters)
     images = sum(written.samples(split) for split in written.splits)
-    print(f"{images} images of {settings.tokens} tokens in {out}")
+    print(f"{counted(images, 'image')} of {settings.tokens} tokens in {out}")
 
 
 def check(source: Manifest, root: str, model: TokenAutoencoder, batch_size: int) -> None:

@@ -51,6 +51,52 @@ def test_the_others_are_made(
     assert made == {"a", "d"}
 
 
+@pytest.mark.parametrize("verb", list(OPTIONS))
+def test_one_that_is_not_there_is_told_like_a_bad_one(
+    verb: str,
+    photos: Path,
+    tiny_files: TinyFiles,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    checkpoint = save_gan(tmp_path / "gan.ckpt") if verb == "invert" else tiny_files.stage1
+    out, gone = tmp_path / "out", str(photos / "gone.png")
+    words = ["--checkpoint", checkpoint, "--out", str(out), *OPTIONS[verb], "--images", gone]
+    assert main([verb, *words, str(photos / "a.png")]) == 2
+    assert f"1 of 2 failed: {gone} is no readable image: it cannot" in capsys.readouterr().err
+    assert {path.name[0] for path in out.iterdir()} == {"a"}
+
+
+@pytest.mark.parametrize("verb", list(OPTIONS))
+def test_if_none_is_there_nothing_is_begun(
+    verb: str,
+    photos: Path,
+    tiny_files: TinyFiles,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    gone = [str(photos / name) for name in ("gone.png", "away.png")]
+    checkpoint = save_gan(tmp_path / "gan.ckpt") if verb == "invert" else tiny_files.stage1
+    words = ["--checkpoint", checkpoint, "--out", str(tmp_path / "out"), "--images", *gone]
+    assert main([verb, *words, *OPTIONS[verb]]) == 2
+    said = capsys.readouterr().err
+    assert all(f"There is no file or folder {name}: check --images." in said for name in gone)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_edit_names_both_photographs(
+    photos: Path, tiny_files: TinyFiles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = [str(photos / "b.jpg"), str(photos / "gone.png")]
+    words = ["--checkpoint", tiny_files.stage1, "--region", "0,0,1,0.5", "--action", "insert"]
+    words += ["--image", bad[0], "--source", bad[1], "--out", str(tmp_path / "out")]
+    assert main(["edit", *words]) == 2
+    said = capsys.readouterr().err
+    assert all(name in said for name in bad)
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_classifier_sees_the_others(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -165,7 +165,7 @@ def test_an_interpolation_begins_and_ends_with_the_reconstructions(
 
 
 def test_interpolation_is_between_two(tiny_files: TinyFiles) -> None:
-    with pytest.raises(DataError, match="--images names 1 photographs, interpolation is between 2"):
+    with pytest.raises(DataError, match="--images names 1 photograph, interpolation is between 2"):
         interpolate(tiny_files.stage1, (tiny_files.first,))
     with pytest.raises(DataError, match="--frames is 1, it must be from 2"):
         run(interpolate, tiny_files.stage1, images=(tiny_files.first, tiny_files.second), frames=1)

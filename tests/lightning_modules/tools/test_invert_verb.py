@@ -156,7 +156,7 @@ def test_a_gan_without_classes_needs_none(photo: Path, tmp_path: Path) -> None:
         ({}, r"is of a GAN of 3 classes: say what the photographs show with --classes, or name a"),
         ({"classes": ("cup",)}, "There is no class 'cup'"),
         ({"classes": ("any",)}, "--classes is any, but a GAN draws scenes of a class: name it"),
-        ({"classes": ("mug", "0")}, "--classes names 2 classes of 1 photographs: give one for all"),
+        ({"classes": ("mug", "0")}, "--classes names 2 classes of 1 photograph: give one for all"),
         ({"classes": ("mug",), "classifier": "c"}, "^--classifier is c, but --classes says what"),
         ({"classes": ("mug",), "size": 7}, "size is 7, an MP4 needs an even one"),
         ({"classes": ("mug",), "views": 0}, "--views is 0, it must be from 1"),
