@@ -1,4 +1,4 @@
-"""The one exception for faults that the user can mend, the check of numbers that users set, and words for both."""
+"""The one exception for faults that the user can mend, the check of numbers, and words for both."""
 
 import math
 

@@ -6,10 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from datamodules.build.keys import legible
 from datamodules.errors import DataError
+from datamodules.files import open_regular
 
 _WIDE = {
     b"\xff\xfe\0\0": "UTF-32",
@@ -79,9 +79,10 @@ def _first_word(line: str) -> str:
 def _lines(file: str, source: str) -> list[str]:
     """Lines of a text file in UTF-8, with or without a mark, ended as on any system."""
     try:
-        content = Path(file).read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or error
+        with open(open_regular(file), "rb") as opened:
+            content = opened.read()
+    except (OSError, ValueError, DataError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or str(error).rstrip(".")
         raise DataError(
             f"{file} is no class of {source}, and as a list of classes it cannot be read: {reason}."
         ) from error

@@ -17,6 +17,11 @@ from datamodules.picture import MAX_BYTES, SUFFIXES, PictureError, is_hidden
 from datamodules.tar_headers import Member
 from datamodules.tar_index import list_members
 
+_PACKED = (
+    *(".gz", ".bz2", ".xz", ".zst", ".lz4", ".lz", ".lzma", ".z", ".tgz", ".tbz", ".tbz2", ".txz"),
+    *(".tzst", ".zip", ".7z", ".rar"),
+)
+
 
 @dataclass(frozen=True)
 class SourceImage:
@@ -78,7 +83,7 @@ class PassedOver:
         """One for each kind that there is."""
         found = []
         if self.others:
-            found.append(f"not taken, no images by their suffix: {told(self.others)} files")
+            found.append(f"not taken, no images by their suffix: {told(self.others, ' files')}")
         if self.special:
             found.append(f"not taken, no files: {_some(self.special)}")
         if self.repeated:
@@ -152,11 +157,12 @@ class Search:
         return False
 
 
-def told(others: Counter[str]) -> str:
-    """Files that are no images, for a message: ``"12 .heic, 1 .txt"``."""
-    return ", ".join(
-        f"{count} {legible(suffix) or 'without suffix'}" for suffix, count in others.items()
-    )
+def told(others: Counter[str], kind: str = "") -> str:
+    """Files that are no images, for a message: ``"12 .heic, 1 .txt"``, and that packed ones must
+    be unpacked."""
+    counts = (f"{count} {legible(suffix) or 'without suffix'}" for suffix, count in others.items())
+    unpack = ", which must be unpacked first" if others.keys() & set(_PACKED) else ""
+    return ", ".join(counts) + kind + unpack
 
 
 def _some(names: list[str]) -> str:

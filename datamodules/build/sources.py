@@ -12,8 +12,6 @@ from datamodules.errors import DataError
 from datamodules.modalities import UNLABELLED
 from datamodules.picture import SUFFIXES, is_hidden
 
-_PACKED = (".gz", ".bz2", ".xz", ".zst", ".tgz", ".tbz2", ".txz", ".zip", ".7z", ".rar")
-
 
 @dataclass(frozen=True)
 class FoundImages:
@@ -46,10 +44,14 @@ def find_images(source: str, classes: Sequence[str] | str | None) -> FoundImages
     shown = [entry for entry in _entries(root) if not is_hidden(entry.name)]
     folders = {entry.name: entry for entry in shown if entry.is_dir()}
     files = [entry for entry in shown if not entry.is_dir()]
-    tars = {entry.stem: entry for entry in files if entry.suffix.lower() == ".tar"}
+    tars = [entry for entry in files if entry.suffix.lower() == ".tar"]
     if classes is None:
         _check_one_kind(root, folders, tars, files)
-    listed = read_classes(classes, (*folders, *tars), source)
+    by_class = {tar.stem: tar for tar in tars} | folders
+    listed = read_classes(classes, tuple(by_class), source)
+    for tar in tars:
+        if tar.stem in listed.folders and by_class[tar.stem] != tar:
+            raise DataError(f"{by_class[tar.stem]} and {tar} are of one class: remove one.")
     search = Search(root)
     images: list[SourceImage] = []
     if not folders and not tars:
@@ -58,10 +60,8 @@ def find_images(source: str, classes: Sequence[str] | str | None) -> FoundImages
         # Images beside the classes, which only a list of classes allows, are not wanted.
         list(search.sizes(file for file in files if file.suffix.lower() != ".tar"))
         for label, name in enumerate(listed.folders):
-            if name in folders:
-                images += search.folder(folders[name], label, name)
-            else:
-                images += search.tar(tars[name], label, name)
+            find = search.folder if name in folders else search.tar
+            images += find(by_class[name], label, name)
     _check_found(source, images, listed, search.passed)
     return FoundImages(images, listed, search.passed)
 
@@ -74,7 +74,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _check_one_kind(
-    root: Path, folders: dict[str, Path], tars: dict[str, Path], files: list[Path]
+    root: Path, folders: dict[str, Path], tars: list[Path], files: list[Path]
 ) -> None:
     loose = [file.name for file in files if file.suffix.lower() in SUFFIXES]
     kinds = [f"{len(folders)} folders"] * bool(folders) + [f"{len(tars)} tars"] * bool(tars)
@@ -90,11 +90,9 @@ def _check_found(
     source: str, images: list[SourceImage], listed: ClassList, passed: PassedOver
 ) -> None:
     if not images:
-        others = passed.others
-        unpack = ", which must be unpacked first" if others.keys() & set(_PACKED) else ""
         raise DataError(
             f"source {source} holds no image: expected class/name.jpg (also png, webp, bmp, tif), "
-            f"or one tar a class{'; found ' + told(others) + unpack if others else ''}."
+            f"or one tar a class{'; found ' + told(passed.others) if passed.others else ''}."
         )
     labels = {image.label for image in images}
     for label, folder in enumerate(listed.folders):

@@ -1,5 +1,6 @@
 """Classes are named by arguments or in text files as people's editors write them."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,12 @@ def test_lists_that_cannot_be_taken_are_told(tmp_path: Path, content: bytes, sen
 def test_what_is_neither_class_nor_file_is_told(name: str):
     with pytest.raises(DataError, match=r"is no class of photos, and as a list of classes it can"):
         read_classes([name], THERE, "photos")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "list.txt")
+    with pytest.raises(DataError, match=r"it cannot be read: .*list.txt is a FIFO, not a file\.$"):
+        read_classes([str(tmp_path / "list.txt")], THERE, "photos")
 
 
 def test_an_empty_argument_names_no_class():

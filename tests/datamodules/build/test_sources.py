@@ -156,6 +156,23 @@ def test_a_compressed_tar_is_told_to_be_unpacked(tmp_path, compress, program, re
         find_images(str(tmp_path / "photos"), None)
 
 
+@pytest.mark.parametrize("other", ["cat.TAR", "cat/0.jpg"])
+def test_a_class_of_two_entries_is_refused(tmp_path, other):
+    source = fill(tmp_path / "photos", other, "cat.tar", "dog/0.jpg")
+    assert keys(source, ["dog"]) == ["dog_0"]
+    with pytest.raises(DataError, match=r"photos/cat.* and .*photos/cat.* are of one class"):
+        find_images(str(source), ["cat"])
+
+
+def test_a_packed_class_beside_tars_is_told(tmp_path):
+    source = fill(tmp_path / "photos", "dog.tar.zst")
+    with tarfile.open(source / "cat.tar", "w") as tar:
+        tar.add(source / "dog.tar.zst", "0.jpg")
+    assert find_images(str(source), None).passed.sentences() == [
+        "not taken, no images by their suffix: 1 .zst files, which must be unpacked first"
+    ]
+
+
 def test_a_tar_with_a_negative_size_is_refused(tmp_path):
     (tmp_path / "photos").mkdir()
     with tarfile.open(tmp_path / "photos/cat.tar", "w") as tar:

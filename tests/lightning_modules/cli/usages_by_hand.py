@@ -89,7 +89,10 @@ BY_HAND: Sequence[tuple[str, str]] = (
     ("mesh --checkpoint {stage1} --images {first} --level 1 --quantile .5 --out {out}", "level"),
     ("mesh --checkpoint {stage1} --images {first} {first} --out {out}/x/y/z --sise 3", "'sise'"),
     ("interpolate --checkpoint {stage1} --images {first} --out {out}", "1 photograph,"),
-    ("interpolate --checkpoint {gan} --classes mug --seeds 1 --out {out}", "1 class and 1 seed are"),
+    (
+        "interpolate --checkpoint {gan} --classes mug --seeds 1 --out {out}",
+        "1 class and 1 seed are",
+    ),
     ("edit --checkpoint {autoregressive} --image {nothing} --region 0,0,1,1 --out {out}", "noth"),
     ("edit --checkpoint {autoregressive} --image {first} --region 1,0,0,1 --out {out}", "--region"),
     ("edit --checkpoint {autoregressive} --image {first} --region 0,0,1 --out {out}", "--region"),
