@@ -1,6 +1,7 @@
 """Photographs that users name: which files they are, and their pixels."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,16 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from datamodules.build.search import PassedOver
 from datamodules.errors import DataError
 from datamodules.photograph import read_photograph
 from datamodules.picture import SUFFIXES, PictureError, is_hidden
 
 
 def find_images(names: list[str], option: str = "--images") -> list[Path]:
-    """Files as they are named, folders as the images in them; hidden ones are passed over where
-    there are others, and files that are not there stay, for their reading to say so.
+    """Files as they are named, folders as the images in them, each once; hidden ones are passed
+    over where there are others. What is not there, and folders without images, stay in the list,
+    for their reading to say so; what else folders hold is told.
 
     Args:
         names: files and folders.
@@ -34,9 +37,10 @@ def find_images(names: list[str], option: str = "--images") -> list[Path]:
         raise DataError(" ".join(faults))
     paths: list[Path] = []
     for name in names:
-        paths += _images_in(Path(name), option) if os.path.isdir(name) else [Path(name)]
+        paths += (_images_in(Path(name), option) if os.path.isdir(name) else []) or [Path(name)]
+    paths = list(dict.fromkeys(paths))
     paths = [path for path in paths if not is_hidden(path.name)] or paths
-    if not paths:
+    if all(map(os.path.isdir, paths)):
         raise DataError(f"No .jpg, .png or .webp in {', '.join(names)}: check {option}.")
     by_stem = {path.stem: path for path in paths}
     for path in paths:
@@ -77,11 +81,12 @@ def _images_in(folder: Path, option: str) -> list[Path]:
         entries = sorted(folder.iterdir())
     except OSError as error:
         raise DataError(f"{folder} cannot be read: {error.strerror}; check {option}.") from error
-    return [
-        path
-        for path in entries
-        if path.suffix.lower() in SUFFIXES and not is_hidden(path.name) and not path.is_dir()
-    ]
+    files = [path for path in entries if not is_hidden(path.name) and not path.is_dir()]
+    suffixes = Counter(path.suffix.lower() for path in files)
+    others = Counter({suffix: n for suffix, n in suffixes.items() if suffix not in SUFFIXES})
+    for sentence in PassedOver(others).sentences():
+        print(f"{folder}: {sentence}")
+    return [path for path in files if path.suffix.lower() in SUFFIXES]
 
 
 def enlarged(photo: Tensor, size: int) -> Tensor:

@@ -24,6 +24,30 @@ def test_folders_stand_for_their_images_in_order(tmp_path: Path) -> None:
     assert find_images([str(named), str(tmp_path / "many")]) == [named, first, second]
 
 
+def test_each_photograph_is_taken_once(tmp_path: Path) -> None:
+    photo = paint(tmp_path / "a.jpg")
+    assert find_images([str(photo), str(tmp_path), f"{tmp_path}/./a.jpg"]) == [photo]
+
+
+def test_what_folders_hold_beside_images_is_told(tmp_path: Path, capsys) -> None:
+    photo, empty = paint(tmp_path / "many/a.jpg"), tmp_path / "empty"
+    for name in ("b.heic", "c.HEIC", "notes", ".DS_Store"):
+        (tmp_path / "many" / name).touch()
+    empty.mkdir()
+    assert find_images([str(tmp_path / "many"), str(empty)]) == [photo, empty]
+    sentence = "not taken, no images by their suffix: 2 .heic, 1 without suffix files"
+    assert capsys.readouterr().out == f"{tmp_path}/many: {sentence}\n"
+
+
+def test_what_is_not_there_is_left_to_its_reading(tmp_path: Path) -> None:
+    photo, gone = paint(tmp_path / "a.jpg"), tmp_path / "gone.jpg"
+    names = [str(photo), str(gone), "x" * 300]
+    assert find_images(names) == [photo, gone, Path("x" * 300)]
+    for path in find_images(names)[1:]:
+        with pytest.raises(DataError, match="is no readable image: it cannot be read: "):
+            load_square(path, 8)
+
+
 def test_what_is_named_and_no_image_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"There is no file or folder nowhere.png: check --images"):
         find_images(["nowhere.png"])
