@@ -1,12 +1,37 @@
-"""The one exception for faults that the user can mend, the check of numbers, and words for both."""
+"""The exception for faults that the user can mend, several of them at once, and their words."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from renderers.ranges import range_fault
 
 
 class DataError(Exception):
     """A fault in the data or its settings, told in one sentence naming the value and the knob."""
+
+
+@dataclass
+class Failures:
+    """Why some of several things failed, while the others were done."""
+
+    total: int
+    reasons: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep a DataError of the block, which is about one of the things."""
+        try:
+            yield
+        except DataError as error:
+            self.reasons.append(str(error).rstrip("."))
+
+    def tell(self) -> None:
+        """DataError with every reason, if there is one."""
+        if self.reasons:
+            count = f"{len(self.reasons)} of {self.total} failed: " if self.total > 1 else ""
+            raise DataError(f"{count}{'; '.join(self.reasons)}.")
 
 
 def check_number(name: str, value: float, low: float, high: float = math.inf) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from datamodules.errors import DataError, check_number, counted
+from datamodules.errors import DataError, Failures, check_number, counted
 from datamodules.ranges import Range
 from lightning_modules.inference.limits import MOST_SEED, DrawnSeed
 from lightning_modules.inference.photographs import find_images, load_square
@@ -133,14 +133,11 @@ def photos_passage(model: TokenAutoencoder, images: Sequence[str]) -> Passage:
     if len(paths) != 2:
         given = counted(len(paths), "photograph")
         raise DataError(f"--images names {given}, interpolation is between 2.")
-    squares, faults = [], []
+    squares, failures = [], Failures(1)
     for path in paths:
-        try:
+        with failures.kept():
             squares.append(_square(model, path))
-        except DataError as error:
-            faults.append(str(error))
-    if faults:
-        raise DataError(" ".join(faults))
+    failures.tell()
     first, second = (photo_tokens(model, square) for square in squares)
     names = paths[0].stem, paths[1].stem
     return Passage(names, lambda share: model.decode(model.blend(first, second, share)))

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, Failures
 from datamodules.files import write_atomically
-from lightning_modules.tools.parts import Failures
 
 LEFT_OUT = ("protocol",)
 MOST_BYTES = 1_000_000

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 
 from datamodules.classes import class_label
-from datamodules.errors import DataError
+from datamodules.errors import DataError, Failures
 from lightning_modules.inference.limits import Device, DrawnSeed, Pixels
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
@@ -22,7 +22,6 @@ from lightning_modules.inference.token_edits import (
 from lightning_modules.inference.token_files import TokenScenes, write_tokens
 from lightning_modules.pictures.captions import labelled
 from lightning_modules.pictures.drawing import write_png
-from lightning_modules.tools.parts import Failures
 
 Action = Literal["resample", "keep", "insert"]
 

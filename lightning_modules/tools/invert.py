@@ -10,7 +10,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from datamodules.classes import class_label, class_name
-from datamodules.errors import DataError, counted
+from datamodules.errors import DataError, Failures, counted
 from datamodules.files import write_json
 from lightning_modules.inference.camera_paths import Trajectory
 from lightning_modules.inference.gan_scenes import GANScenes
@@ -27,7 +27,6 @@ from lightning_modules.inference.photographs import find_images, load_square
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.sampling_options import check_unused
 from lightning_modules.inference.scene_files import SceneFiles
-from lightning_modules.tools.parts import Failures
 from renderers.renderer import POINTS_PER_CHUNK
 
 NOVEL_VIEWS = 4

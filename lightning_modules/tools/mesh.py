@@ -4,14 +4,13 @@ from pathlib import Path
 
 from rich.progress import track
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, Failures
 from lightning_modules.inference.limits import Device, Inside, Lattice, Level, Positive
 from lightning_modules.inference.meshing import MeshFormat, Surface, write_mesh
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.sampling_options import SamplingOptions
 from lightning_modules.inference.scene_choice import SceneChoice
-from lightning_modules.tools.parts import Failures
 
 
 def mesh(

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from rich.progress import track
 
-from datamodules.errors import counted
+from datamodules.errors import Failures, counted
 from lightning_modules.inference.camera_paths import Trajectory, trajectory_cameras
 from lightning_modules.inference.limits import Device, Frames, Lattice, Level, Pixels, Points
 from lightning_modules.inference.meshing import MeshFormat, Surface
@@ -13,7 +13,6 @@ from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.photographs import find_images, load_square
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.scene_files import SceneFiles
-from lightning_modules.tools.parts import Failures
 from renderers.renderer import POINTS_PER_CHUNK
 
 

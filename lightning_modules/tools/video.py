@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from datamodules.errors import Failures
 from lightning_modules.inference.camera_paths import (
     Trajectory,
     VideoFormat,
@@ -15,7 +16,6 @@ from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.sampling_options import SamplingOptions
 from lightning_modules.inference.scene_choice import SceneChoice
-from lightning_modules.tools.parts import Failures
 from renderers.renderer import POINTS_PER_CHUNK
 
 
