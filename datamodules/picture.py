@@ -7,7 +7,7 @@ import re
 import stat
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -193,7 +193,10 @@ class _Png(PngImageFile):
             check_png_rows(self, content, header)
 
 
-_OPENED = {"JPEG": _jpeg, "PNG": _Png}
+_OPENED: Mapping[str, Callable[[BinaryIO, str], ImageFile.ImageFile]] = {
+    "JPEG": _jpeg,
+    "PNG": _Png,
+}
 """Kinds that are not opened by Pillow's own way."""
 
 
