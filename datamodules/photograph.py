@@ -11,7 +11,13 @@ import numpy as np
 from PIL import Image, ImageCms, ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from datamodules.picture import PictureError, integer_pixels, is_signed, open_picture
+from datamodules.picture import (
+    PHOTOMETRIC_TAG,
+    PictureError,
+    integer_pixels,
+    is_signed,
+    open_picture,
+)
 
 _ORIENTATION_TAG = 0x0112
 _TURNS = {
@@ -23,7 +29,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_PHOTOMETRIC_TAG, _BITS_TAG, _PLANES_TAG = 262, 258, 284
+_BITS_TAG, _PLANES_TAG = 258, 284
 _SEPARATE_PLANES = 2
 _KIND_TAG, _SMALL_COPY = 254, 1
 _PLAIN_FORMATS = ("JPEG", "PNG", "WEBP")
@@ -143,7 +149,7 @@ def _narrowed(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
             alpha = Image.fromarray(np.where(values == clear, np.uint8(0), np.uint8(255)))
     exact = np.float32 if top <= 65535 else np.float64
     levels = np.rint(values * exact(255 / top)).astype(np.uint8)
-    if isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC_TAG) == 0:
+    if isinstance(image, TiffImageFile) and image.tag_v2.get(PHOTOMETRIC_TAG) == 0:
         levels = 255 - levels  # 0 is white
     return Image.fromarray(levels), alpha
 

@@ -52,7 +52,11 @@ _UNREADABLE = re.compile("unknown pixel mode|unsupported|not supported|cannot ha
 """In what Pillow says of files that are whole."""
 
 _BITS_TAG, _SAMPLE_FORMAT_TAG = 258, 339
+PHOTOMETRIC_TAG = 262
+"""Of a TIFF: 0 if 0 is white."""
 _SIGNED = 2
+_BIG_ENDIAN = re.compile("(?<=;16|;32)B(?=[SF]?$)")
+"""Letter in Pillow's names of pixels."""
 
 
 class PictureError(ValueError):
@@ -193,9 +197,34 @@ class _Png(PngImageFile):
             check_png_rows(self, content, header)
 
 
+class _Tiff(TiffImageFile):
+    """A TIFF whose grey of 16 or 32 bits may have white at 0 and either order of bytes, packed or
+    not: Pillow decodes such, but recognises some not, and takes the bytes of others in reverse."""
+
+    def _setup(self) -> None:
+        """Called by Pillow to choose a decoder by the tags."""
+        tags, bits = self.tag_v2, self.tag_v2.get(_BITS_TAG)
+        told = {tag: tags[tag] for tag in (PHOTOMETRIC_TAG, _SAMPLE_FORMAT_TAG) if tag in tags}
+        if bits in ((16,), (32,)) and told.get(PHOTOMETRIC_TAG) == 0:
+            tags[PHOTOMETRIC_TAG] = 1
+        if bits == (32,) and told.get(_SAMPLE_FORMAT_TAG, (1,)) == (1,):
+            tags[_SAMPLE_FORMAT_TAG] = (_SIGNED,)
+        try:
+            super()._setup()
+        finally:
+            tags.pop(_SAMPLE_FORMAT_TAG, None)
+            tags.update(told)
+        if self.use_load_libtiff:  # which gives numbers in the order of this machine
+            self.tile = [
+                tile._replace(args=(_BIG_ENDIAN.sub("N", tile.args[0]), *tile.args[1:]))
+                for tile in self.tile
+            ]
+
+
 _OPENED: Mapping[str, Callable[[BinaryIO, str], ImageFile.ImageFile]] = {
     "JPEG": _jpeg,
     "PNG": _Png,
+    "TIFF": _Tiff,
 }
 """Kinds that are not opened by Pillow's own way."""
 

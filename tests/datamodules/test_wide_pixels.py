@@ -77,28 +77,41 @@ def test_a_pgm_of_any_largest_number():
     assert read[0, :, 0].tolist() == [0, 26, 255]
 
 
-def tiff(values: np.ndarray, sample_format: int) -> bytes:
-    """An uncompressed TIFF of one channel, whatever Pillow could write."""
+def tiff(
+    values: np.ndarray, sample_format: int, order: str = "<", white: int = 1, packed: bool = False
+) -> bytes:
+    """A TIFF of one channel, whatever Pillow could write.
+
+    order of bytes, < or >; white: 0 if 0 is white, else 1; packed: by Deflate or not at all
+    """
     bits, (height, width) = values.itemsize * 8, values.shape
-    tags = [(256, width), (257, height), (258, bits), (259, 1), (262, 1), (273, 8), (277, 1)]
-    tags += [(278, height), (279, values.nbytes), (339, sample_format)]
-    data = values.astype(values.dtype.newbyteorder("<")).tobytes()
-    entries = b"".join(
-        tag.to_bytes(2, "little") + b"\4\0\1\0\0\0" + value.to_bytes(4, "little")
-        for tag, value in tags
-    )
-    head = b"II*\0" + (8 + len(data)).to_bytes(4, "little")
-    return head + data + len(tags).to_bytes(2, "little") + entries + bytes(4)
+    data = values.astype(values.dtype.newbyteorder(order)).tobytes()
+    data = zlib.compress(data) if packed else data
+    tags = [(256, width), (257, height), (258, bits), (259, 8 if packed else 1), (262, white)]
+    tags += [(273, 8), (277, 1), (278, height), (279, len(data)), (339, sample_format)]
+    entries = b"".join(struct.pack(order + "HHII", tag, 4, 1, value) for tag, value in tags)
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8 + len(data))
+    return head + data + struct.pack(order + "H", len(tags)) + entries + bytes(4)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("white", [0, 1])
+@pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize(
     ("dtype", "sample_format", "top"),
-    [("u2", 1, 2**16 - 1), ("i2", 2, 2**15 - 1), ("u4", 1, 2**32 - 1), ("i4", 2, 2**31 - 1)],
+    [
+        *(("u2", 1, 2**16 - 1), ("i2", 2, 2**15 - 1), ("u4", 1, 2**32 - 1), ("i4", 2, 2**31 - 1)),
+        ("f4", 3, 1),
+    ],
 )
-def test_integers_of_a_tiff_are_scaled_by_their_type(dtype, sample_format, top):
-    values = np.array([[0, top // 3, top // 2, top]], dtype)
-    read = np.asarray(read_photograph(tiff(values, sample_format)))
-    assert read[0, :, 0].tolist() == [0, 85, 127, 255]
+def test_numbers_of_a_tiff_are_scaled_by_their_type(
+    dtype, sample_format, top, order, white, packed
+):
+    values = np.array([[0, top / 3, top / 5, top]]).astype(dtype)
+    content = tiff(values, sample_format, order, white, packed)
+    grey = np.array([0, 85, 51, 255])
+    read = np.asarray(read_photograph(content))[0, :, 0]
+    assert (read == (grey if white else 255 - grey)).all()
 
 
 def test_signed_bytes_of_a_tiff_are_scaled_by_their_type():
