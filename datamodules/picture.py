@@ -218,6 +218,7 @@ class _Tiff(TiffImageFile):
             self.tile = [
                 tile._replace(args=(_BIG_ENDIAN.sub("N", tile.args[0]), *tile.args[1:]))
                 for tile in self.tile
+                if isinstance(tile.args, tuple)
             ]
 
 
