@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from datamodules.errors import DataError
+from datamodules.modalities import SPLITS
 
 
 @contextmanager
@@ -24,7 +25,8 @@ def results_in(folder: str, option: str) -> Iterator[None]:
     """
     path = _named(folder, option)
     if path.exists() and not path.is_dir():
-        raise DataError(f"{option} is {folder}, which is a file: name a folder.")
+        kind = "a file" if path.is_file() else "a device or a pipe"
+        raise DataError(f"{option} is {folder}, which is {kind}: name a folder.")
     with _made(path, folder, option):
         yield
 
@@ -40,6 +42,20 @@ def result_file(file: str, option: str) -> Iterator[None]:
     with _made(path.parent, file, option):
         _prove_name(path, option)
         yield
+
+
+def check_outside(out: str, read: Sequence[str | None]) -> None:
+    """DataError if shards would be written into a folder that is read, by whatever links."""
+    place = Path(os.path.realpath(out))
+    for folder in filter(None, read):
+        if "\0" in folder:
+            continue  # no folder, as finding the images in it says
+        home = Path(os.path.realpath(folder))
+        above = any(home.is_relative_to(place / split) for split in SPLITS)
+        if above or place.is_relative_to(home):
+            raise DataError(
+                f"--out {out} and {folder}, which is read, overlap: choose another --out."
+            )
 
 
 def _named(place: str, option: str) -> Path:
@@ -90,4 +106,6 @@ def _prove_name(path: Path, option: str) -> None:
 
 def _refusal(option: str, named: str, error: OSError) -> DataError:
     reason = (error.strerror or str(error)).lower()
+    if isinstance(error, FileExistsError):  # of a folder that is to be made
+        reason = "a part of it is no folder"
     return DataError(f"{option} is {named}, which can't be written to ({reason}): name another.")

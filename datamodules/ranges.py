@@ -4,9 +4,10 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
+from types import NoneType
 from typing import Annotated, Any, Protocol, get_args, get_origin, get_type_hints, runtime_checkable
 
-from datamodules.errors import check_number
+from datamodules.errors import DataError, check_number
 from datamodules.manifest import MAX_SHARD_SAMPLES
 
 
@@ -46,15 +47,22 @@ def check_limits(function: Callable[..., Any], values: Mapping[str, Any]) -> Non
     """Hold values, by name, to the limits in the annotations of a function and of its dataclasses.
 
     Raises:
-        DataError: the first that is beyond its limit, e.g. --size is 0, it must be from 1 to 8,192.
+        DataError: the first that is beyond its limit, e.g. --size is 0, it must be from 1 to 8,192;
+            or is empty, or null and must have a value.
     """
     for name, hint in _hints(function):
-        if values.get(name) is not None:
-            for limit in _limits(hint):
-                found = values[name]
-                for value in found if isinstance(found, list | tuple) else (found,):
-                    if not (isinstance(limit, Range) and isinstance(value, str)):
-                        limit.check(f"--{name}", value)  # a text is a word beside numbers
+        found = values.get(name)
+        if found is None:
+            if name in values and NoneType not in get_args(hint):
+                raise DataError(f"--{name} is null: give a value, or leave it out.")
+            continue
+        items = found if isinstance(found, list | tuple) else (found,)
+        if "" in items:
+            raise DataError(f"--{name} is empty: give a value, or leave it out.")
+        for limit in _limits(hint):
+            for value in items:
+                if not (isinstance(limit, Range) and isinstance(value, str)):
+                    limit.check(f"--{name}", value)  # a text is a word beside numbers
 
 
 def _hints(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:

@@ -1,5 +1,6 @@
 """Recipe of a model, stored in checkpoints beside its weights: class and constructor arguments."""
 
+import re
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -34,7 +35,11 @@ def build_model(recipe: object) -> nn.Module:
     kind = _ours(class_path)
     if kind is None:
         raise ValueError(f"Checkpoint names the model class {class_path!r}, not one of `models`.")
-    return kind(**arguments_of(kind, recipe.get("init_args", {}), kind.__name__))
+    arguments = arguments_of(kind, recipe.get("init_args", {}), kind.__name__)
+    try:
+        return kind(**arguments)
+    except ValueError as error:  # of an argument by its place in a configuration, which is not here
+        raise ValueError(re.sub(r"^model\.\w+", kind.__name__, str(error))) from error
 
 
 def build_for(recipe: object, weights: Mapping[str, Tensor], size: int) -> nn.Module:

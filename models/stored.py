@@ -54,8 +54,11 @@ def as_type(value: object, of: Any, name: str) -> Any:
     elif of in PLAIN:
         fits = type(value) is of
     elif dataclasses.is_dataclass(of) or (inspect.isclass(of) and issubclass(of, tuple)):
-        made = cast(Callable[..., Any], of)
-        return made(**arguments_of(of, value, name))
+        arguments = arguments_of(of, value, name)
+        try:
+            return cast(Callable[..., Any], of)(**arguments)
+        except ValueError as error:  # which does not know whose its fields are
+            raise ValueError(f"{name}: {error}") from error
     else:
         raise TypeError(f"no values of {of} are stored")
     if not fits:

@@ -1,14 +1,12 @@
-"""Meshes of density fields: sample a grid, march cubes, colour the vertices, write a file.
+"""Meshes of density fields: sample a grid, march cubes, colour the vertices, encode them as a file.
 
 The world is y-up as in glTF, so vertices are written as they are.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +21,7 @@ HalfExtent = float | tuple[float, float, float]
 """Half the side of a cube around the origin, or the three of a box."""
 FORMATS = (".glb", ".ply", ".obj")
 NOTE_KEY = "wild3d"
-"""Key that a note is stored under, see `save_mesh`."""
+"""Key that a note is stored under, see `mesh_bytes`."""
 
 
 @dataclass(frozen=True)
@@ -167,28 +165,14 @@ def to_trimesh(mesh: Mesh) -> Any:
     )
 
 
-def save_mesh(mesh: Mesh, path: str | Path, note: str | None = None) -> None:
-    """Write a .glb, .ply or .obj file; the file appears complete or not at all.
+def mesh_bytes(mesh: Mesh, suffix: str, note: str | None = None) -> bytes:
+    """Encode a mesh as the content of a .glb, .ply or .obj file.
 
     note: a line of ASCII to store in the file: in .glb under `NOTE_KEY` of `asset.extras`, else
     as a comment of the header that begins with `NOTE_KEY`. Raises ValueError for another suffix.
     """
-    target = Path(path)
-    suffix = target.suffix.lower()
     if suffix not in FORMATS:
-        raise ValueError(
-            f"cannot write {target.name!r}: the suffix must be one of {', '.join(FORMATS)}"
-        )
-    data = _encode(mesh, suffix, note)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _encode(mesh: Mesh, suffix: str, note: str | None) -> bytes:
+        raise ValueError(f"a mesh can't be {suffix!r}: the suffix must be {' or '.join(FORMATS)}")
     solid = to_trimesh(mesh)
     if suffix == ".glb":
         extras = {} if note is None else {"extras": {NOTE_KEY: note}}

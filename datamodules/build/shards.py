@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -26,7 +25,8 @@ from datamodules.errors import DataError, check_number, counted
 from datamodules.files import telling_full_disk
 from datamodules.image_header import MAX_SIDE
 from datamodules.manifest import MANIFEST_NAME, Manifest, Parameter
-from datamodules.modalities import SPLITS, VAL
+from datamodules.modalities import VAL
+from datamodules.places import check_outside
 from datamodules.ranges import Fraction, Range, Resolution, Seed, ShardSize, Workers
 
 
@@ -71,7 +71,7 @@ def shards(
     """
     preparation = Preparation(resolution, resize, image_format, quality)
     _check(resolution, val_fraction, samples_per_shard, quality, (masks, depth))
-    _check_outside(out, (source, masks, depth))
+    check_outside(out, (source, masks, depth))
     found = find_images(source, classes)
     images, listed = found.images, found.classes
     if masks is not None:
@@ -184,20 +184,6 @@ def _check(
     for folder in folders:
         if folder is not None and not (folder and Path(folder).is_dir()):
             raise DataError(f"sidecar folder {folder or repr('')} does not exist.")
-
-
-def _check_outside(out: str, read: Sequence[str | None]) -> None:
-    """DataError if shards would be written into a folder that is read, by whatever links."""
-    place = Path(os.path.realpath(out))
-    for folder in filter(None, read):
-        if "\0" in folder:
-            continue  # no folder, as finding the images in it says
-        home = Path(os.path.realpath(folder))
-        above = any(home.is_relative_to(place / split) for split in SPLITS)
-        if above or place.is_relative_to(home):
-            raise DataError(
-                f"--out {out} and {folder}, which is read, overlap: choose another --out."
-            )
 
 
 def _report(manifest: Manifest, out: str, found: FoundImages, val_fraction: float) -> None:

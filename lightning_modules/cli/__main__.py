@@ -14,6 +14,11 @@ PACKAGES = ("datamodules", "models", "renderers", "lightning_modules")
 
 def main() -> int:
     """Run one verb with the words of the command line; returns the exit code."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:  # without which not even PyTorch can be loaded
+        print("wild3d: the folder it is run in was removed: go to another.", file=sys.stderr)
+        return 2
     if (hidden := hidden_package()) is not None:
         print(f"wild3d: {hidden}", file=sys.stderr)
         return 2

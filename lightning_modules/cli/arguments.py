@@ -10,6 +10,7 @@ from itertools import pairwise
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from datamodules.errors import DataError
 from datamodules.ranges import check_limits
 
 _OPTION = re.compile(r"-[^\d.\s][^\s=]*(=|$)")
@@ -182,6 +183,9 @@ def nulls_as_overlays(arguments: Sequence[str]) -> list[str]:
 
     jsonargparse (4.53) hands what is meant for a class within a class on as text, null as None,
     which no type but a string accepts, as that word. In a configuration null is null.
+
+    Raises:
+        DataError: one has no value, which jsonargparse tells of `--model` as a whole.
     """
     return list(_with_overlays(arguments))
 
@@ -194,6 +198,8 @@ def _with_overlays(arguments: Sequence[str]) -> Iterator[str]:
         if not key.startswith(GROUPS):
             yield argument
             continue
+        if not equals and not key.endswith(".help") and (not rest or _is_option(rest[0])):
+            raise DataError(f"{key} is given without a value.")
         if not equals and rest and rest[0] in NULLS:
             value = rest.pop(0)
         if value in NULLS:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from datamodules.errors import DataError
+from datamodules.json_values import shown
 from lightning_modules.cli.settings_files import check_settings, read_settings
 
 CONFIG = "--config"
@@ -32,21 +33,21 @@ def with_bases(arguments: Sequence[str]) -> list[str]:
     return words
 
 
-def _stack(config: str, above: tuple[Path, ...] = ()) -> list[str]:
+def _stack(config: str, named_by: str = CONFIG, above: tuple[Path, ...] = ()) -> list[str]:
     """`--config` of a file, after those of its bases, the lowest first."""
     path, own = Path(config), [CONFIG, config]
     if config.lstrip().startswith("{"):
         check_settings(config, CONFIG)
         return own
-    name = read_settings(path, CONFIG).get(BASE)
+    name = read_settings(config, named_by).get(BASE)
     if name is None:
         return own
-    base = path.parent / str(name)
-    if not base.is_file():
-        raise DataError(f"{config} is to be laid over {base}, which is not there: mend `{BASE}`.")
+    if not isinstance(name, str):
+        raise DataError(f"`{BASE}` in {config} is {shown(name)}, it must name a YAML file.")
+    base = path.parent / name
     if base.resolve() in (path.resolve(), *above):
         raise DataError(f"{config} is laid over itself, by way of {base}: mend `{BASE}`.")
-    return [*_stack(str(base), (*above, path.resolve())), *own]
+    return [*_stack(str(base), f"`{BASE}` in {config}", (*above, path.resolve())), *own]
 
 
 def laid_below(base: str) -> None:

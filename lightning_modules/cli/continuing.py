@@ -43,12 +43,13 @@ def find_continued(run: Path, named: str | None) -> tuple[Checkpoint, str] | Non
     return opened, f"{lost}Continuing {run} from {opened.path}{unused}"
 
 
-def restoring_fault(error: Exception, path: object) -> DataError | None:
-    """What users are told of an error that Lightning met, or our hooks, while it took up a whole
-    checkpoint whose content is not what it should be; None for errors of another origin."""
-    names = {frame.f_code.co_name for frame, _ in walk_tb(error.__traceback__)}
-    if not names & RESTORING:
-        return None
+def was_restoring(error: Exception) -> bool:
+    """Whether Lightning, or one of our hooks, met an error while it took up a checkpoint."""
+    return any(frame.f_code.co_name in RESTORING for frame, _ in walk_tb(error.__traceback__))
+
+
+def restoring_fault(error: Exception, path: object) -> DataError:
+    """What users are told of a whole checkpoint whose content is not what it should be."""
     reason = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(".")
     if type(error) is ValueError:
         reason = " ".join(str(error).split())

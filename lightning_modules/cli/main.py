@@ -1,6 +1,7 @@
 """The `wild3d` command: `fit` and `validate` by LightningCLI, and the verbs in `verbs.py`."""
 
 import logging
+import os
 import shlex
 import sys
 import warnings
@@ -12,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from lightning import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from rich.console import Console
 from rich.table import Table
 
 from datamodules.errors import DataError
-from datamodules.files import replacing, write_json
+from datamodules.files import write_json
 from datamodules.places import results_in
 from lightning_modules.callbacks.checkpoints import (
     AtomicCheckpointIO,
@@ -32,15 +33,15 @@ from lightning_modules.callbacks.sheets import Sheets
 from lightning_modules.callbacks.stopping import is_first_process
 from lightning_modules.cli.arguments import nulls_as_overlays
 from lightning_modules.cli.bases import BASE, laid_below, with_bases
-from lightning_modules.cli.continuing import find_continued, restoring_fault
+from lightning_modules.cli.continuing import find_continued, restoring_fault, was_restoring
 from lightning_modules.cli.faults import exit_code
 from lightning_modules.cli.hardware import check_hardware, suited_precision, suited_strategy
 from lightning_modules.cli.parser import NearestNameParser
 from lightning_modules.cli.refusals import refusal
-from lightning_modules.cli.run_record import versions
+from lightning_modules.cli.run_record import SaveRunConfig
 from lightning_modules.cli.validation_settings import check_fit_settings
 from lightning_modules.cli.verbs import TRAINER_VERBS, VERBS, check_verb, overview, run_verb
-from lightning_modules.inference.checkpoint_file import BEST, LAST, Checkpoint
+from lightning_modules.inference.checkpoint_file import BEST, LAST, Checkpoint, read_checkpoint
 from lightning_modules.training.base import TrainingModule
 
 TRAINER_DEFAULTS = {
@@ -76,9 +77,9 @@ class RunCLI(LightningCLI):
         except (DataError, OSError, MemoryError):
             raise
         except Exception as error:
-            if (fault := restoring_fault(error, self._checkpoint)) is None:
+            if not was_restoring(error):
                 raise
-            raise fault from error
+            raise restoring_fault(error, self._checkpoint) from error
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -110,8 +111,13 @@ class RunCLI(LightningCLI):
             trainer.strategy,
             settings.seed_everything,
         )
+        if settings.ckpt_path == "":
+            raise DataError("--ckpt_path is empty: name a checkpoint, or leave it out.")
         if self.config.subcommand == "fit":
             self.places.enter_context(results_in(settings.run, "--run"))
+
+    def _parse_ckpt_path(self) -> None:
+        """Nothing: our checkpoints hold no hyperparameters, and are read once, checked."""
 
     def instantiate_classes(self) -> None:
         """Build everything; settings that do not fit together end in one sentence."""
@@ -199,6 +205,9 @@ class RunCLI(LightningCLI):
         self.trainer.limit_val_batches = 1.0
         if self.config_init.validate.ckpt_path is None:
             self.config_init.validate.ckpt_path = str(self.run_folder / "checkpoints" / BEST)
+        elif not Path(self.config_init.validate.ckpt_path).is_file():
+            # Lightning would look for its own in place of `best` and `last`.
+            read_checkpoint(self.config_init.validate.ckpt_path)
         self.config_init.validate.verbose = False
         self.config_init.validate.weights_only = True
 
@@ -213,32 +222,6 @@ class RunCLI(LightningCLI):
             for name, value in self.trainer.callback_metrics.items()
             if name.startswith("val/")
         }
-
-
-class SaveRunConfig(SaveConfigCallback):
-    """Stores the resolved configuration and the versions behind each launch of a run.
-
-    Once training begins: a launch that is refused must not replace what belongs to the run.
-    """
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Nothing yet."""
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Store them (rank 0)."""
-        if trainer.is_global_zero:
-            self.save_config(trainer, pl_module, "fit")
-
-    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write `config.yaml` and `versions.json` into the run directory."""
-        folder = Path(trainer.default_root_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        config = self.config.clone()
-        config.ckpt_path = None  # the run is continued with its own, and validated with its best
-        path = folder / self.config_filename
-        with replacing(path) as partial:
-            self.parser.save(config, partial, skip_unset=False, overwrite=True)
-        write_json(folder / "versions.json", versions())
 
 
 def print_metrics(title: str, metrics: Mapping[str, float]) -> None:
@@ -270,6 +253,9 @@ def print_places(run: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code, see `exit_code`."""
+    for name in ("stdout", "stderr"):  # which are None where the shell has closed them
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):  # names of files need not be text of the terminal's
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -278,7 +264,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for module in (r"lightning\.", r"torch\.", r"torchmetrics"):
         warnings.filterwarnings("ignore", module=module)
-    return exit_code(lambda: _run(args), args[0] if args else "")
+    verb = next((word for word in args if word in (*TRAINER_VERBS, *VERBS)), (args or [""])[0])
+    return exit_code(lambda: _run(args), verb)
 
 
 def _run(args: list[str]) -> None:

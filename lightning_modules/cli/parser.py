@@ -1,18 +1,16 @@
 """Command-line parser that says what is wrong in one sentence, with the nearest key where it does
 not know one."""
 
-import dataclasses
 import difflib
-import inspect
 import re
-import sys
 from argparse import ArgumentError
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from importlib import import_module
 from itertools import pairwise
-from typing import Any, NoReturn, get_type_hints
+from typing import Any, NoReturn
 
+from jsonargparse import Namespace
+from jsonargparse._actions import _ActionConfigLoad
 from lightning.pytorch.cli import LightningArgumentParser
 from yaml import YAMLError
 
@@ -22,17 +20,19 @@ from lightning_modules.cli.settings_files import check_extent
 
 _UNKNOWN_KEY = re.compile(
     r"Option '(?P<option>[^']+)' is not accepted"
-    r"|does not accept option '(?P<member>[^']+)'"
+    r"|(Group '(?P<group>[^']+)'|Subcommand '\w+') does not accept option '(?P<member>[^']+)'"
     r"|unrecognized arguments: --(?P<argument>[^\s=]+)"
-    r"|unknown key '(?P<nested>[^']+)'"
 )
-_OF_SUBCOMMAND = re.compile(r"\b(fit|validate)\.")
-_SAYS_WHAT_TO_DO = re.compile(r"Did you mean|must be|: ")
+_TOLD = re.compile(
+    r"(?P<key>unknown key '[^']+')(?P<place> of [\w.]+)?(?P<meant>\.( Did you mean '[^']+'\?)?)"
+)
 _CLASS_PATH = re.compile(r"class_path '(?P<path>[\w.]+)'")
+_SAYS_WHAT_TO_DO = re.compile(r"Did you mean|must be|: ")
 
 
 class NearestNameParser(LightningArgumentParser):
-    """Rejects what its parent rejects, in one line that says what was probably meant."""
+    """Refuses what its parent refuses, in one sentence that says what was probably meant, and
+    groups of settings that are none."""
 
     def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, *more: Any, **options: Any
@@ -40,7 +40,7 @@ class NearestNameParser(LightningArgumentParser):
         """Parse the words of a command line.
 
         Raises:
-            DataError: one would exhaust the memory.
+            DataError: one would exhaust the memory, or what `error` says.
         """
         for before, word in pairwise(["", *(args or ())]):
             name, equals, value = word.partition("=")
@@ -52,20 +52,42 @@ class NearestNameParser(LightningArgumentParser):
             raise DataError(f"{longest[:40]}... is nested too deeply.") from None
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Exit with code 2 and one sentence, without the usage, which can have 76 lines."""
-        keys = {action.dest for action in self._actions}
-        unknown = explain_unknown_key(message, keys)
-        if not self.exit_on_error:  # a part of another parser, which will tell it
+        """Tell one sentence, without the usage, which can have 76 lines.
+
+        Raises:
+            DataError: the sentence; ArgumentError in a part of another parser, which will tell it.
+        """
+        unknown = explain_unknown_key(message, self._keys())
+        if not self.exit_on_error:
             raise ArgumentError(None, unknown or message) from ex
-        parser = getattr(ex, "subcommand_parser", None) or self
-        prog = parser.prog.replace(" [options]", "")
-        if (found := _OF_SUBCOMMAND.search(message)) and parser is self and " " not in prog:
-            prog += f" {found[1]}"
         sentence = unknown or plain_sentence(message)
-        if not _SAYS_WHAT_TO_DO.search(sentence):
-            sentence += f" See `{prog} --help`."
-        sys.stderr.write(f"{prog}: {sentence}\n")
-        self.exit(2)
+        hint = "" if _SAYS_WHAT_TO_DO.search(sentence) else " See --help."
+        raise DataError(sentence + hint) from ex
+
+    def _keys(self) -> set[str]:
+        """Dotted keys of this parser and of those of its subcommands."""
+        parts = [self]
+        for action in self._actions:
+            if isinstance(action.choices, Mapping):
+                parts += action.choices.values()
+        found = {action.dest for part in parts for action in part._actions}
+        return {key for key in found if not key.endswith("help")}
+
+    def _apply_actions(
+        self, cfg: Any, parent_key: str = "", *more: Any, **options: Any
+    ) -> Namespace:
+        """Take up settings, of which jsonargparse (4.53) drops a group in silence that is a number,
+        a list or null: those of `trainer: 3` would be lost."""
+        given = cfg if isinstance(cfg, Namespace) else Namespace(cfg)
+        for action in self._actions:
+            key = action.dest.removeprefix(f"{parent_key}.")
+            if not isinstance(action, _ActionConfigLoad) or key not in given:
+                continue
+            if not isinstance(given[key], str | Mapping | Namespace):
+                raise TypeError(
+                    f'Parser key "{action.dest}": Expected a group. Got value: {given[key]}'
+                )
+        return super()._apply_actions(cfg, parent_key, *more, **options)
 
 
 def _check_extent(name: str, value: str) -> None:
@@ -79,21 +101,23 @@ def explain_unknown_key(message: str, keys: set[str]) -> str | None:
     """A parser's message about an unknown key as one sentence with the nearest known one.
 
     Args:
-        message: what jsonargparse says.
-        keys: dotted keys of the parser itself; those of the classes that the message names, with
-            the fields of their dataclass arguments, are added.
+        message: what jsonargparse says, or one of its parsers that holds what this has said of the
+            arguments of a class.
+        keys: dotted keys of the parser itself.
 
     Returns:
         None when the message is about something else.
     """
-    found = _UNKNOWN_KEY.search(message)
-    if found is None:
-        return None
-    given = next(group for group in found.groups() if group)
     classes = _CLASS_PATH.findall(message)
-    known = keys.union(*(constructor_keys(path) for path in classes))
     place = f" of {classes[-1]}" if classes else ""
-    near = nearest_key(given, known)
+    if told := _TOLD.search(message):
+        return f"{told['key']}{told['place'] or place}{told['meant']}"
+    if (found := _UNKNOWN_KEY.search(message)) is None:
+        return None
+    names = found.groupdict()
+    last = names["option"] or names["member"] or names["argument"]
+    given = f"{names['group']}.{last}" if names["group"] else last
+    near = nearest_key(given, keys - {given})
     return f"unknown key '{given}'{place}." + (f" Did you mean '{near}'?" if near else "")
 
 
@@ -105,23 +129,3 @@ def nearest_key(given: str, known: set[str]) -> str | None:
         if near:
             return near[0]
     return None
-
-
-def constructor_keys(path: str) -> set[str]:
-    """Arguments of a class by its import path, and the fields of those that are dataclasses."""
-    module, _, name = path.rpartition(".")
-    try:
-        target = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError):
-        return set()
-    hints = get_type_hints(target.__init__)
-    keys: set[str] = set()
-    for argument in inspect.signature(target.__init__).parameters:
-        keys |= {argument, *(f"{argument}.{field}" for field in _field_names(hints.get(argument)))}
-    return keys - {"self"}
-
-
-def _field_names(annotation: Any) -> list[str]:
-    if not dataclasses.is_dataclass(annotation):
-        return []
-    return [field.name for field in dataclasses.fields(annotation)]

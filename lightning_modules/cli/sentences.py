@@ -3,16 +3,25 @@
 import re
 from collections.abc import Iterable
 
-_KEY = re.compile(r'[Pp]arser key "([^"]+)"')
-_GOT = re.compile(r"(?:Got value|Given value): (.*)")
+_KEY = re.compile(r'[Pp]arser key "([^"]+)"(?!: Unable to load)')
+_GIVEN = re.compile(
+    r"(?:Got value|dot import path string): (.*)"
+    r"|Import path (\S+) does not correspond"
+    r"|Unable to load config \"(.*)\""
+    r"|Given value: NestedArg\(key='[^']*', val='?(.*?)'?\)"
+    r"|Given value: (.*)"
+)
 _EXPECTED = re.compile(r"Expected an? (.+?)(?:\. Got value.*)?$", re.MULTILINE)
 _LITERAL = re.compile(r"typing\.Literal\[(.+)\]")
 _ELEMENTS = re.compile(r"tuple with (\d+) elements")
 _ANNOTATED = re.compile(r"^(?:typing\.)?Annotated\[([^,]+), (.+)\]$")
+_SUBCLASS = re.compile(r"(?:Not a valid subclass of|not correspond to a subclass of) (\w+)")
+_GROUP = re.compile(r"Expected a group|Unable to load config")
 _REQUIRED = re.compile(r"the following arguments are required: (.+)|Key \"([^\"]+)\" is required")
 _WITHOUT_VALUE = re.compile(r"argument (?:-c/)?(--[\w.]+)[^:]*: expected one argument")
 _STRAY = re.compile(r"unrecognized arguments: (.+)", re.DOTALL)
-_NO_CLASS = re.compile(r"Problem with given class_path '([^']+)':\s+(.+)")
+_NO_CLASS = re.compile(r"given class_path '([^']+)':\s+(?!Parser key|the following|')(\S.*)")
+_LINKED = re.compile(r"argument (\w+) --> ([\w.]+): ")
 _SUBCOMMANDS = ("fit.", "validate.")
 
 _KINDS = {
@@ -36,26 +45,34 @@ def plain_sentence(message: str) -> str:
     >>> plain_sentence("the following arguments are required: checkpoint, out")
     '--checkpoint and --out are missing.'
     """
+    keys = _KEY.findall(message)
     if found := _REQUIRED.search(message):
-        return _missing((found[1] or found[2]).split(", "))
+        return _missing([".".join([*keys, name]) for name in (found[1] or found[2]).split(", ")])
     if found := _WITHOUT_VALUE.search(message):
         return f"{found[1]} is given without a value."
     if found := _STRAY.search(message):
         return f"'{_short(found[1])}' belongs to no option."
-    keys = _KEY.findall(message)
+    if found := _LINKED.search(message):
+        return f"--{found[2]} is set by --{found[1]}: leave it out."
     if not keys:
         return _ended(" ".join(message.split()))
     option = f"--{'.'.join(keys)}"
-    if (found := _NO_CLASS.search(message)) and len(keys) == 1:
+    if found := _NO_CLASS.search(message):
         return f"{option} is '{found[1]}', which can't be used ({_ended(found[2])[:-1]})."
     return _wrong_value(option, message)
 
 
 def _wrong_value(option: str, message: str) -> str:
-    kinds = list(dict.fromkeys(_in_words(_EXPECTED.findall(message))))
-    values = [value for value in _GOT.findall(message) if "NestedArg(" not in value]
-    if kinds and values:
-        return f"{option} is '{_short(values[0])}', it must be {' or '.join(kinds)}."
+    classes = [f"the import path of a {name}" for name in _SUBCLASS.findall(message)]
+    kinds = classes or [*_in_words(_EXPECTED.findall(message))]
+    if _GROUP.search(message):
+        kinds = ["settings by name"]
+    if given := _GIVEN.search(message):
+        value = next(filter(None, given.groups()), "")
+        value = "null" if value == "None" else _short(value)
+        if kinds:
+            return f"{option} is '{value}', it must be {' or '.join(dict.fromkeys(kinds))}."
+        return f"{option} is '{value}', which can't be used."
     reason = message.rpartition('":')[2] if '":' in message else message
     return _ended(f"{option}: {' '.join(reason.split())}")
 
@@ -68,7 +85,7 @@ def _in_words(types: Iterable[str]) -> Iterable[str]:
             *some, last = (word.strip(" '\"") for word in literal[1].split(","))
             yield f"{', '.join(some)} or {last}" if some else last
         elif elements := _ELEMENTS.search(name):
-            yield f"{elements[1]} values"
+            yield f"a list of {elements[1]} values"
         elif annotated:
             yield f"{_KINDS.get(annotated[1], annotated[1])} {annotated[2]}"
         elif "dot import path" in name or "path but" in name:

@@ -12,6 +12,8 @@ from yaml.events import (
     ScalarEvent,
     SequenceStartEvent,
 )
+from yaml.nodes import ScalarNode
+from yaml.resolver import Resolver
 
 from datamodules.errors import DataError
 
@@ -19,8 +21,10 @@ MOST_BYTES = 1_000_000
 MOST_VALUES = 100_000
 DEEPEST = 64
 
+RESOLVER, TEXT = Resolver(), Resolver.DEFAULT_SCALAR_TAG
 
-def read_settings(path: Path, option: str) -> dict[str, Any]:
+
+def read_settings(file: str, option: str) -> dict[str, Any]:
     """The mapping in a YAML file.
 
     Args:
@@ -29,10 +33,13 @@ def read_settings(path: Path, option: str) -> dict[str, Any]:
     Raises:
         DataError: it is no readable UTF-8 file, or what `check_settings` refuses.
     """
-    if not str(path) or path.is_dir():
+    if not file:
+        raise DataError(f"{option} is empty: name a YAML file.")
+    path = Path(file)
+    if path.is_dir():
         raise DataError(f"{option} is '{path}', which is a folder: name a YAML file.")
     if not path.exists():
-        raise DataError(f"there is no file {path}: check {option}.")
+        raise DataError(f"there is no file {file}: check {option}.")
     if not path.is_file():
         raise DataError(f"{option} is {path}, which is a device or a pipe: name a YAML file.")
     size = path.stat().st_size
@@ -55,8 +62,8 @@ def check_settings(text: str, name: str) -> dict[str, Any]:
         name: what errors call it.
 
     Raises:
-        DataError: it is no YAML or another thing; it has a key twice, more than 100,000 values
-            with those that aliases repeat, or more than 64 levels.
+        DataError: it is no YAML or another thing; it has a key twice or one that is no text,
+            more than 100,000 values with those that aliases repeat, or more than 64 levels.
     """
     if len(text) > MOST_BYTES:
         raise DataError(f"{name} has {len(text):,} letters, at most {MOST_BYTES:,} are read.")
@@ -85,7 +92,7 @@ class _Open:
 
 
 def check_extent(text: str, name: str) -> None:
-    """Refuse a YAML text that is too large, too deep or has a key twice, before it is built.
+    """Refuse a YAML text that is too large, too deep or has keys that can't be, before it is built.
 
     Raises:
         DataError, YAMLError: one sentence; or it is no YAML.
@@ -121,13 +128,18 @@ def check_extent(text: str, name: str) -> None:
 
 
 def _check_key(level: _Open, event: NodeEvent, name: str) -> None:
-    """DataError if a node is a key that its mapping has already."""
+    """DataError if a node is a key that its mapping has already, or one that is no text."""
     if not level.mapping:
         return
     if level.at_key and isinstance(event, ScalarEvent) and event.value != "<<":
+        line = event.start_mark.line + 1
         if event.value in level.keys:
-            line = event.start_mark.line + 1
             raise DataError(f"{name} has '{event.value}' twice (line {line}): leave one.")
+        if RESOLVER.resolve(ScalarNode, event.value, event.implicit) != TEXT:
+            raise DataError(
+                f"{name} has the key '{event.value}' (line {line}), which YAML does not take for a "
+                "name: correct it, or put it in quotes."
+            )
         level.keys.add(event.value)
     level.at_key = not level.at_key
 

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 
 from datamodules.errors import DataError
+from datamodules.files import write_atomically
 from models.scenes import Scenes
 from models.spaces import HalfExtents, Space
 from renderers.mesh import (
@@ -17,7 +18,7 @@ from renderers.mesh import (
     density_grid,
     extract_mesh,
     largest_component,
-    save_mesh,
+    mesh_bytes,
 )
 
 MeshFormat = Literal["glb", "ply", "obj"]
@@ -120,6 +121,5 @@ def scene_mesh(scenes: Scenes, surface: Surface) -> tuple[Mesh, MeshStatistics]:
 def write_mesh(scenes: Scenes, path: Path, surface: Surface, note: str) -> MeshStatistics:
     """Write the mesh of the first scene, making its folder; see `scene_mesh`."""
     mesh, statistics = scene_mesh(scenes, surface)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_mesh(mesh, path, note)
+    write_atomically(path, mesh_bytes(mesh, path.suffix, note))
     return statistics

@@ -10,6 +10,7 @@ import sys
 import zipfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import imageio.v3 as iio
 import numpy as np
@@ -45,6 +46,10 @@ class Provenance:
     def note(self, *seeds: int) -> str:
         """One line of JSON in ASCII, which every format can store, for a file of these seeds."""
         return json.dumps(asdict(replace(self, seeds=seeds)))
+
+    def of_results(self) -> dict[str, Any]:
+        """Plain values for a file of results, which tells the seeds itself."""
+        return {name: value for name, value in asdict(self).items() if name != "seeds"}
 
     @staticmethod
     def of_note(note: str) -> "Provenance":

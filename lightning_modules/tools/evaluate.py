@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -95,8 +94,7 @@ def evaluate(
         print(f"{label}: {value:.5g}")
     protocol = _drawn(drawer, labels, images.manifest.classes) | {"sampling": sampling.given}
     protocol |= _compared(network, images) | _estimated(real.features, samples, settings)
-    made = made_now(checkpoint)
-    provenance = {name: value for name, value in asdict(made).items() if name != "seeds"}
+    provenance = made_now(checkpoint).of_results()
     write_json(Path(out), {"figures": metrics, "protocol": protocol, "provenance": provenance})
     print(f"{samples} samples, {images.count} real images; protocol in {out}")
 

@@ -88,7 +88,6 @@ def invert(
     print(f"distance: {distance.name}")
     novel, made = model.views.around(NOVEL_VIEWS), made_now(checkpoint)
     note = made.note(inversion.seed)
-    provenance = {name: value for name, value in asdict(made).items() if name != "seeds"}
     for path in paths:
         with failures.kept():
             label = label_of(path)
@@ -98,7 +97,7 @@ def invert(
             shown = found.photo
             write_inversion(files.folder / f"{path.stem}.ckpt", shown, gan.names, note)
             results = _results(found, distance.name, class_name(label, gan.names))
-            results |= {"settings": asdict(inversion), "provenance": provenance}
+            results |= {"settings": asdict(inversion), "provenance": made.of_results()}
             write_json(files.folder / f"{path.stem}.json", results)
             print(
                 f"{path.stem}: {results['class']}, PSNR {found.start.psnr:.2f} -> "

@@ -18,8 +18,9 @@ from datamodules.errors import DataError, counted
 from datamodules.join import JoinedShard
 from datamodules.loader import ShardLoader
 from datamodules.manifest import Manifest, ShardInfo, images_hash
-from datamodules.modalities import RGB, TRAIN
+from datamodules.modalities import RGB, SPLITS, TRAIN
 from datamodules.order import StorageOrder
+from datamodules.places import check_outside
 from datamodules.plan import ValPlan
 from datamodules.ranges import Workers
 from datamodules.reader import Decoding, Source
@@ -59,6 +60,7 @@ def tokens(
         num_workers: processes that decode images; 0 decodes in this one.
         device: where to encode, e.g. cuda.
     """
+    check_outside(out, [f"{root}/{split}" for split in SPLITS])
     model = load_stage1(checkpoint)
     source = read_manifest(root)
     check(source, root, model, batch_size)

@@ -123,8 +123,14 @@ def packed(root: Path) -> None:
     path.write_bytes(gzip.compress(path.read_bytes()))
 
 
-def with_content(name: str, content: bytes):
-    return lambda members: [(n, content if n == name else c) for n, c in members]
+def with_content(shard: str, name: str, content: bytes, sentence: str):
+    """The damage of another content of a file, which costs its sample."""
+
+    def change(members):
+        return [(n, content if n == name else c) for n, c in members]
+
+    told = rf"rgb-000004.tar, key k042: {sentence}"
+    return lambda root: rewrite(root / f"train/{shard}.tar", change), told, 1
 
 
 DAMAGES |= {
@@ -144,30 +150,29 @@ DAMAGES |= {
         r"`gunzip` \(it has \d+ bytes, in the manifest 10240\)",
         3,
     ),
-    "record that is a list": (
-        lambda root: rewrite(root / "train/rgb-000004.tar", with_content("k042.json", b"[1]")),
-        r"rgb-000004.tar, key k042: the json is unreadable, it is \[1\], expected an object",
-        1,
+    "record that is a list": with_content(
+        "rgb-000004",
+        "k042.json",
+        b"[1]",
+        r"the json is unreadable, it is \[1\], expected an object",
     ),
-    "record that is nested too deep": (
-        lambda root: rewrite(root / "train/rgb-000004.tar", with_content("k042.json", DEEP)),
-        r"rgb-000004.tar, key k042: the json is unreadable, it is nested too deep",
-        1,
+    "record that is nested too deep": with_content(
+        "rgb-000004", "k042.json", DEEP, "the json is unreadable, it is nested too deep"
     ),
-    "record that is too large": (
-        lambda root: rewrite(root / "train/rgb-000004.tar", with_content("k042.json", HUGE)),
-        r"rgb-000004.tar, key k042: a file of 4194305 bytes, at most 4194304 are read",
-        1,
+    "record that is too large": with_content(
+        "rgb-000004", "k042.json", HUGE, "a file of 4194305 bytes, at most 4194304 are read"
     ),
-    "image that announces gigabytes": (
-        lambda root: rewrite(root / "train/rgb-000004.tar", with_content("k042.png", BOMB)),
-        r"rgb-000004.tar, key k042: its image cannot be decoded \(it announces 30000 x 30000",
-        1,
+    "image that announces gigabytes": with_content(
+        "rgb-000004",
+        "k042.png",
+        BOMB,
+        r"its image cannot be decoded \(it announces 30000 x 30000",
     ),
-    "mask of another size": (
-        lambda root: rewrite(root / "train/mask-000004.tar", with_content("k042.mask.png", BOMB)),
-        r"rgb-000004.tar, key k042: its mask cannot be decoded \(it announces 30000 x 30000",
-        1,
+    "mask of another size": with_content(
+        "mask-000004",
+        "k042.mask.png",
+        BOMB,
+        r"its mask cannot be decoded \(it announces 30000 x 30000",
     ),
 }
 

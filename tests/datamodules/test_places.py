@@ -66,8 +66,11 @@ def test_a_file_is_no_folder_and_a_folder_no_file(tmp_path: Path) -> None:
     for folder in (f"{tmp_path}", f"{tmp_path}/new/"):
         with pytest.raises(DataError, match="which is a folder: name a file"):
             result_file(folder, "--out").__enter__()
-    with pytest.raises(DataError, match="a device or a pipe"):
-        result_file(os.devnull, "--out").__enter__()
+    for place in (results_in, result_file):
+        with pytest.raises(DataError, match="a device or a pipe"):
+            place(os.devnull, "--out").__enter__()
+    with pytest.raises(DataError, match="a part of it is no folder"):
+        result_file(str(tmp_path / "file" / "x"), "--out").__enter__()
 
 
 def test_a_result_that_is_there_stays_as_it_is_while_its_place_is_tried(tmp_path: Path) -> None:

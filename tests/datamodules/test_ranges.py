@@ -30,6 +30,10 @@ def draw(size: Size = 1, more: More = More(), name: str = "") -> None: ...
         ({"sizes": (3, 9)}, "--sizes is 9"),
         ({"share": float("nan")}, "--share is nan"),
         ({"share": 1.5}, "--share is 1.5"),
+        ({"size": None}, "--size is null: give a value, or leave it out"),
+        ({"sizes": None}, "--sizes is null"),
+        ({"name": None}, "--name is null"),
+        ({"name": ""}, "--name is empty: give a value, or leave it out"),
     ],
 )
 def test_values_beyond_the_limit_in_their_annotation_are_refused(

@@ -86,3 +86,20 @@ def test_a_module_of_our_name_in_another_place_is_refused(
     monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path)])
     with pytest.raises(ValueError, match=r"names the model class 'models\.strange\.Model'"):
         build_model({"class_path": "models.strange.Model", "init_args": {}})
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "sentence"),
+    [
+        ("resolution", 10**6, r"VQ3D\.resolution is 1000000, it must be from 1 to 8,192\."),
+        ("resolution", 15, r"VQ3D\.resolution is 15, it must be a multiple of"),
+        ("decoder", {"heads": 0}, r"VQ3D\.decoder: heads is 0, it must be from 1 to 16,384\."),
+    ],
+)
+def test_an_argument_out_of_range_is_told_by_its_class(
+    argument: str, value: object, sentence: str
+) -> None:
+    recipe = unusual_model().recipe()
+    recipe["init_args"][argument] = value
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        build_model(recipe)

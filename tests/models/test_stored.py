@@ -11,11 +11,21 @@ class Part(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Picky:
+    size: int
+
+    def __post_init__(self) -> None:
+        if self.size > 1:
+            raise ValueError(f"size is {self.size}, at most 1.")
+
+
+@dataclass(frozen=True)
 class Whole:
     count: int
     kind: Literal["a", "b"] = "a"
     part: Part | None = None
     range: tuple[float, float] = (0.0, 1.0)
+    picky: Picky | None = None
 
 
 @pytest.mark.parametrize(
@@ -45,6 +55,7 @@ def test_values_become_what_is_annotated(value: object, made: Whole) -> None:
         ({"count": 1, "part": {"share": "x"}}, "whole.part.share is 'x', not float"),
         ({"count": 1, "range": [1]}, "whole.range has 1 values, not 2"),
         ({"count": 1, "range": "ab"}, "whole.range is 'ab', not a list"),
+        ({"count": 1, "picky": {"size": 2}}, "whole.picky: size is 2, at most 1"),
         ({"count": "x" * 1000}, r"whole.count is 'x+\.\.\., not int"),
     ],
 )

@@ -42,8 +42,16 @@ def test_settings_in_place_of_a_file_stay_and_missing_and_broken_files_are_named
 
 def test_a_base_that_is_missing_or_circular_is_named(tmp_path: Path) -> None:
     lost = write(tmp_path / "lost.yaml", "base: gone.yaml\n")
-    with pytest.raises(DataError, match=r"lost.yaml is to be laid over .*gone.yaml, which is not"):
+    with pytest.raises(DataError, match=r"no file .*gone.yaml: check `base` in .*lost.yaml"):
         with_bases(["--config", lost])
+    for base, sentence in {
+        "3": "is 3",
+        "[a]": r"is \['a'\]",
+        "''": "is a folder",
+        ".": "a folder",
+    }.items():
+        with pytest.raises(DataError, match=rf"`base` in .*odd.yaml.* {sentence}"):
+            with_bases(["--config", write(tmp_path / "odd.yaml", f"base: {base}\n")])
     first = write(tmp_path / "first.yaml", "base: second.yaml\n")
     write(tmp_path / "second.yaml", "base: first.yaml\n")
     with pytest.raises(DataError, match="laid over itself"):

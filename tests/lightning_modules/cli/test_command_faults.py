@@ -133,6 +133,16 @@ def test_output_that_goes_nowhere_ends_the_command(
         assert "the output can't be used (no space left on device)" in said
 
 
+def test_streams_that_the_shell_has_closed_are_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "result.json").write_text('{"kid": 1}')
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["compare", "--runs", str(tmp_path)]) == 0
+    assert main(["compare", "--runs", str(tmp_path / "none")]) == 2
+
+
 def test_a_result_that_can_not_be_written_is_printed_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

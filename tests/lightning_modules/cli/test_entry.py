@@ -31,6 +31,14 @@ def test_a_package_of_another_place_is_refused_in_one_sentence(name: str, tmp_pa
     assert done.stderr.startswith(f"wild3d: {sentence}")
 
 
+def test_a_folder_that_was_removed_is_told(tmp_path: Path) -> None:
+    entry = ROOT / "lightning_modules" / "cli" / "__main__.py"
+    command = f'rmdir "$PWD" && exec "{sys.executable}" "{entry}" --help'
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "wild3d: the folder it is run in was removed: go to another.\n"
+
+
 def test_a_mere_folder_of_that_name_does_not_matter(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()  # Python itself prefers a package
     done = help_with(tmp_path)

@@ -21,6 +21,11 @@ LAUGHS = "a0: &a0 [x, x, x]\n" + "".join(
         ("- " * 1000 + "1", "more than 64 levels"),
         ("a: 1\nb: {c: 1, c: 2}", r"has 'c' twice \(line 2\): leave one"),
         ("a: 1\na: 2", "has 'a' twice"),
+        ("a: 1\nb: {2: 3}", r"has the key '2' \(line 2\), which YAML does not take for a name"),
+        ("yes: 1", "has the key 'yes'"),
+        ("1.5: 1", "has the key '1.5'"),
+        ("~: 1", "has the key '~'"),
+        ("[a]: 1", "no YAML"),
         ("a: &a [*a]", "repeats \\*a within itself"),
         ("a: *b", "repeats \\*b"),
         ("a:\n\tb: 1", r"no YAML: found character .* \(line 2, column 1\)"),
@@ -43,8 +48,8 @@ def test_settings_that_are_none_are_refused_in_one_sentence(text: str, sentence:
 
 
 def test_merged_and_repeated_values_are_settings() -> None:
-    text = "base: &b {x: 1}\nmine: {<<: *b, y: [&n 2, *n]}\nempty: {}"
-    assert check_settings(text, "a")["mine"] == {"x": 1, "y": [2, 2]}
+    text = "base: &b {x: 1}\nmine: {<<: *b, y: [&n 2, *n], '3': 1}\nempty: {}"
+    assert check_settings(text, "a")["mine"] == {"x": 1, "y": [2, 2], "3": 1}
 
 
 @pytest.mark.parametrize(
@@ -59,16 +64,18 @@ def test_files_that_are_none_are_refused(content: bytes, sentence: str, tmp_path
     path = tmp_path / "mine.yaml"
     path.write_bytes(content)
     with pytest.raises(DataError, match=sentence):
-        read_settings(path, "--config")
-    for place in (tmp_path, tmp_path / "none.yaml", Path("/dev/null")):
-        with pytest.raises(DataError, match=f"{re.escape(str(place))}.*"):
+        read_settings(str(path), "--config")
+    for place in (str(tmp_path), str(tmp_path / "none.yaml"), "/dev/null", ""):
+        with pytest.raises(
+            DataError, match=rf"--config.*{re.escape(place)}|{re.escape(place)}.*--c"
+        ):
             read_settings(place, "--config")
 
 
 def test_a_mark_before_utf8_is_no_part_of_the_settings(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("size: 3\n", "utf-8-sig")
-    assert read_settings(path, "--config") == {"size": 3}
+    assert read_settings(str(path), "--config") == {"size": 3}
 
 
 @pytest.mark.parametrize(

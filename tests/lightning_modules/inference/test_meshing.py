@@ -1,12 +1,16 @@
 """Meshes of scenes, in the box that they lie in."""
 
+import errno
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from lightning_modules.inference.meshing import Surface, box_level, scene_mesh
+from lightning_modules.inference.meshing import Surface, box_level, scene_mesh, write_mesh
 from models.scenes import Scenes
 from models.spaces import BoxSpace, ContractedSpace, SceneBoxes, Space
 from renderers.cameras import orbit_camera
@@ -23,6 +27,18 @@ def ball(planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
 def scenes(space: Space) -> Scenes:
     camera = orbit_camera(torch.zeros(1), torch.zeros(1), 3.0, 30.0)
     return Scenes(torch.full((2, 3, 1, 1, 1), 1e3), ball, space, RaySampling(4, 0), camera)
+
+
+def test_a_full_disk_names_the_mesh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "new" / "ball.glb"
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(OSError, match=r"ball\.glb"):
+            write_mesh(scenes(SceneBoxes(SIZES)), path, Surface(16), "")
+    assert not any(path.parent.iterdir())
 
 
 def test_the_mesh_of_a_ball_in_a_long_box_is_an_ellipsoid_of_its_sides() -> None:

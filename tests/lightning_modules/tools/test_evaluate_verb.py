@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,15 @@ def test_flatness_needs_no_network(
     assert with_network["figures"] == found["figures"]
 
 
+def refusing(number: int) -> Callable[..., None]:
+    """A writer of files that the system refuses."""
+
+    def refuse(path: Path, *_: object) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    return refuse
+
+
 def test_features_that_can_not_be_kept_are_a_note(
     tiny_files: TinyFiles,
     measured: dict[str, str],
@@ -153,10 +163,7 @@ def test_features_that_can_not_be_kept_are_a_note(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def refuse(path: Path) -> None:
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
-
-    monkeypatch.setattr(real_features, "replacing", refuse)
+    monkeypatch.setattr(real_features, "replacing", refusing(errno.EROFS))
     options = measured | {"samples": 4, "metrics": ("fid",), "cache": str(tmp_path / "cache")}
     found = evaluated(tiny_files.autoregressive, tmp_path / "e.json", **options)
     assert found["figures"]
@@ -170,10 +177,7 @@ def test_figures_are_printed_before_they_are_written(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def full(path: Path, content: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-
-    monkeypatch.setattr("lightning_modules.tools.evaluate.write_json", full)
+    monkeypatch.setattr("lightning_modules.tools.evaluate.write_json", refusing(errno.ENOSPC))
     options = ["--checkpoint", tiny_files.autoregressive, "--root", measured["root"]]
     options += ["--features", measured["features"], "--samples", "4", "--metrics", "fid"]
     assert main(["evaluate", *options, "--out", str(tmp_path / "e.json")]) == 2
