@@ -56,7 +56,7 @@ def swap_first_two(members):
 DAMAGES = {
     "missing sidecar shard": (
         lambda root: (root / "train/depth-000002.tar").unlink(),
-        r"train/depth-000002.tar of .* cannot be read",
+        r"train/depth-000002.tar of .* cannot be read: No such file or directory\.$",
         7,
     ),
     "missing rgb shard": (
