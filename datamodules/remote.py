@@ -13,7 +13,8 @@ from datamodules.fetch import BRIEF, PATIENT, fetch, scheme_of
 from datamodules.files import open_regular
 from datamodules.manifest import MANIFEST_NAME, FileInfo, Manifest
 
-MAX_MANIFEST_BYTES = 2**26
+MAX_MANIFEST_BYTES = 2**24
+"""Bytes of a manifest, about 20,000 shards; JSON takes up to 25 times as much when it is parsed."""
 
 
 def locate_file(root: str, relative: str) -> str:

@@ -22,6 +22,7 @@ from datamodules.remote import read_manifest
 from datamodules.shard_datamodule import ShardDataModule
 
 ALL = ("rgb", "depth", "mask")
+LABEL_4 = b'{"label": 4}'
 DEEP, HUGE = b"[" * 100_000, b" " * (2**22 + 1)
 _HEADER = b"IHDR" + struct.pack(">IIBBBBB", 30000, 30000, 8, 2, 0, 0, 0)
 BOMB = b"\x89PNG\r\n\x1a\n\0\0\0\r" + _HEADER + struct.pack(">I", zlib.crc32(_HEADER))
@@ -147,6 +148,11 @@ DAMAGES |= {
     "record that is a list": (
         lambda root: rewrite(root / "train/rgb-000004.tar", with_content("k042.json", b"[1]")),
         r"rgb-000004.tar, key k042: the json is unreadable, it is \[1\], expected an object",
+        1,
+    ),
+    "label of no class": (
+        lambda root: rewrite(root / "train/rgb-000004.tar", with_content("k042.json", LABEL_4)),
+        r"rgb-000004.tar, key k042: its label is 4, the manifest has 4 classes from 0 on",
         1,
     ),
     "record that is nested too deep": (
