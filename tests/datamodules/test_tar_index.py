@@ -220,6 +220,19 @@ def test_keywords_without_meaning_cost_no_time_for_every_file(tmp_path):
     assert time.process_time() - start < 3  # a copy of the keywords for every file takes ten
 
 
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        (b"caf\xe9.jpg", "caf%E9"),
+        (b"a\nb\x1b.jpg", "a%0Ab%1B"),
+        ("caf\xe9.jpg".encode(), "caf\xe9"),
+    ],
+)
+def test_keys_are_text_in_one_line(tmp_path, name, key):
+    (tmp_path / "t.tar").write_bytes(tar(header(name) + ABC))
+    assert index(tmp_path / "t.tar")[0].keys == (key,)
+
+
 def test_hidden_files_are_no_samples(tmp_path):
     (tmp_path / "t.tar").write_bytes(tar(header(b"./._a.jpg") + ABC, GOOD, header(b".x") + ABC))
     assert index(tmp_path / "t.tar")[0].keys == ("a",)
