@@ -42,12 +42,14 @@ class ImageDecoder:
     semantics     width of the semantic feature vectors to read, 0 reads none
     camera        read the pinhole camera
     rays          read the rays of all pixels, or compute them from the pinhole camera
+    classes       labels are below it, 0 takes any
     """
 
     augmentation: Augmentation
     semantics: int = 0
     camera: bool = False
     rays: bool = False
+    classes: int = 0
 
     def __call__(self, raw: RawSample, draw: Draw) -> Sample:
         """Decode one image and its sidecars and cut them alike.
@@ -71,7 +73,7 @@ class ImageDecoder:
         return Sample(
             key=raw.key,
             image=cut_image(image, window, resolution, flip).numpy(),
-            label=read_label(raw.record),
+            label=read_label(raw.record, self.classes),
             depth=None if depth is None else depth.numpy().view(np.uint16),
             mask=None if mask is None else mask.numpy(),
             camera=camera,

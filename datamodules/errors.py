@@ -65,5 +65,8 @@ def counted(number: int, noun: str, several: str = "") -> str:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of what an error says, or its type where it says nothing."""
+    """The first line of what an error says, or its type where it says nothing; the system's reason
+    alone, without number and path, where it is the system's."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return str(error).split("\n", 1)[0] or type(error).__name__

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, first_line
 from datamodules.numpy_bytes import read_arrays
 
 ONLY = ""
@@ -87,7 +87,7 @@ def load_arrays(path: str | Path, option: str) -> dict[str, np.ndarray]:
         found = read_arrays(path)
     except (OSError, ValueError) as error:
         kind = path.suffix or "an array"
-        raise DataError(f"{path} can't be read as {kind} ({error}).") from error
+        raise DataError(f"{path} can't be read as {kind} ({first_line(error)}).") from error
     return {ONLY: found} if isinstance(found, np.ndarray) else found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, first_line
 from datamodules.manifest import FileInfo, ShardInfo
 from datamodules.modalities import shard_file
 from datamodules.remote import open_shard_file
@@ -129,7 +129,7 @@ class JoinedShard:
         try:
             descriptor = open_shard_file(root, name, shard.files[modality])
         except (OSError, DataError) as error:
-            self._fault(f"{name} of {root} cannot be read: {str(error).rstrip('.')}.")
+            self._fault(f"{name} of {root} cannot be read: {first_line(error).rstrip('.')}.")
             descriptor = -1
         try:
             index = index_tar(descriptor) if descriptor >= 0 else NO_SAMPLES

@@ -10,12 +10,24 @@ from typing import Any
 _SHOWN = 60
 
 
-def parse_json(content: str | bytes | bytearray) -> Any:
-    """Parse JSON; ValueError with the reason for every text that is none or is nested too deep."""
+def parse_json(content: str | bytes | bytearray, unique: bool = False) -> Any:
+    """Parse JSON; ValueError with the reason for every text that is none or is nested too deep.
+
+    unique  refuse an object with a key twice, of which the last would count; slower
+    """
     try:
-        return json.loads(content)
+        return json.loads(content, object_pairs_hook=_unique if unique else None)
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"it has {shown(key)} twice in one object")
+        found[key] = value
+    return found
 
 
 def shown(value: object) -> str:

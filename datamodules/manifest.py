@@ -81,7 +81,7 @@ class Manifest:
     def from_json(text: str, source: str) -> Manifest:
         """Parse a manifest; DataError in one sentence naming `source` when it is not one."""
         try:
-            raw = as_object(parse_json(text), "all of it")
+            raw = as_object(parse_json(text, unique=True), "all of it")
             version = raw["format_version"]
         except (ValueError, KeyError) as error:
             raise DataError(f"{source} is not a shard manifest: {_reason(error)}.") from error
@@ -175,7 +175,7 @@ def _parse_split(split: str, raw: Any, modalities: tuple[str, ...]) -> tuple[Sha
         if set(shard.files) != set(modalities) or shard.samples < 1:
             raise ValueError(
                 f"shard {shard.name} of {split} lists {shard.samples} samples in files "
-                f"{shown(sorted(shard.files))}, expected {sorted(modalities)}"
+                f"{shown(sorted(shard.files))}, expected at least 1 in {sorted(modalities)}"
             )
     if len({shard.name for shard in shards}) < len(shards):
         raise ValueError(f"split {split} lists a shard twice")

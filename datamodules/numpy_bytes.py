@@ -11,6 +11,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 import numpy as np
 
 from datamodules.errors import first_line
+from datamodules.json_values import shown
 
 _NPY, _NPZ = b"\x93NUMPY", (b"PK\x03\x04", b"PK\x05\x06")
 _NUMBERS, _TEXT = "biufc", "SU"
@@ -39,7 +40,7 @@ def read_npy(file: IO[bytes], what: str, most: int, kinds: str = _NUMBERS + _TEX
     numbers, size = math.prod(shape), math.prod(shape) * dtype.itemsize
     allowed = all(side >= 0 for side in shape) and numbers <= most
     if not allowed or size > _LARGEST_NUMBER * most or dtype.kind not in kinds:
-        raise ValueError(f"{what} are {shape} {dtype}, at most {most} numbers expected")
+        raise ValueError(f"{what} are {shown(shape)} {dtype}, at most {most} numbers expected")
     # One byte more, so that a longer file is noticed and the checksum of a zip is tested.
     content = bytearray(file.read(size + 1))
     if len(content) != size:

@@ -17,6 +17,8 @@ from datamodules.rays import PinholeCamera, RayGrid
 
 VERSION_CAMERA = 1
 VERSION_GRID = 2
+LARGEST = 1e18
+"""Of numbers of cameras and origins: their products and squares stay finite."""
 UNIT_TOLERANCE = 1e-3  # by which the length of a stored direction may differ from 1
 
 
@@ -26,9 +28,20 @@ def read_rays(content: bytes, size: tuple[int, int]) -> PinholeCamera | RayGrid:
         found = _stored_camera(content) or _unpacked(content, size)
     except Exception as error:  # a damaged archive raises whatever zipfile and zlib run into
         raise ValueError(f"its rays cannot be read ({first_line(error)})") from error
-    if isinstance(found, PinholeCamera) and not all(np.isfinite(part).all() for part in found):
-        raise ValueError("its camera has numbers that are not finite")
+    if isinstance(found, PinholeCamera):
+        _check_camera(found)
     return found
+
+
+def _check_camera(camera: PinholeCamera) -> None:
+    # As lists, which for so few numbers are quicker than arrays.
+    pose, matrix = camera.cam2world.tolist(), camera.intrinsics.tolist()
+    if not all(abs(number) <= LARGEST for row in (*pose, *matrix) for number in row):
+        raise ValueError(f"its camera has numbers that are not finite, or beyond {LARGEST:g}")
+    if not any(row[2] for row in pose[:3]):
+        raise ValueError("its camera looks in no direction")
+    if not (matrix[0][0] and matrix[1][1]):
+        raise ValueError("its camera has a focal length of 0")
 
 
 def _unpacked(content: bytes, size: tuple[int, int]) -> PinholeCamera | RayGrid:
@@ -73,8 +86,8 @@ def _read_nodes(archive: ZipFile, name: str, size: tuple[int, int]) -> np.ndarra
             f"their {name} have {nodes.shape[0]} x {nodes.shape[1]} nodes, expected 1 x 1 to "
             f"{height} x {width}"
         )
-    if not np.isfinite(nodes).all():
-        raise ValueError(f"their {name} are not all finite")
+    if not (np.abs(nodes) <= LARGEST).all():
+        raise ValueError(f"their {name} are not all finite, or beyond {LARGEST:g}")
     return nodes
 
 

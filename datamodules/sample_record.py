@@ -23,13 +23,18 @@ def parse_record(content: bytes | bytearray) -> Mapping[str, Any]:
     return record
 
 
-def read_label(record: Mapping[str, Any]) -> int:
-    """The label, -1 if there is none; ValueError when it is no integer."""
+def read_label(record: Mapping[str, Any], classes: int = 0) -> int:
+    """The label, -1 if there is none; ValueError when it is no integer, or that of no class.
+
+    classes  how many there are, 0 where that is not known
+    """
     label = record.get("label", UNLABELLED)
     if not isinstance(label, int) or isinstance(label, bool):
         raise ValueError(f"its label is {shown(label)}, expected an integer")
     if not UNLABELLED <= label <= _MAX_LABEL:
         raise ValueError(f"its label is {shown(label)}, expected one from {UNLABELLED} on")
+    if classes and label >= classes:
+        raise ValueError(f"its label is {label}, the manifest has {classes} classes from 0 on")
     return label
 
 

@@ -116,7 +116,8 @@ class ShardDataModule(StreamDataModule[Batch]):
     def decoding(self, split: str) -> Decoding[Sample, Batch]:
         """Decoding of the shards of a split, augmented in training only."""
         view = self._train_view if split == TRAIN else self._val_view
-        decoder = ImageDecoder(view, self._settings.semantics, self._camera, self._rays)
+        semantics, classes = self._settings.semantics, len(self.manifest.classes)
+        decoder = ImageDecoder(view, semantics, self._camera, self._rays, classes)
         return Decoding(self._modalities, decoder, collate)
 
 

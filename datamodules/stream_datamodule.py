@@ -65,11 +65,11 @@ class StreamSettings:
             raise DataError(f"on_error is {self.on_error!r}, it must be error or skip.")
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
-            if value is not None or name not in _OPTIONAL:
-                check_number(name, value, low, high)
-        for name in _RANGES.keys() - {"max_skipped_share"}:
-            if isinstance(getattr(self, name), float):
-                raise DataError(f"{name} is {getattr(self, name)!r}, it must be an integer.")
+            if value is None and name in _OPTIONAL:
+                continue
+            check_number(name, value, low, high)
+            if isinstance(value, float) and name != "max_skipped_share":
+                raise DataError(f"{name} is {value!r}, it must be an integer.")
 
 
 class StreamDataModule(LightningDataModule, Generic[BatchT]):

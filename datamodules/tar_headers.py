@@ -22,6 +22,8 @@ _SPARSE, _CONTINUED = b"S", b"M"
 _OCTAL = re.compile(rb" *([0-7]*) *(?:\0.*)?", re.DOTALL)
 _PAX_RECORD = re.compile(rb"([1-9][0-9]{0,7}) ([^=\n]+)=")
 _PAX_SIZE = re.compile(rb"[0-9]{1,19}")
+_PAX_PATH, _PAX_BYTES, _PAX_SPARSE = b"path", b"size", b"GNU.sparse"
+_PAX_KEYWORDS = (_PAX_PATH, _PAX_BYTES, _PAX_SPARSE)  # others are forgotten, millions fit in a tar
 
 _COMPRESSED = {
     b"\x1f\x8b": ("gzip", "gunzip"),
@@ -69,19 +71,21 @@ def walk_tar(descriptor: int) -> Iterator[Member]:
     while (header := _read_header(descriptor, position)) is not None:
         extended = shared | own
         kind, size = header.kind, header.size
-        if kind in _REGULAR and b"size" in extended:
-            size = _pax_size(extended[b"size"], position)
+        if kind in _REGULAR and _PAX_BYTES in extended:
+            size = _pax_size(extended[_PAX_BYTES], position)
         content = position + _BLOCK
         if content + size > end:
             raise BrokenTarError(f"it is cut off after {end} bytes")
         if kind == _LONG_NAME:
-            own[b"path"] = _extension(descriptor, content, size).partition(b"\0")[0]
+            own[_PAX_PATH] = _extension(descriptor, content, size).partition(b"\0")[0]
         elif kind in _PAX:
             own |= _pax_records(_extension(descriptor, content, size), position)
         elif kind == _PAX_GLOBAL:
             shared |= _pax_records(_extension(descriptor, content, size), position)
+            if _PAX_PATH in shared:  # a long one would cost every file as much memory
+                raise BrokenTarError(f"the header at byte {position} gives all files one name")
         elif kind != _LONG_LINK:
-            name = extended.get(b"path", header.name)
+            name = extended.get(_PAX_PATH, header.name)
             _check_whole(kind, extended, position)
             if kind in _REGULAR and not name.endswith(b"/"):  # old tars mark folders so
                 yield Member(name.decode("utf-8", "surrogateescape"), content, size)
@@ -131,7 +135,7 @@ def _extension(descriptor: int, offset: int, size: int) -> bytes:
 
 
 def _pax_records(content: bytes, position: int) -> dict[bytes, bytes]:
-    """Records `length keyword=value` of the extended header at a position."""
+    """Records `length keyword=value` of the extended header at a position, those that are used."""
     records = {}
     start = 0
     while start < len(content) and content[start]:
@@ -139,7 +143,9 @@ def _pax_records(content: bytes, position: int) -> dict[bytes, bytes]:
         stop = start + int(found[1]) if found else 0
         if found is None or not found.end() < stop <= len(content):
             raise BrokenTarError(f"the extended header at byte {position} is corrupt")
-        records[found[2]] = content[found.end() : stop - 1]
+        keyword = _PAX_SPARSE if found[2].startswith(_PAX_SPARSE + b".") else found[2]
+        if keyword in _PAX_KEYWORDS:
+            records[keyword] = content[found.end() : stop - 1]
         start = stop
     return records
 
@@ -152,7 +158,7 @@ def _pax_size(value: bytes, position: int) -> int:
 
 def _check_whole(kind: bytes, extended: dict[bytes, bytes], position: int) -> None:
     """BrokenTarError for a file whose content does not lie in the archive as it is."""
-    if kind == _SPARSE or any(name.startswith(b"GNU.sparse.") for name in extended):
+    if kind == _SPARSE or _PAX_SPARSE in extended:
         raise BrokenTarError(f"the file at byte {position} is sparse: pack it without --sparse")
     if kind == _CONTINUED:
         raise BrokenTarError(f"the file at byte {position} continues one of another archive")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
 from datamodules.tar_headers import BrokenTarError, Member, walk_tar
 
+_ILLEGIBLE = re.compile("[\0-\x1f\x7f-\x9f\udc80-\udcff]")  # the last are bytes that are no UTF-8
+
 
 @dataclass(frozen=True)
 class TarIndex:
     """The samples of one tar.
 
-    keys        in stored order
+    keys        in stored order; bytes that are no UTF-8, or control something, as ``%XX``
     extensions  of each sample's payload, e.g. "jpg" or "depth.png"
     payload     (n, 2) int64 offset and size of the payload
     record      (n, 2) int64 offset and size of the ``.json`` member, size 0 if there is none
@@ -58,6 +61,7 @@ def index_tar(descriptor: int) -> TarIndex:
         key, _, extension = name.rpartition("/")[2].partition(".")
         if not key:
             continue
+        key = _ILLEGIBLE.sub(_escaped, key)
         if not keys or keys[-1] != key:
             keys.append(key)
             extensions.append("")
@@ -69,6 +73,11 @@ def index_tar(descriptor: int) -> TarIndex:
             extensions[-1] = extension
             payload[-1] = (offset, size)
     return TarIndex(tuple(keys), tuple(extensions), _spans(payload), _spans(record), fault)
+
+
+def _escaped(character: re.Match[str]) -> str:
+    code = character[0].encode("utf-8", "surrogateescape")
+    return "".join(f"%{byte:02X}" for byte in code)
 
 
 def _spans(spans: list[tuple[int, int]]) -> np.ndarray:

@@ -104,5 +104,6 @@ class TokenDataModule(StreamDataModule[TokenBatch]):
             views=tokens.views if training else 1,
             flip=self._flip and training,
             semantics=self._settings.semantics,
+            classes=len(self.manifest.classes),
         )
         return Decoding((TOKENS,), decoder, collate_tokens)

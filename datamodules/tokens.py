@@ -70,6 +70,7 @@ class TokenDecoder:
     views      V stored of each image
     flip       take the mirrored image wherever image shards would mirror it
     semantics  width of the semantic feature vectors to read, 0 reads none
+    classes    labels are below it, 0 takes any
     """
 
     tokens: int
@@ -77,6 +78,7 @@ class TokenDecoder:
     views: int
     flip: bool
     semantics: int = 0
+    classes: int = 0
 
     def __call__(self, raw: RawSample, draw: Draw) -> TokenSample:
         """Pick the tokens of one view; ValueError with the reason when they are unusable."""
@@ -84,7 +86,7 @@ class TokenDecoder:
         return TokenSample(
             key=raw.key,
             tokens=views[int(self.flip and draw.flip)].astype(np.int64),
-            label=read_label(raw.record),
+            label=read_label(raw.record, self.classes),
             size=read_size(raw.record),
             time_of_day=read_time_of_day(raw.record),
             semantics=read_semantics(raw.record, self.semantics),

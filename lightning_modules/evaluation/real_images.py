@@ -79,11 +79,12 @@ class RealImages:
         """A loader of the images, which is closed in the end."""
         shards = self.manifest.splits[self.split]
         modalities, view = _framed(self.resolution, self.framing)
+        decoder = ImageDecoder(view, classes=len(self.manifest.classes))
         source = Source(
             root=self.root,
             split=self.split,
             shards=shards,
-            decoding=Decoding(modalities, ImageDecoder(view), collate),
+            decoding=Decoding(modalities, decoder, collate),
             seed=0,
             on_error="error",
             open_shards=2,

@@ -125,11 +125,12 @@ class ImageTokens:
     def _images(self, split: str, shard: ShardInfo) -> ShardLoader[Batch]:
         """The images of one shard as they are stored, cropped to the middle square."""
         view = Augmentation(self.model.resolution)
+        decoder = ImageDecoder(view, classes=len(self.source.classes))
         source = Source(
             root=self.root,
             split=split,
             shards=(shard,),
-            decoding=Decoding((RGB,), ImageDecoder(view), collate),
+            decoding=Decoding((RGB,), decoder, collate),
             seed=0,
             on_error="error",
             open_shards=1,

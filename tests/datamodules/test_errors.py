@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from datamodules.errors import DataError, check_number
+from datamodules.errors import DataError, check_number, first_line
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,16 @@ def test_others_are_refused_with_value_limit_and_knob(value: float, sentence: st
 def test_without_an_upper_limit_infinity_is_refused_all_the_same() -> None:
     with pytest.raises(DataError, match=r"^--lr is inf, it must be at least 0\.$"):
         check_number("--lr", math.inf, 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(21, "Is a directory", "/a/b"), "Is a directory"),
+        (OSError("none of them"), "none of them"),
+        (ValueError("one\ntwo"), "one"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_an_error_is_quoted_in_one_line_without_numbers_of_the_system(error, line) -> None:
+    assert first_line(error) == line

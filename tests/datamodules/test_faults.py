@@ -22,6 +22,7 @@ from datamodules.remote import read_manifest
 from datamodules.shard_datamodule import ShardDataModule
 
 ALL = ("rgb", "depth", "mask")
+LABEL_4 = b'{"label": 4}'
 DEEP, HUGE = b"[" * 100_000, b" " * (2**22 + 1)
 _HEADER = b"IHDR" + struct.pack(">IIBBBBB", 30000, 30000, 8, 2, 0, 0, 0)
 BOMB = b"\x89PNG\r\n\x1a\n\0\0\0\r" + _HEADER + struct.pack(">I", zlib.crc32(_HEADER))
@@ -56,7 +57,7 @@ def swap_first_two(members):
 DAMAGES = {
     "missing sidecar shard": (
         lambda root: (root / "train/depth-000002.tar").unlink(),
-        r"train/depth-000002.tar of .* cannot be read",
+        r"train/depth-000002.tar of .* cannot be read: No such file or directory\.$",
         7,
     ),
     "missing rgb shard": (
@@ -155,6 +156,12 @@ DAMAGES |= {
         "k042.json",
         b"[1]",
         r"the json is unreadable, it is \[1\], expected an object",
+    ),
+    "label of no class": with_content(
+        "rgb-000004",
+        "k042.json",
+        LABEL_4,
+        "its label is 4, the manifest has 4 classes from 0 on",
     ),
     "record that is nested too deep": with_content(
         "rgb-000004", "k042.json", DEEP, "the json is unreadable, it is nested too deep"

@@ -101,6 +101,12 @@ def test_values_out_of_range_are_named(root, change, sentence):
     assert len(str(caught.value)) < 400
 
 
+def test_a_key_twice_is_refused_since_the_first_would_be_lost(root):
+    text = (root / "manifest.json").read_text().replace('"val":', '"train":')
+    with pytest.raises(DataError, match=r"^here is not a shard manifest: it has 'train' twice in "):
+        Manifest.from_json(text, "here")
+
+
 @pytest.mark.parametrize("text", ["<html>", "", "[" * 10**5, "[]", "null", "7", "9" * 5000])
 def test_text_that_is_no_manifest(text):
     with pytest.raises(DataError, match="here is not a shard manifest"):

@@ -105,6 +105,7 @@ def vectors(height=1, width=1, value=0.0, dtype=np.float32):
         (files(origins=vectors(0)), "their origins have 0 x 1 nodes, expected 1 x 1 to 40 x 48"),
         (files(origins=vectors(41)), "their origins have 41 x 1 nodes"),
         (files(origins=vectors(value=np.nan)), "their origins are not all finite"),
+        (files(origins=vectors(value=3e38)), "their origins are not all finite, or beyond 1e.18"),
         (files(directions=vectors(value=np.inf)), "their directions are not all finite"),
         (files(directions=vectors(value=0.5)), "their directions are 0.866025 to 0.866025 long"),
     ],
@@ -158,6 +159,26 @@ def test_a_camera_that_is_not_finite_is_refused(value, stored):
         np.savez(buffer, cam2world=pose.astype(stored), intrinsics=np.eye(3, dtype=stored))
     with pytest.raises(ValueError, match="its camera has numbers that are not finite"):
         read_rays(buffer.getvalue(), SIZE)
+
+
+@pytest.mark.parametrize(
+    ("pose", "matrix", "sentence"),
+    [
+        (np.zeros((4, 4)), np.eye(3), "its camera looks in no direction"),
+        (np.eye(4), np.zeros((3, 3)), "its camera has a focal length of 0"),
+        (np.eye(4), 3e38 * np.eye(3), "its camera has numbers that are not finite, or beyond"),
+    ],
+)
+def test_a_camera_without_rays_is_refused(pose, matrix, sentence):
+    buffer = io.BytesIO()
+    np.savez(buffer, cam2world=pose.astype(np.float32), intrinsics=matrix.astype(np.float32))
+    with pytest.raises(ValueError, match=sentence):
+        read_rays(buffer.getvalue(), SIZE)
+
+
+def test_a_camera_may_scale_its_axes():
+    found = read_rays(encode_camera(np.diag([1e-4, 1e-4, 1e-4, 1]), np.eye(3)), SIZE)
+    assert found.cam2world[0, 0] == np.float32(1e-4)
 
 
 def test_no_bytes_make_the_reader_of_rays_fail():

@@ -48,7 +48,7 @@ def test_a_command_that_never_ends_is_ended(own_root):
     endless = f"pipe:case {{}} in *.json) cat {own_root}/{{}};; *) yes;; esac"
     with pytest.raises(DataError, match=r"has more than the \d+ bytes of the manifest"):
         first_keys(endless)
-    with pytest.raises(DataError, match=r"manifest.json is larger than the 64 MiB that"):
+    with pytest.raises(DataError, match=r"manifest.json is larger than the 16 MiB that"):
         first_keys("pipe:yes {}")
 
 

@@ -4,6 +4,7 @@ import io
 import lzma
 import os
 import tarfile
+import time
 
 import pytest
 import webdataset
@@ -141,6 +142,7 @@ GOOD = header(b"a.jpg") + ABC
         (pax(size="9" * 30) + header() + ABC, "extended header before byte 2048 has no valid size"),
         (pax(size="9" * 12) + header() + ABC, "it is cut off after"),
         (pax(b"g", size="9" * 12) + header() + ABC, "it is cut off after"),
+        (pax(b"g", path="c.jpg") + header() + ABC, "header at byte 1024 gives all files one name"),
     ],
 )
 def test_headers_that_lie_are_refused_with_their_offset(tmp_path, rest, fault):
@@ -207,6 +209,28 @@ def test_a_compressed_tar_is_told_how_to_unpack(tmp_path, compress, sentence):
     found, _ = index(tmp_path / "t.tar")
     assert sentence in str(found.fault)
     assert found.keys == ()
+
+
+def test_keywords_without_meaning_cost_no_time_for_every_file(tmp_path):
+    keywords = {f"k{number}": "" for number in range(20_000)}
+    path = tmp_path / "t.tar"
+    path.write_bytes(tar(pax(b"g", **keywords), 10_000 * header(size=octal(0)), GOOD))
+    start = time.process_time()
+    assert index(path)[0].keys == ("b", "a")
+    assert time.process_time() - start < 3  # a copy of the keywords for every file takes ten
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        (b"caf\xe9.jpg", "caf%E9"),
+        (b"a\nb\x1b.jpg", "a%0Ab%1B"),
+        ("caf\xe9.jpg".encode(), "caf\xe9"),
+    ],
+)
+def test_keys_are_text_in_one_line(tmp_path, name, key):
+    (tmp_path / "t.tar").write_bytes(tar(header(name) + ABC))
+    assert index(tmp_path / "t.tar")[0].keys == (key,)
 
 
 def test_hidden_files_are_no_samples(tmp_path):

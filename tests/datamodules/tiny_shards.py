@@ -81,10 +81,12 @@ def train_stream(
     modalities: tuple[str, ...] = ("rgb",),
     flip: bool = False,
 ) -> ShardStream:
-    shards = read_manifest(str(root)).splits["train"]
+    manifest = read_manifest(str(root))
+    shards = manifest.splits["train"]
     samples = [shard.samples for shard in shards]
     view = Augmentation(SIDE, flip=flip)
-    decoding = Decoding(modalities, ImageDecoder(view, camera="rays" in modalities), collate)
+    decoder = ImageDecoder(view, camera="rays" in modalities, classes=len(manifest.classes))
+    decoding = Decoding(modalities, decoder, collate)
     source = Source(str(root), "train", shards, decoding, seed, on_error, lanes)
     plan = TrainPlan(sum(samples), batch_size, rank, world)
     return ShardStream(source, LaneOrder(samples, seed, lanes), plan)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import tarfile
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
@@ -33,6 +34,7 @@ from datamodules.join import JoinedShard, RawSample
 from datamodules.manifest import FileInfo, Manifest, ShardInfo
 from datamodules.modalities import TIMES_OF_DAY, TOKENS_EXTENSION
 from datamodules.picture import PictureError
+from datamodules.remote import read_manifest
 from datamodules.tokens import TokenDecoder
 from lightning_modules.cli.main import main
 from lightning_modules.evaluation import real_features
@@ -151,7 +153,9 @@ def _read_record(folder: Path, content: bytes) -> None:
 
 def _tars(folder: Path) -> Sequence[bytes]:
     samples = [tiny_sample(number, False) for number in range(3)]
-    return [tar_of({name: data for s in samples for name, data in s.members("rgb")})]
+    members = {name: data for s in samples for name, data in s.members("rgb")}
+    long = {f"{'folder/' * 20}{name}": data for name, data in members.items()}
+    return [tar_of(members), tar_of(long, tarfile.GNU_FORMAT), tar_of(long, tarfile.PAX_FORMAT)]
 
 
 def _read_tar(folder: Path, content: bytes) -> None:
@@ -188,8 +192,6 @@ def _manifests(folder: Path) -> Sequence[bytes]:
 
 def _read_manifest(folder: Path, content: bytes) -> None:
     (folder / "manifest.json").write_bytes(content)
-    from datamodules.remote import read_manifest
-
     read_manifest(str(folder))
 
 
@@ -205,9 +207,9 @@ def _decode_tokens(folder: Path, content: bytes) -> None:
 def _token_files(folder: Path) -> Sequence[bytes]:
     model = spread_model()
     tokens = torch.zeros(2, model.layout.tokens, dtype=torch.int64)
-    path = folder / "tokens.npz"
-    write_tokens(path, TokenScenes(tokens, ["a", "b"], [0, 1], [3, 4]), model, "note")
-    return [path.read_bytes()]
+    scenes = TokenScenes(tokens, ["a", "b"], [0, 1], [3, 4])
+    write_tokens(folder / "tokens.npz", scenes, model, "note")
+    return [(folder / "tokens.npz").read_bytes()]
 
 
 def _read_token_file(folder: Path, content: bytes) -> None:
@@ -217,16 +219,14 @@ def _read_token_file(folder: Path, content: bytes) -> None:
 
 
 def _feature_caches(folder: Path) -> Sequence[bytes]:
-    features = Features(torch.rand(5, 4), torch.rand(5, 3))
-    path = folder / "features.npz"
+    path, features = folder / "features.npz", Features(torch.rand(5, 4), torch.rand(5, 3))
     real_features._write(path, "key", RealFeatures(features, torch.arange(5)))
     return [path.read_bytes()]
 
 
 def _read_features(folder: Path, content: bytes) -> None:
-    path = folder / "given.npz"
-    path.write_bytes(content)
-    real_features._read(path, "key", 5)
+    (folder / "given.npz").write_bytes(content)
+    real_features._read(folder / "given.npz", "key", 5)
 
 
 def _checkpoints(folder: Path) -> Sequence[bytes]:
@@ -246,8 +246,8 @@ def _files_with_a_note(folder: Path) -> Sequence[bytes]:
     """PNG, GIF, MP4 and GLB with the command that made them; the first byte tells which."""
     picture = torch.rand(3, 16, 16)
     write_png(folder / "a.png", picture, "note")
-    found = [(folder / "a.png").read_bytes(), gif_bytes([picture] * 2, note="note")]
-    found.append(mp4_bytes([picture] * 2, note="note"))
+    makers = (gif_bytes, mp4_bytes)
+    found = [(folder / "a.png").read_bytes(), *(m([picture] * 2, note="note") for m in makers)]
     return [b"%d" % number + content for number, content in enumerate(found)]
 
 

@@ -194,10 +194,10 @@ def _elsewhere(value: Any, rng: Random) -> Any:
     return changed
 
 
-def tar_of(members: dict[str, bytes]) -> bytes:
+def tar_of(members: dict[str, bytes], tar_format: int = tarfile.USTAR_FORMAT) -> bytes:
     """A tar of files by name."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+    with tarfile.open(fileobj=buffer, mode="w", format=tar_format) as archive:
         for name, content in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)
