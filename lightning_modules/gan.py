@@ -28,6 +28,7 @@ from lightning_modules.training.rng import Purpose
 from lightning_modules.training.schedules import Schedule, scheduled_value
 from models.blocks.discriminators import group_size
 from models.scenes import Scenes
+from models.stored import as_type
 from models.wildgan import WildGAN
 
 
@@ -309,6 +310,11 @@ class GAN(TrainingModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up progress, and multi-view discrimination where it was on."""
         super().on_load_checkpoint(checkpoint)
-        state = dict(checkpoint["collapse"])
-        self.collapsed_at = state.pop("collapsed_at")
-        self.indicator = CollapseIndicator(**state)
+        state = checkpoint["collapse"]
+        self.collapsed_at = as_type(state["collapsed_at"], int | None, "collapsed_at")
+        self.indicator = CollapseIndicator.restored(state)
+
+    def check_states(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse what is malformed, in what is known of collapse too."""
+        super().check_states(checkpoint)
+        CollapseIndicator.restored(checkpoint["collapse"])

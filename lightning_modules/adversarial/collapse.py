@@ -1,12 +1,15 @@
 """Collapse indicator: diversity of the scenes of one class, relative to its peak."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from datamodules.errors import check_number
 from lightning_modules.training.schedules import MOST_IMAGES
+from models.stored import as_type
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,13 @@ class CollapseIndicator:
     peaks: dict[str, float] = field(default_factory=dict)
     lows: int = 0
     looked_at: int = 0
+
+    @staticmethod
+    def restored(state: Mapping[str, Any]) -> "CollapseIndicator":
+        """The one that a run has saved; ValueError if something else is stored in its place."""
+        peaks = as_type(tuple(state["peaks"].items()), tuple[tuple[str, float], ...], "peaks")
+        lows, looked_at = (as_type(state[name], int, name) for name in ("lows", "looked_at"))
+        return CollapseIndicator(dict(peaks), lows, looked_at)
 
     def due(self, images_seen: int, watch: CollapseWatch) -> bool:
         """Whether to look again."""

@@ -23,9 +23,14 @@ from torch.utils._pytree import tree_map_only
 from datamodules.errors import DataError, check_number
 from datamodules.files import remove_partials, replacing
 from datamodules.lock import FolderLock
-from lightning_modules.callbacks.divergence import check_weights, earlier_checkpoint, step_back
+from lightning_modules.callbacks.divergence import (
+    BEGINS_ANEW,
+    check_weights,
+    earlier_checkpoint,
+    step_back,
+)
 from lightning_modules.callbacks.stopping import (
-    StoppedAtOnce,
+    Interrupted,
     StopRequest,
     any_rank,
     asked_of_any,
@@ -150,7 +155,7 @@ class LastCheckpoint(Checkpoint):
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
         """Leave the folder to others, and a state to continue from."""
-        if isinstance(exception, StoppedAtOnce):
+        if isinstance(exception, Interrupted):
             end_others(trainer)
         if isinstance(exception, FloatingPointError) and trainer.is_global_zero:
             assert isinstance(pl_module, TrainingModule)
@@ -170,7 +175,9 @@ class LastCheckpoint(Checkpoint):
             return f"{folder / LAST} is from before, after {self.last_at:,} images."
         if self.begun_at:
             return f"The same command continues from {trainer.ckpt_path} again."
-        return "There is no checkpoint yet, the same command begins anew."
+        if (earlier := earlier_checkpoint(folder, images)) is not None:
+            return f"The same command continues from {earlier[0]}, after {earlier[1]:,} images."
+        return f"There is no checkpoint yet, {BEGINS_ANEW}."
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock, and listen for signals (Lightning puts the old handlers back)."""

@@ -4,6 +4,8 @@ import os
 import signal
 import stat
 import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -19,14 +21,43 @@ NAMES = {
     signal.SIGINT: "Ctrl-C (SIGINT)",
     signal.SIGHUP: "the end of its terminal (SIGHUP)",
 }
-"""Signals that ask a training to end, and what its last words call them."""
+"""Signals that ask a command to end, and what its last words call them."""
 
 
-class StoppedAtOnce(SystemExit):
-    """A second Ctrl-C: nothing is saved."""
+class Interrupted(SystemExit):
+    """A signal that ends the command wherever it is, without a traceback; nothing is saved.
 
-    def __init__(self) -> None:
-        super().__init__(128 + signal.SIGINT)
+    said: how the command ends, for users.
+    """
+
+    def __init__(self, number: int, when: str = "") -> None:
+        super().__init__(128 + number)
+        self.said = " ".join(["stopped by", NAMES[signal.Signals(number)], when]).strip() + "."
+
+
+@contextmanager
+def interruptible(numbers: Iterable[int], when: str = "") -> Iterator[None]:
+    """Raise Interrupted at signals in this block, unless they are ignored. Lightning makes another
+    exit code of KeyboardInterrupt, and processes that are forked print it.
+
+    when: what the command was doing, for users.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            _leave_terminal()
+        raise Interrupted(number, when)
+
+    here = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in numbers if here}
+    heard = [number for number in before if before[number] not in (None, signal.SIG_IGN)]
+    try:
+        for number in heard:
+            signal.signal(number, interrupt)
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, before[number])
 
 
 class StopRequest:
@@ -46,7 +77,7 @@ class StopRequest:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.number and number == signal.SIGINT:
-            raise StoppedAtOnce
+            raise Interrupted(number)
         self.number = self.number or number
         if number == signal.SIGHUP:
             _leave_terminal()
@@ -63,10 +94,11 @@ def is_first_process() -> bool:
 def _leave_terminal() -> None:
     """Write to nowhere what would go to a terminal, which is no more and refuses it."""
     for descriptor in (1, 2):
-        if stat.S_ISCHR(os.fstat(descriptor).st_mode):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, descriptor)
-            os.close(nowhere)
+        with suppress(OSError):  # it is closed
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, descriptor)
+                os.close(nowhere)
 
 
 def asked_of_any(trainer: Trainer, asked: StopRequest) -> int:

@@ -4,12 +4,17 @@
 first on the path would be imported instead, perhaps in part. Nothing of ours is imported before.
 """
 
+import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import FrameType
 
 PACKAGES = ("datamodules", "models", "renderers", "lightning_modules")
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
@@ -22,12 +27,30 @@ def main() -> int:
     if (hidden := hidden_package()) is not None:
         print(f"wild3d: {hidden}", file=sys.stderr)
         return 2
+    with stopping_in_a_line():  # importing takes seconds
+        command: Callable[[], int] = import_module("lightning_modules.cli.main").main
+    return command()
+
+
+@contextmanager
+def stopping_in_a_line() -> Iterator[None]:
+    """End at a signal in one line and with its code, unless it is ignored."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+        with suppress(OSError):  # the terminal may be no more
+            print(f"wild3d: stopped by {name}.", file=sys.stderr)
+        raise SystemExit(128 + number)
+
+    before = {number: signal.getsignal(number) for number in ENDING}
+    heard = [number for number in ENDING if before[number] not in (None, signal.SIG_IGN)]
     try:
-        code: int = import_module("lightning_modules.cli.main").main()
-    except KeyboardInterrupt:  # while packages are imported, which takes seconds
-        print("wild3d: stopped by Ctrl-C.", file=sys.stderr)
-        return 130
-    return code
+        for number in heard:
+            signal.signal(number, stop)
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, before[number])
 
 
 def hidden_package() -> str | None:

@@ -7,18 +7,16 @@ import os
 import re
 import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
-from types import FrameType
+from contextlib import suppress
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.multiprocessing.spawn import ProcessException
 
 from datamodules.errors import DataError
-from lightning_modules.callbacks.stopping import is_first_process
+from lightning_modules.callbacks.stopping import Interrupted, interruptible, is_first_process
 
 ADVICE = {
     errno.ENOSPC: "free some space and run the same command again",
@@ -69,16 +67,17 @@ IN_CHILD = re.compile(r"^(?:\w+\.)*(?P<kind>\w+): (?P<sentence>.+)$", re.MULTILI
 
 
 def exit_code(work: Callable[[], None], verb: str) -> int:
-    """Do the work of a verb: bad input ends in one sentence and code 2, Ctrl-C in one line and code
-    130, a closed pipe, as of `wild3d compare | head`, without a word and with code 141."""
+    """Do the work of a verb: bad input ends in one sentence and code 2, a signal in one line and
+    code 128 + its number, a closed pipe, as of `wild3d compare | head`, without a word and in code
+    141."""
     try:
-        with interruptible():
+        with interruptible([signal.SIGINT]):
             work()
         sys.stdout.flush()
-    except (Interrupted, KeyboardInterrupt):
+    except Interrupted as ended:
         if is_first_process():
-            print(f"wild3d {verb}: stopped by Ctrl-C.", file=sys.stderr)
-        return 128 + signal.SIGINT
+            print(f"wild3d {verb}: {ended.said}", file=sys.stderr)
+        return int(str(ended.code))
     except SystemExit as ended:
         if not isinstance(ended.__context__, BrokenPipeError):  # which rich turns into that
             raise
@@ -93,32 +92,6 @@ def exit_code(work: Callable[[], None], verb: str) -> int:
             _drop_output()
         return 2
     return 0
-
-
-class Interrupted(SystemExit):
-    """Ctrl-C, which ends the command wherever it is and prints no traceback."""
-
-    def __init__(self) -> None:
-        super().__init__(128 + signal.SIGINT)
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Raise Interrupted at Ctrl-C in this block. Lightning makes another exit code of
-    KeyboardInterrupt, and processes that are forked print it."""
-    here = threading.current_thread() is threading.main_thread()
-    if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise Interrupted
-
-    signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _closed_pipe() -> int:

@@ -30,10 +30,15 @@ from lightning_modules.callbacks.length import RunClock, StopAfterImages
 from lightning_modules.callbacks.progress import ImagesProgressBar
 from lightning_modules.callbacks.scalars import ScalarLog
 from lightning_modules.callbacks.sheets import Sheets
-from lightning_modules.callbacks.stopping import is_first_process
+from lightning_modules.callbacks.stopping import NAMES, interruptible, is_first_process
 from lightning_modules.cli.arguments import nulls_as_overlays
 from lightning_modules.cli.bases import BASE, laid_below, with_bases
-from lightning_modules.cli.continuing import find_continued, restoring_fault, was_restoring
+from lightning_modules.cli.continuing import (
+    find_continued,
+    malformed_part,
+    restoring_fault,
+    was_restoring,
+)
 from lightning_modules.cli.faults import exit_code
 from lightning_modules.cli.hardware import check_hardware, suited_precision, suited_strategy
 from lightning_modules.cli.parser import NearestNameParser
@@ -143,8 +148,8 @@ class RunCLI(LightningCLI):
         settings = self.config_init[self.subcommand].trainer
         own_logger = settings.logger is None
         kwargs["logger"] = False if own_logger else settings.logger
-        opened = self._find_continued() if self.subcommand == "fit" else None
-        kwargs["plugins"] = [AtomicCheckpointIO(opened), *(settings.plugins or [])]
+        checkpoints = AtomicCheckpointIO()
+        kwargs["plugins"] = [checkpoints, *(settings.plugins or [])]
         kwargs["precision"] = self._suit_precision()
         kwargs["strategy"] = suited_strategy(
             settings.strategy,
@@ -153,9 +158,11 @@ class RunCLI(LightningCLI):
             settings.num_nodes,
         )
         trainer: Trainer = super().instantiate_trainer(**kwargs)
+        checkpoints.opened = self._find_continued(trainer) if self.subcommand == "fit" else None
         if own_logger:
             # Lightning sets its list of callbacks without declaring it.
             callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+            opened = checkpoints.opened
             callbacks.insert(0, RunCurves(None if opened is None else opened.images_seen))
         return trainer
 
@@ -168,9 +175,14 @@ class RunCLI(LightningCLI):
             trainer.precision = precision
         return precision
 
-    def _find_continued(self) -> Checkpoint | None:
+    def _find_continued(self, trainer: Trainer) -> Checkpoint | None:
         """Continue from a checkpoint where there is one, and say so."""
-        found = find_continued(self.run_folder, self.config_init.fit.ckpt_path)
+        assert isinstance(self.model, TrainingModule)
+
+        def fault_of(opened: Checkpoint) -> str | None:
+            return malformed_part(opened, trainer, self.model)
+
+        found = find_continued(self.run_folder, self.config_init.fit.ckpt_path, fault_of)
         if found is None:
             return None
         opened, said = found
@@ -183,6 +195,7 @@ class RunCLI(LightningCLI):
         """Read checkpoints without code."""
         self.config_init.fit.weights_only = True
 
+    @interruptible(NAMES, "after the training, which is saved")
     def after_fit(self) -> None:
         """Measure the final model on the whole validation split and write the result."""
         self.trainer.limit_val_batches = 1.0
@@ -277,5 +290,7 @@ def _run(args: list[str]) -> None:
         return
     if not (args[0].startswith("-") and set(TRAINER_VERBS) & set(args)):
         check_verb(args[0])
-    with ExitStack() as places:
+    when = "" if args[0] == "validate" else "before training began, nothing to save"
+    # Other verbs leave the signals of a cluster to the system: what they write is whole anyway.
+    with ExitStack() as places, interruptible(NAMES, when):
         RunCLI(args, places)

@@ -16,7 +16,7 @@ from datamodules.stream_datamodule import StreamDataModule
 from lightning_modules.pictures.drawing import Pictures
 from lightning_modules.training.checks import changed_settings, check_format, check_same_model
 from lightning_modules.training.ema import ema_decay, update_average
-from lightning_modules.training.optimization import OptimizerSettings, check_states
+from lightning_modules.training.optimization import OptimizerSettings, check_optimizer_states
 from lightning_modules.training.rng import Purpose, step_rng
 from lightning_modules.training.schedules import MOST_IMAGES
 from lightning_modules.training.sharding import whole
@@ -113,22 +113,31 @@ class TrainingModule(LightningModule, ABC):
 
         Raises:
             DataError: it is of another format, holds another model, or was trained on other data.
-            ValueError: the states of its optimisers do not fit.
         """
-        check_format(checkpoint, self.checkpoint_format)
+        self.check_same_training(checkpoint)
         recipe = self.trained().recipe()
-        check_same_model(checkpoint, recipe, self.state_dict())
         if self.global_rank == 0 and self.trainer.training:
             for change in changed_settings(checkpoint["model"]["init_args"], recipe["init_args"]):
                 print(f"From now on the model has {change}")
-        if self.trainer.state.fn == "fit" and self.device_mesh is None:
-            own = cast(list[Optimizer], self.configure_optimizers())
-            check_states(checkpoint.get("optimizer_states"), own)
         self.images_seen = int(checkpoint["images_seen"])
         datamodule = self._datamodule()
         if datamodule is not None and "data" in checkpoint:
             # Lightning hands it over to a datamodule of the same class only.
             datamodule.load_state_dict(checkpoint["data"])
+
+    def check_same_training(self, checkpoint: dict[str, Any]) -> None:
+        """DataError for a checkpoint of another format or model."""
+        check_format(checkpoint, self.checkpoint_format)
+        check_same_model(checkpoint, self.trained().recipe(), self.state_dict())
+
+    def check_states(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse what is malformed in a checkpoint of this model, before weights are divided.
+
+        Raises:
+            ValueError: the states of its optimisers do not fit.
+        """
+        own = cast(list[Optimizer], self.configure_optimizers())
+        check_optimizer_states(checkpoint["optimizer_states"], own)
 
     def class_names(self) -> list[str]:
         """Names of the data's classes, in the order of their labels."""

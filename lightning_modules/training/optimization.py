@@ -64,7 +64,7 @@ class OptimizerSettings:
             group.update(lr=lr, betas=self.betas, weight_decay=decay)
 
 
-def check_states(saved: object, own: Sequence[Optimizer]) -> None:
+def check_optimizer_states(saved: object, own: Sequence[Optimizer]) -> None:
     """Refuse states in a checkpoint that are not those of such optimisers: torch takes up any, and
     stops at the first step.
 

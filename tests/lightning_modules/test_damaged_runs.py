@@ -225,6 +225,58 @@ PROGRESS = "loops/fit_loop/epoch_loop.batch_progress"
 @pytest.mark.parametrize(
     ("place", "value", "words"),
     [
+        (MOMENTS, "x", "its optimizer_states.1.state.0 is 'x' without step"),
+        ("callbacks/RunClock/seconds", -1, "RunClock.seconds is -1, it must be"),
+        ("loops", {}, "it fails with KeyError: 'fit_loop'"),
+    ],
+)
+def test_states_that_are_none_give_way_to_the_previous_checkpoint(
+    place: str,
+    value: object,
+    words: str,
+    run: Path,
+    stage1_runs: Runs,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = run / "checkpoints" / "last.ckpt"
+    torch.save(replaced(last(run), place, value), path)
+    named = ["--ckpt_path", str(path)]  # this one or none
+    assert stage1_runs.fit(run, *SHORT, *named) == 2
+    assert f"{path} can't be taken up ({words}" in capsys.readouterr().err
+    assert stage1_runs.fit(run, *SHORT) == 0
+    said = capsys.readouterr().out
+    assert f"last.ckpt is of no use ({words}" in said
+    assert "what was trained after 20 images is lost. Continuing" in said
+
+
+def test_a_run_with_nothing_but_its_best_checkpoint_goes_on_from_there(
+    run: Path, stage1_runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "checkpoints" / "previous.ckpt").unlink()
+    (run / "checkpoints" / "last.ckpt").unlink()
+    (run / "checkpoints" / "last.ckpt").symlink_to("nowhere")
+    assert stage1_runs.fit(run, *SHORT) == 0
+    said = capsys.readouterr().out
+    assert "last.ckpt is of no use (it is a link to nothing): what was trained after" in said
+    assert last(run)["images_seen"] == 24
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt"])
+def test_a_folder_where_a_checkpoint_will_be_is_refused_before_it_is_trained(
+    name: str, run: Path, stage1_runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = run / "checkpoints" / name
+    path.unlink()
+    path.mkdir()
+    before = contents(run)
+    assert stage1_runs.fit(run, *SHORT) == 2
+    assert f"{path} is a folder, the run keeps a checkpoint there: move" in capsys.readouterr().err
+    assert contents(run) == before
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
         (PROGRESS, [], "epoch_loop.batch_progress is a list, not a count"),
         (f"{PROGRESS}/current/ready", -1, "current.ready is -1, it must be from 0"),
         (f"{PROGRESS}/total/completed", "x", "total.completed is 'x', not a count"),
@@ -235,7 +287,8 @@ PROGRESS = "loops/fit_loop/epoch_loop.batch_progress"
         (MOMENTS, "x", "state.0 is 'x' without step"),
         (f"{MOMENTS}/exp_avg", torch.zeros(3), "state.0.exp_avg is no finite array of shape"),
         (f"{MOMENTS}/step", torch.tensor(float("nan")), "state.0.step is no finite array"),
-        ("callbacks/BestCheckpoint", [1], "can't be taken up (TypeError"),
+        ("callbacks/BestCheckpoint", [1], "last.ckpt: it fails with TypeError"),
+        ("loops/fit_loop", {"epoch_progress": 3}, "last.ckpt: it fails with TypeError"),
         ("callbacks/BestCheckpoint/best", [], "BestCheckpoint.best is a list, not float"),
         ("callbacks/RunClock/seconds", "x", "RunClock.seconds is 'x', not float"),
         ("model/init_args/sampling", torch.zeros(3), "can't be taken up (TypeError"),

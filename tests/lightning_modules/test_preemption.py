@@ -1,8 +1,10 @@
 """Signals that end a run: of a cluster before it takes the machine away, and of a terminal."""
 
 import os
+import pty
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -57,10 +59,10 @@ def test_a_second_ctrl_c_ends_at_once(
     stage1_runs: Runs, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     twice = probe("Signalled", {"images": 12, "number": int(signal.SIGINT), "times": 2})
-    with pytest.raises(SystemExit) as ended:
-        stage1_runs.fit(tmp_path, *LONG, *twice)
-    assert ended.value.code == 130
-    assert "Saving after this batch; Ctrl-C again ends at once." in capfd.readouterr().err
+    assert stage1_runs.fit(tmp_path, *LONG, *twice) == 130
+    said = capfd.readouterr().err
+    assert "Saving after this batch; Ctrl-C again ends at once." in said
+    assert "stopped by Ctrl-C (SIGINT)." in said
     assert not (tmp_path / "checkpoints" / "last.ckpt").exists()
     assert stage1_runs.fit(tmp_path) == 0  # nothing is left that keeps it from beginning again
 
@@ -112,6 +114,33 @@ def test_a_signal_ends_all_processes_of_the_command(
     assert run.returncode == 128 + number, output
     check_saved(tmp_path, output, number)
     wait_for(lambda: not alive(run.pid))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("begun", [True, False], ids=["training", "before"])
+def test_a_terminal_that_is_closed_ends_a_run_that_saves(
+    begun: bool, stage1_runs: Runs, tmp_path: Path
+) -> None:
+    command = stage1_runs.command(tmp_path / "run", *after_12(tmp_path))
+    process, terminal = pty.fork()
+    if process == 0:
+        os.execve(command[0], command, ENVIRONMENT)
+    place = tmp_path / ("seen-0" if begun else "run")  # made once the settings are read
+    os.set_blocking(terminal, False)
+    wait_for(lambda: read_on(terminal) or place.exists())
+    os.close(terminal)
+    _, status = os.waitpid(process, 0)
+    assert os.waitstatus_to_exitcode(status) == 129
+    if begun:
+        assert last(tmp_path / "run")["images_seen"] >= 12
+    else:
+        assert not (tmp_path / "run").exists()
+
+
+def read_on(terminal: int) -> None:
+    """Take what was printed, so that there is room for more; OSError once nothing will be."""
+    with suppress(BlockingIOError):
+        os.read(terminal, 1 << 16)
 
 
 def alive(group: int) -> bool:

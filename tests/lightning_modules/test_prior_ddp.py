@@ -102,3 +102,14 @@ def test_validations_that_save_nothing_leave_the_weights_divided(
     options = [*SAME_ANYWHERE, *sharded(), *rarely]
     prior_runs.of("autoregressive").fit_in_two(tmp_path, *options)
     assert_same_weights(alone, tmp_path)
+
+
+def test_states_of_optimisers_are_checked_before_weights_are_divided(
+    alone: Path, prior_runs: PriorRuns, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    content = last(alone)
+    content["optimizer_states"][0]["state"][0]["exp_avg"] = torch.zeros(3)
+    torch.save(content, tmp_path / "checkpoints" / "last.ckpt")
+    assert prior_runs.fit("autoregressive", tmp_path, *SAME_ANYWHERE, *sharded()) == 2
+    assert "exp_avg is no finite array of shape" in capsys.readouterr().err

@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import pytest
 import torch
 
@@ -53,3 +55,11 @@ def test_it_looks_every_so_many_images() -> None:
 def test_an_interval_or_a_patience_of_nothing_is_refused(never: dict[str, int]) -> None:
     with pytest.raises(DataError, match=f"{next(iter(never))} is 0, it must be from 1"):
         CollapseWatch(**never)
+
+
+def test_an_indicator_is_restored_and_what_is_none_refused() -> None:
+    saved = asdict(CollapseIndicator({"depth": 0.5}, lows=1, looked_at=40))
+    assert asdict(CollapseIndicator.restored(saved)) == saved
+    for wrong in ({"peaks": {"depth": "x"}}, {"peaks": {3: 0.5}}, {"lows": 0.5}, {"looked_at": ""}):
+        with pytest.raises(ValueError, match=f"^{next(iter(wrong))}"):
+            CollapseIndicator.restored(saved | wrong)
