@@ -153,6 +153,32 @@ def test_a_checkpoint_of_no_training_is_refused(
         assert "is of no training, its images_seen is None: name" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("verb", ["fit", "validate"])
+@pytest.mark.parametrize("content", [b"", b"root:x:0:0:\n", b"\x80\x02}q\x00.", b"PK\x03\x04"])
+def test_a_file_of_others_is_refused_before_anything_reads_it(
+    content: bytes,
+    verb: str,
+    tmp_path: Path,
+    stage1_runs: Runs,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "file").write_bytes(content)
+    named = ["--ckpt_path", str(tmp_path / "file")]
+    assert main([verb, *stage1_runs.arguments(tmp_path / "run", *named)[1:]]) == 2
+    assert f"{tmp_path}/file is no checkpoint: it is " in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_settings_in_a_checkpoint_change_nothing(
+    run: Path, stage1_runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = run / "checkpoints" / "last.ckpt"
+    others = {"_class_path": "os.path", "max_images": 20}
+    torch.save(last(run) | {"hyper_parameters": others}, path)
+    assert stage1_runs.fit(run, *SHORT, "--ckpt_path", str(path)) == 0
+    assert last(run)["images_seen"] == 24
+
+
 def contents(run: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
 
