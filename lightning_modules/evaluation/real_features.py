@@ -53,7 +53,7 @@ def real_features(
         return _compute(None, images, num_workers)
     check_cache(cache)
     path, key = _cache_file(network, images, cache), _key(network, images)
-    found = _read(path, key, images.count)
+    found = _read(path, key, images.count, len(images.manifest.classes))
     if found is None:
         found = _compute(network, images, num_workers)
         _write(path, key, found)
@@ -99,7 +99,7 @@ def _cache_file(network: FeatureNetwork, images: RealImages, cache: str | None) 
     return folder / f"{network.name}-{images.resolution}px-{images.split}{part}.npz"
 
 
-def _read(path: Path, key: str, count: int) -> RealFeatures | None:
+def _read(path: Path, key: str, count: int, classes: int) -> RealFeatures | None:
     """Features of `count` images in the cache under this key, None if there are none."""
     if not path.is_file():
         return None
@@ -107,13 +107,13 @@ def _read(path: Path, key: str, count: int) -> RealFeatures | None:
         arrays = load_arrays(path, "--cache")
         if str(arrays.get("key")) != key:
             return None
-        return _parse(arrays, count)
+        return _parse(arrays, count, classes)
     except (DataError, ValueError) as error:
         _log.warning("%s is computed anew: %s", path, error)
         return None
 
 
-def _parse(arrays: dict[str, np.ndarray], count: int) -> RealFeatures:
+def _parse(arrays: dict[str, np.ndarray], count: int, classes: int) -> RealFeatures:
     """The features in a cache; ValueError with the reason if an array is missing or unusable."""
     tensors = {}
     for name, kind, dimensions in (("vectors", "f", 2), ("logits", "f", 2), ("labels", "i", 1)):
@@ -122,9 +122,13 @@ def _parse(arrays: dict[str, np.ndarray], count: int) -> RealFeatures:
             raise ValueError(f"it has no {name}")
         if array.dtype.kind != kind or array.ndim != dimensions or len(array) != count:
             raise ValueError(f"its {name} are {array.shape} {array.dtype} of {count} images")
+        with np.errstate(over="ignore"):  # told below
+            array = array.astype(np.float32 if kind == "f" else np.int64)
         if not np.isfinite(array).all():
             raise ValueError(f"its {name} are not all finite")
-        tensors[name] = torch.from_numpy(array.astype(np.float32 if kind == "f" else np.int64))
+        tensors[name] = torch.from_numpy(array)
+    if classes and not all(-1 <= label < classes for label in tensors["labels"].unique().tolist()):
+        raise ValueError(f"its labels are not of {classes} classes")
     return RealFeatures(Features(tensors["vectors"], tensors["logits"]), tensors["labels"])
 
 

@@ -49,7 +49,9 @@ def load_model(path: str | Path, kind: str, of: type[Model]) -> tuple[Model, Che
 
 def wrong_kind(path: str | Path, kind: str, model: nn.Module) -> DataError:
     """The error for a checkpoint that holds another model than a `kind`."""
-    return DataError(f"{path} is no {kind}: its model is a {type(model).__name__}.")
+    name = type(model).__name__
+    article = "an" if name.startswith("A") else "a"
+    return DataError(f"{path} is no {kind}: its model is {article} {name}.")
 
 
 def averaged_model(checkpoint: Checkpoint) -> nn.Module:

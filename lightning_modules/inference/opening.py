@@ -86,13 +86,19 @@ def _stage1_of(prior: Checkpoint, moved: str | None) -> TokenAutoencoder:
             f"{prior.path} needs the stage-1 checkpoint {link.path}, which is not there: say where "
             "it is now with --stage1."
         )
-    hashes = []
+    faults = []
     for place in found:
-        autoencoder = load_stage1(place)
-        hashes.append(weights_hash(autoencoder))
-        if hashes[-1] == link.hash:
+        try:
+            autoencoder = load_stage1(place)
+        except DataError as error:
+            faults.append(error)
+            continue
+        if (weights := weights_hash(autoencoder)) == link.hash:
             return autoencoder
-    raise DataError(
-        f"{prior.path} was trained on tokens of stage-1 weights {link.hash[:12]}, {found[0]} holds "
-        f"{hashes[0][:12]}: name the checkpoint it was trained with in --stage1."
-    )
+        faults.append(
+            DataError(
+                f"{prior.path} was trained on tokens of stage-1 weights {link.hash[:12]}, {place} "
+                f"holds {weights[:12]}: name the checkpoint it was trained with in --stage1."
+            )
+        )
+    raise faults[0]

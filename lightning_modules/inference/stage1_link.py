@@ -28,5 +28,5 @@ class Stage1Link:
     def places(self, prior: Path) -> list[Path]:
         """Files it may be, the likeliest first, for the prior's checkpoint where that is now."""
         folder = Path(os.path.realpath(prior)).parent
-        named = [folder / self.relative] if self.relative else []
+        named = [Path(os.path.normpath(folder / self.relative))] if self.relative else []
         return [place for place in [*named, Path(self.path)] if place.is_file()]

@@ -150,6 +150,8 @@ def test_a_damaged_file_is_written_anew(
         ({"logits": np.zeros((24, 3))[:7]}, "its logits are (7, 3) float64 of 24 images"),
         ({"vectors": np.full((24, 4), np.nan)}, "its vectors are not all finite"),
         ({"logits": np.full((24, 4), np.inf)}, "its logits are not all finite"),
+        ({"vectors": np.full((24, 4), 1e300)}, "its vectors are not all finite"),
+        ({"labels": np.full(24, 99)}, "its labels are not of 3 classes"),
         ({"vectors": np.zeros(24)}, "its vectors are (24,) float64 of 24 images"),
         ({"labels": np.array(["cat"] * 24)}, "its labels are (24,) <U3 of 24 images"),
     ],

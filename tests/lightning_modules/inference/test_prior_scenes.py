@@ -145,6 +145,19 @@ def test_a_retrained_stage1_checkpoint_is_refused(tmp_path: Path) -> None:
         open_maker(prior)
 
 
+def test_a_damaged_copy_of_the_stage1_model_gives_way_to_the_original(tmp_path: Path) -> None:
+    linked(tmp_path / "runs", tmp_path / "runs" / "prior")
+    copy = tmp_path / "copy"
+    shutil.copytree(tmp_path / "runs", copy)
+    (copy / "one/best.ckpt").write_bytes(b"")
+    assert isinstance(open_maker(str(copy / "prior/best.ckpt")), PriorScenes)
+    (tmp_path / "runs").rename(tmp_path / "gone")
+    with pytest.raises(
+        DataError, match=rf"{copy}/one/best\.ckpt is no stage-1 checkpoint: it is em"
+    ):
+        open_maker(str(copy / "prior/best.ckpt"))
+
+
 def test_checkpoints_of_the_other_stage_are_named(tiny_files: TinyFiles) -> None:
     with pytest.raises(DataError, match=r"is a stage-1 checkpoint: an edit draws tokens, name one"):
         open_maker(tiny_files.stage1).token_drawer("an edit")
