@@ -10,6 +10,7 @@ are at different ones wait for each other for ever; hence ours, which only takes
 import math
 import os
 import time
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,8 +18,6 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from torch import Tensor
-from torch.utils._pytree import tree_map_only
 
 from datamodules.errors import DataError, check_number
 from datamodules.files import remove_partials, replacing
@@ -87,8 +86,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             opened = read_checkpoint(path)
         check_training(opened)
         # Out of the file, which may be written over while the training goes on.
-        content: dict[str, Any] = tree_map_only(Tensor, torch.clone, opened.content)
-        return content
+        return deepcopy(opened.content)
 
 
 def checkpoint_folder(trainer: Trainer) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 from traceback import walk_tb
 
 from lightning import Callback, Trainer
+from packaging.version import Version
 
 from datamodules.errors import DataError
 from lightning_modules.inference.checkpoint_file import (
@@ -16,6 +17,7 @@ from lightning_modules.inference.checkpoint_file import (
     check_training,
     open_whole,
     read_checkpoint,
+    training_fault,
 )
 from lightning_modules.training.base import TrainingModule
 
@@ -72,6 +74,7 @@ def malformed_part(opened: Checkpoint, trainer: Trainer, module: TrainingModule)
     content = opened.content
     module.check_same_training(content)
     try:
+        Version(content["pytorch-lightning_version"])
         module.check_states(content)
         type(trainer.fit_loop)(trainer).load_state_dict(deepcopy(content["loops"]["fit_loop"]))
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
@@ -114,16 +117,16 @@ def _newest_whole(folder: Path, run: Path, fault_of: Fault) -> tuple[Checkpoint,
     for name in KEPT:
         try:
             opened = open_whole(folder / name)
-            check_training(opened)
+            fault = training_fault(opened) or fault_of(opened)
         except FileNotFoundError:
             linked = (folder / name).is_symlink()
             faults[name] = "it is a link to nothing" if linked else "it is not there"
         except OSError as error:
             raise DataError(f"{folder / name} can't be read ({error.strerror}).") from error
-        except (ValueError, DataError) as error:
+        except ValueError as error:
             faults[name] = str(error).removesuffix(".")
         else:
-            if (fault := fault_of(opened)) is not None:
+            if fault is not None:
                 faults[name] = fault
             elif not faults:
                 return opened, ""

@@ -209,8 +209,8 @@ class RunCLI(LightningCLI):
             # What figures were measured with means nothing where there are none.
             measured = bool(self._metrics())
             words = self.model.facts() | {"protocol": self.model.protocol} if measured else {}
-            write_json(self.run_folder / "result.json", metrics | words)
             print_metrics(f"Result of {self.run_folder}", metrics)
+            write_json(self.run_folder / "result.json", metrics | words)
             print_places(self.run_folder)
 
     def before_validate(self) -> None:

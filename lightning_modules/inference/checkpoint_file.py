@@ -21,11 +21,14 @@ TRAINING_PARTS: Mapping[str, type] = {
     "optimizer_states": list,
     "loops": dict,
     "callbacks": dict,
+    "lr_schedulers": list,
     "epoch": int,
     "global_step": int,
     "pytorch-lightning_version": str,
 }
 """What a checkpoint of a training has beside its model."""
+
+MOST_COUNTED = 1 << 62
 
 Part = TypeVar("Part")
 
@@ -56,7 +59,7 @@ class Checkpoint:
             DataError: the file does not say.
         """
         images = self.part("images_seen", int)
-        check_number(f"images_seen of {self.path}", images, 0, 1 << 62)
+        check_number(f"images_seen of {self.path}", images, 0, MOST_COUNTED)
         return images
 
     def part(self, name: str, of: type[Part], default: Part | None = None) -> Part:
@@ -83,30 +86,42 @@ def check_training(checkpoint: Checkpoint) -> None:
     Raises:
         DataError: one sentence with the first part that it lacks.
     """
+    if (fault := training_fault(checkpoint)) is not None:
+        raise DataError(
+            f"{checkpoint.path} is of no training, {fault}: name a checkpoint that `wild3d fit` "
+            "wrote."
+        )
+
+
+def training_fault(checkpoint: Checkpoint) -> str | None:
+    """The first part of a checkpoint that is not as in a training's, None if there is none."""
     for name, kind in TRAINING_PARTS.items():
         part = checkpoint.content.get(name)
         if not isinstance(part, kind) or isinstance(part, bool):
-            raise DataError(
-                f"{checkpoint.path} is of no training, its {name} is {told(part)}: name a "
-                "checkpoint that `wild3d fit` wrote."
-            )
-    _check_counts(checkpoint.content["loops"], "loops")
-    _ = checkpoint.images_seen
+            return f"its {name} is {told(part)}"
     recipe = checkpoint.recipe if isinstance(checkpoint.recipe, Mapping) else {}
     class_path, arguments = recipe.get("class_path"), recipe.get("init_args")
     if not isinstance(class_path, str) or not isinstance(arguments, Mapping):
-        raise DataError(f"{checkpoint.path} does not say which model it holds: name another.")
+        return "it does not say which model it holds"
+    counts = {name: checkpoint.content[name] for name in ("images_seen", "loops")}
+    return _count_fault(counts)
 
 
-def _check_counts(stored: object, name: str, depth: int = 0) -> None:
-    """DataError unless it is counts and yes or no by name, as Lightning keeps its progress."""
-    if isinstance(stored, dict) and depth < 16:
-        for key, value in stored.items():
-            _check_counts(value, f"{name}.{key}", depth + 1)
-    elif not isinstance(stored, int):  # as booleans are
-        raise DataError(f"its {name} is {told(stored)}, not a count.")
-    else:
-        check_number(name, int(stored), 0, 1 << 62)
+def _count_fault(counts: dict[str, Any]) -> str | None:
+    """What is neither a count nor yes or no, by name, as Lightning keeps its progress."""
+    waiting: list[tuple[str, object]] = [*counts.items()]
+    seen = set[int]()  # a dictionary may be at many places, even in itself
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, dict):
+            inner = value.items() if id(value) not in seen else ()
+            seen.add(id(value))
+            waiting += [(f"{name}.{key}", one) for key, one in inner]
+        elif not isinstance(value, int):  # as booleans are
+            return f"its {name} is {told(value)}, not a count"
+        elif not 0 <= value <= MOST_COUNTED:
+            return f"its {name} is {told(value)}, it must be from 0 to {MOST_COUNTED:,}"
+    return None
 
 
 def read_checkpoint(path: str | Path, kind: str = "checkpoint") -> Checkpoint:

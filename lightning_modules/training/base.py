@@ -14,13 +14,19 @@ from datamodules.errors import DataError, check_number
 from datamodules.schema import Batch, TokenBatch
 from datamodules.stream_datamodule import StreamDataModule
 from lightning_modules.pictures.drawing import Pictures
-from lightning_modules.training.checks import changed_settings, check_format, check_same_model
+from lightning_modules.training.checks import (
+    changed_settings,
+    check_format,
+    check_same_class,
+    check_same_shapes,
+)
 from lightning_modules.training.ema import ema_decay, update_average
 from lightning_modules.training.optimization import OptimizerSettings, check_optimizer_states
 from lightning_modules.training.rng import Purpose, step_rng
 from lightning_modules.training.schedules import MOST_IMAGES
 from lightning_modules.training.sharding import whole
 from models.recipe import Recipe
+from models.stored import told
 
 EMA_RAMP_UP = 0.05
 """Share of the images seen to which the half-life of the average is held early on."""
@@ -127,15 +133,19 @@ class TrainingModule(LightningModule, ABC):
 
     def check_same_training(self, checkpoint: dict[str, Any]) -> None:
         """DataError for a checkpoint of another format or model."""
+        recipe = self.trained().recipe()
+        check_same_class(checkpoint, recipe)
         check_format(checkpoint, self.checkpoint_format)
-        check_same_model(checkpoint, self.trained().recipe(), self.state_dict())
+        check_same_shapes(checkpoint, self.state_dict())
 
     def check_states(self, checkpoint: dict[str, Any]) -> None:
         """Refuse what is malformed in a checkpoint of this model, before weights are divided.
 
         Raises:
-            ValueError: the states of its optimisers do not fit.
+            ValueError: the states of its optimisers do not fit, or that of its data is none.
         """
+        if not isinstance(position := checkpoint.get("data", {}), dict):
+            raise ValueError(f"its data are {told(position)}")
         own = cast(list[Optimizer], self.configure_optimizers())
         check_optimizer_states(checkpoint["optimizer_states"], own)
 

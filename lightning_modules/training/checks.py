@@ -10,6 +10,7 @@ from datamodules.errors import DataError
 from datamodules.schema import Batch, TokenBatch
 from lightning_modules.training.optimization import OptimizerSettings
 from models.recipe import Recipe
+from models.stored import told
 
 
 def check_format(checkpoint: Mapping[str, Any], own: int) -> None:
@@ -19,26 +20,30 @@ def check_format(checkpoint: Mapping[str, Any], own: int) -> None:
         DataError: one sentence with both formats, and what to do.
     """
     saved = checkpoint.get("format", 1)
-    if saved != own:
+    if type(saved) is not int or saved != own:
         raise DataError(
-            f"The run's checkpoint is of format {saved}, this version continues format {own}: "
-            "continue it with the version in the run's versions.json, or start another run "
-            "(`--run`); reconstruct, sample and the other tools open it as it is."
+            f"The run's checkpoint is of format {told(saved)}, this version continues format "
+            f"{own}: continue it with the version in the run's versions.json, or start another "
+            "run (`--run`); reconstruct, sample and the other tools open it as it is."
         )
 
 
-def check_same_model(checkpoint: dict[str, Any], recipe: Recipe, state: dict[str, Tensor]) -> None:
-    """Refuse to continue a run with another model.
-
-    Raises:
-        DataError: class or shapes differ; one sentence with the first difference, and the knob.
-    """
+def check_same_class(checkpoint: dict[str, Any], recipe: Recipe) -> None:
+    """DataError that names both classes if a run was of another model."""
     saved, own = checkpoint["model"]["class_path"], recipe["class_path"]
     if saved != own:
         raise DataError(
             f"The run holds a {saved.rpartition('.')[2]}, this configuration trains a "
             f"{own.rpartition('.')[2]}: start another run (`--run`)."
         )
+
+
+def check_same_shapes(checkpoint: dict[str, Any], state: dict[str, Tensor]) -> None:
+    """Refuse to continue a run with a model of other sizes.
+
+    Raises:
+        DataError: one sentence with the first difference, and the knob.
+    """
     stored = checkpoint.get("state_dict", state)  # FSDP2 has loaded it already
     for name in stored | state:
         run, ours = (list(side[name].shape) if name in side else "none" for side in (stored, state))

@@ -1,7 +1,8 @@
+import shutil
 from pathlib import Path
 
 import pytest
-from run_processes import Runs
+from run_processes import SHORT, Runs
 from tiny_checkpoints import (
     TinyFiles,
     autoregressive,
@@ -53,3 +54,18 @@ def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> TinyFiles:
         save_photo(folder / "first.png", 0),
         save_photo(folder / "second.png", 1),
     )
+
+
+@pytest.fixture(scope="module")
+def begun(stage1_runs: Runs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 24 images: last of 24, previous of 20, best of 16."""
+    run = tmp_path_factory.mktemp("begun") / "run"
+    assert stage1_runs.fit(run, *SHORT) == 0
+    return run
+
+
+@pytest.fixture
+def run(begun: Path, tmp_path: Path) -> Path:
+    """A copy of the run of 24 images."""
+    shutil.copytree(begun, tmp_path / "run")
+    return tmp_path / "run"

@@ -22,6 +22,9 @@ from waiting import wait_for
 
 from lightning_modules.cli.main import main
 
+SHORT = ["--model.max_images", "24"]
+"""Options of a run that ends after 24 images."""
+
 _HERE = str(Path(__file__).parent)
 _PATH = os.pathsep.join([_HERE, os.environ.get("PYTHONPATH", "")])
 ENVIRONMENT = os.environ | {"PYTHONPATH": _PATH}
@@ -117,6 +120,11 @@ def probe(name: str, settings: dict[str, object]) -> list[str]:
 def last(run: Path) -> dict[str, Any]:
     """The last checkpoint of a run."""
     return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def contents(run: Path) -> dict[Path, bytes]:
+    """The files of a run."""
+    return {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
 
 
 def _train(arguments: list[str], environment: dict[str, str], output: str) -> None:

@@ -3,33 +3,15 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from run_processes import Runs, last, probe
+from run_processes import SHORT, Runs, contents, last, probe
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_run import write_shards
 
 from lightning_modules.callbacks.checkpoints import AtomicCheckpointIO
 from lightning_modules.cli.main import main
-
-SHORT = ["--model.max_images", "24"]
-
-
-@pytest.fixture(scope="module")
-def begun(stage1_runs: Runs, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of 24 images: last of 24, previous of 20, best of 16."""
-    run = tmp_path_factory.mktemp("begun") / "run"
-    assert stage1_runs.fit(run, *SHORT) == 0
-    return run
-
-
-@pytest.fixture
-def run(begun: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
-    shutil.copytree(begun, tmp_path / "run")
-    return tmp_path / "run"
 
 
 def cut(share: float) -> Callable[[Path], None]:
@@ -179,10 +161,6 @@ def test_settings_in_a_checkpoint_change_nothing(
     assert last(run)["images_seen"] == 24
 
 
-def contents(run: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-
-
 def test_a_refused_launch_leaves_nothing_in_the_folder_of_a_run(
     run: Path, stage1_runs: Runs, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -232,112 +210,3 @@ def test_a_run_without_validation_images_says_so_and_names_only_what_is_there(
     assert '"protocol"' not in (run / "result.json").read_text()
     assert main(["validate", *runs.arguments(run, *SHORT)[1:]]) == 2
     assert "name a file, e.g. last.ckpt" in capsys.readouterr().err
-
-
-def replaced(content: dict[str, Any], place: str, value: object) -> dict[str, Any]:
-    """The content of a checkpoint with another value at a place, e.g. `loops.fit_loop`."""
-    *outer, name = [int(key) if key.isdigit() else key for key in place.split("/")]
-    inner: Any = content
-    for key in outer:
-        inner = inner[key]
-    inner[name] = value
-    return content
-
-
-GROUP, MOMENTS = "optimizer_states/0/param_groups/0", "optimizer_states/1/state/0"
-PROGRESS = "loops/fit_loop/epoch_loop.batch_progress"
-
-
-@pytest.mark.parametrize(
-    ("place", "value", "words"),
-    [
-        (MOMENTS, "x", "its optimizer_states.1.state.0 is 'x' without step"),
-        ("callbacks/RunClock/seconds", -1, "RunClock.seconds is -1, it must be"),
-        ("loops", {}, "it fails with KeyError: 'fit_loop'"),
-    ],
-)
-def test_states_that_are_none_give_way_to_the_previous_checkpoint(
-    place: str,
-    value: object,
-    words: str,
-    run: Path,
-    stage1_runs: Runs,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    path = run / "checkpoints" / "last.ckpt"
-    torch.save(replaced(last(run), place, value), path)
-    named = ["--ckpt_path", str(path)]  # this one or none
-    assert stage1_runs.fit(run, *SHORT, *named) == 2
-    assert f"{path} can't be taken up ({words}" in capsys.readouterr().err
-    assert stage1_runs.fit(run, *SHORT) == 0
-    said = capsys.readouterr().out
-    assert f"last.ckpt is of no use ({words}" in said
-    assert "what was trained after 20 images is lost. Continuing" in said
-
-
-def test_a_run_with_nothing_but_its_best_checkpoint_goes_on_from_there(
-    run: Path, stage1_runs: Runs, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (run / "checkpoints" / "previous.ckpt").unlink()
-    (run / "checkpoints" / "last.ckpt").unlink()
-    (run / "checkpoints" / "last.ckpt").symlink_to("nowhere")
-    assert stage1_runs.fit(run, *SHORT) == 0
-    said = capsys.readouterr().out
-    assert "last.ckpt is of no use (it is a link to nothing): what was trained after" in said
-    assert last(run)["images_seen"] == 24
-
-
-@pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt"])
-def test_a_folder_where_a_checkpoint_will_be_is_refused_before_it_is_trained(
-    name: str, run: Path, stage1_runs: Runs, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = run / "checkpoints" / name
-    path.unlink()
-    path.mkdir()
-    before = contents(run)
-    assert stage1_runs.fit(run, *SHORT) == 2
-    assert f"{path} is a folder, the run keeps a checkpoint there: move" in capsys.readouterr().err
-    assert contents(run) == before
-
-
-@pytest.mark.parametrize(
-    ("place", "value", "words"),
-    [
-        (PROGRESS, [], "epoch_loop.batch_progress is a list, not a count"),
-        (f"{PROGRESS}/current/ready", -1, "current.ready is -1, it must be from 0"),
-        (f"{PROGRESS}/total/completed", "x", "total.completed is 'x', not a count"),
-        ("optimizer_states", [], "its optimizer_states are 0, not 2"),
-        ("optimizer_states/1", None, "its optimizer_states.1 is None without param_groups"),
-        (f"{GROUP}/params", 7, "param_groups.0.params are not those of the model"),
-        (f"{GROUP}/amsgrad", None, "param_groups.0.amsgrad is None, not False"),
-        (MOMENTS, "x", "state.0 is 'x' without step"),
-        (f"{MOMENTS}/exp_avg", torch.zeros(3), "state.0.exp_avg is no finite array of shape"),
-        (f"{MOMENTS}/step", torch.tensor(float("nan")), "state.0.step is no finite array"),
-        ("callbacks/BestCheckpoint", [1], "last.ckpt: it fails with TypeError"),
-        ("loops/fit_loop", {"epoch_progress": 3}, "last.ckpt: it fails with TypeError"),
-        ("callbacks/BestCheckpoint/best", [], "BestCheckpoint.best is a list, not float"),
-        ("callbacks/RunClock/seconds", "x", "RunClock.seconds is 'x', not float"),
-        ("model/init_args/sampling", torch.zeros(3), "can't be taken up (TypeError"),
-        ("pytorch-lightning_version", "x", "can't be taken up (InvalidVersion"),
-        ("lr_schedulers", None, "can't be taken up"),
-    ],
-)
-def test_a_whole_checkpoint_of_strange_content_is_told_in_one_sentence(
-    place: str,
-    value: object,
-    words: str,
-    begun: Path,
-    tmp_path: Path,
-    stage1_runs: Runs,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    path = tmp_path / "run" / "checkpoints" / "last.ckpt"
-    path.parent.mkdir(parents=True)
-    torch.save(replaced(last(begun), place, value), path)
-    before = contents(tmp_path)
-    assert stage1_runs.fit(tmp_path / "run", "--model.max_images", "28") == 2
-    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("wild3d")]
-    assert len(said) == 1
-    assert words in said[0]
-    assert "last.ckpt" in said[0]
-    assert contents(tmp_path) == before
