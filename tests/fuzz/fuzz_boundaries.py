@@ -226,7 +226,7 @@ def _feature_caches(folder: Path) -> Sequence[bytes]:
 
 def _read_features(folder: Path, content: bytes) -> None:
     (folder / "given.npz").write_bytes(content)
-    real_features._read(folder / "given.npz", "key", 5)
+    real_features._read(folder / "given.npz", "key", 5, 5)
 
 
 def _checkpoints(folder: Path) -> Sequence[bytes]:
