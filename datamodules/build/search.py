@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections import Counter
@@ -106,6 +107,7 @@ class Search:
         if folder != self._root and not self._enter(folder, label):
             return
         for directory, children, files in os.walk(folder, onerror=refuse_folder, followlinks=True):
+            check_entering(directory)
             inside = (Path(directory, child) for child in sorted(children) if not is_hidden(child))
             children[:] = [child.name for child in inside if self._enter(child, label)]
             paths = (Path(directory, file) for file in sorted(files) if not is_hidden(file))
@@ -176,6 +178,13 @@ def size_of(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return -1
+
+
+def check_entering(folder: str | Path) -> None:
+    """DataError of a folder that can be listed, but of which nothing can be opened."""
+    if not os.access(folder, os.X_OK):
+        reason = os.strerror(errno.EACCES)
+        raise DataError(f"the files of folder {folder} cannot be opened: {reason}.")
 
 
 def refuse_folder(error: OSError) -> NoReturn:

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datamodules.build.class_list import ClassList, read_classes
-from datamodules.build.search import PassedOver, Search, SourceImage, refuse_folder, told
+from datamodules.build.search import (
+    PassedOver,
+    Search,
+    SourceImage,
+    check_entering,
+    refuse_folder,
+    told,
+)
 from datamodules.errors import DataError
 from datamodules.modalities import UNLABELLED
 from datamodules.picture import SUFFIXES, is_hidden
@@ -68,9 +75,11 @@ def find_images(source: str, classes: Sequence[str] | str | None) -> FoundImages
 
 def _entries(folder: Path) -> list[Path]:
     try:
-        return sorted(folder.iterdir())
+        entries = sorted(folder.iterdir())
     except OSError as error:
         refuse_folder(error)
+    check_entering(folder)
+    return entries
 
 
 def _check_one_kind(

@@ -199,3 +199,14 @@ def test_no_reason_tells_how_a_file_was_held_in_memory(photos):
     for _, reason in list(csv.reader((photos / "out/rejected.csv").open()))[1:]:
         assert reason.startswith("it ")
         assert "BytesIO" not in reason
+
+
+@pytest.mark.parametrize("folder", ["images", "images/dog"])
+def test_a_folder_that_can_only_be_listed_is_an_error(photos, monkeypatch, folder):
+    def access(path, mode):  # as of `chmod 444`, which does not stop root
+        return Path(path) != photos / folder
+
+    monkeypatch.setattr("datamodules.build.search.os.access", access)
+    with pytest.raises(DataError, match=f"files of folder {photos}/{folder} cannot be opened: P"):
+        write(photos)
+    assert not (photos / "out" / "manifest.json").exists()
