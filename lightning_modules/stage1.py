@@ -34,6 +34,7 @@ from lightning_modules.training.ema import averaged_copy
 from lightning_modules.training.optimization import OptimizerSettings
 from lightning_modules.training.rng import Purpose
 from lightning_modules.training.schedules import Schedule, check_schedule, scheduled_value
+from lightning_modules.training.stage1_checks import check_data, check_settings
 from models.autoencoder import TokenAutoencoder
 from models.blocks.quantizer import Quantized, perplexity
 from renderers.cameras import Camera
@@ -104,6 +105,10 @@ class Stage1(TrainingModule):
         """Whether a step leaves parameters without a gradient: with discriminators, the step of
         either optimiser does."""
         return any(True for _ in self.adversaries.parameters())
+
+    def setup(self, stage: str) -> None:
+        """Refuse data that do not fit, before training begins."""
+        check_data(self.autoencoder.resolution, self.weights, self._datamodule(), stage)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One batch: encode, render, weigh, step; see the methods in the order they are called."""
@@ -246,30 +251,3 @@ class Stage1(TrainingModule):
         if judges:
             optimizers.append(self.discriminator_optimizer.build(judges))
         return optimizers
-
-
-def check_settings(resolution: int, weights: Stage1Weights, rays: RayPlan) -> None:
-    """Refuse settings that can't work together.
-
-    Raises:
-        ValueError: one sentence with the value, the limit and the knob.
-    """
-    smallest = {"adversarial": 8, "perceptual": 16}
-    for term, limit in smallest.items():
-        if weights.ever_used(term) and not limit <= rays.patch <= resolution:
-            raise ValueError(
-                f"rays.patch is {rays.patch}, the {term} loss needs {limit} to "
-                f"{resolution} (the resolution): change it, or set weights.{term} to 0."
-            )
-    shares = {"adversarial": "patch", "perceptual": "patch", "novel_view": "novel"}
-    for term, kind in shares.items():
-        if weights.ever_used(term) and getattr(rays, f"{kind}_images") == 0:
-            raise ValueError(
-                f"rays.{kind}_images is 0, the {term} loss needs at least 1: change it, or set "
-                f"weights.{term} to 0."
-            )
-    if resolution % rays.grid_stride:
-        raise ValueError(
-            f"rays.grid_stride {rays.grid_stride} does not divide the resolution "
-            f"{resolution}: change `rays.grid_stride`."
-        )

@@ -1,0 +1,65 @@
+"""Checks of stage 1: settings and data that do not fit together are refused in a sentence."""
+
+from typing import Any
+
+from datamodules.errors import DataError
+from datamodules.modalities import DEPTH
+from datamodules.shard_datamodule import ShardDataModule
+from datamodules.stream_datamodule import StreamDataModule
+from lightning_modules.losses.weights import Stage1Weights
+from lightning_modules.stage1_rays import RayPlan
+
+
+def check_settings(resolution: int, weights: Stage1Weights, rays: RayPlan) -> None:
+    """Refuse settings that can't work together.
+
+    Raises:
+        ValueError: one sentence with the value, the limit and the knob.
+    """
+    smallest = {"adversarial": 8, "perceptual": 16}
+    for term, limit in smallest.items():
+        if weights.ever_used(term) and not limit <= rays.patch <= resolution:
+            raise ValueError(
+                f"rays.patch is {rays.patch}, the {term} loss needs {limit} to "
+                f"{resolution} (the resolution): change it, or set weights.{term} to 0."
+            )
+    shares = {"adversarial": "patch", "perceptual": "patch", "novel_view": "novel"}
+    for term, kind in shares.items():
+        if weights.ever_used(term) and getattr(rays, f"{kind}_images") == 0:
+            raise ValueError(
+                f"rays.{kind}_images is 0, the {term} loss needs at least 1: change it, or set "
+                f"weights.{term} to 0."
+            )
+    if resolution % rays.grid_stride:
+        raise ValueError(
+            f"rays.grid_stride {rays.grid_stride} does not divide the resolution "
+            f"{resolution}: change `rays.grid_stride`."
+        )
+
+
+def check_data(
+    resolution: int, weights: Stage1Weights, datamodule: StreamDataModule[Any] | None, stage: str
+) -> None:
+    """Refuse images of another size than the autoencoder's, and for training such without the depth
+    that a loss compares with.
+
+    Args:
+        resolution: side of the autoencoder's images in pixels.
+        stage: Lightning's name of the verb, fit or validate.
+
+    Raises:
+        DataError: one sentence with the value and the knobs.
+    """
+    if not isinstance(datamodule, ShardDataModule):
+        return
+    if datamodule.resolution != resolution:
+        raise DataError(
+            f"The autoencoder takes images of {resolution} pixels, the data are loaded at "
+            f"{datamodule.resolution}: make `data.resolution` and `model.autoencoder.resolution` "
+            "equal."
+        )
+    if stage == "fit" and weights.ever_used("depth") and DEPTH not in datamodule.modalities:
+        raise DataError(
+            "weights.depth compares with depth, which is not loaded: set `data.depth` to true, or "
+            "`model.weights.depth` to 0."
+        )
