@@ -2,6 +2,7 @@
 
 import re
 from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import cast
 
 import torch
@@ -49,6 +50,12 @@ def check_hardware(
         )
     if words.isdecimal():
         check_number("--trainer.devices", int(words), 0 if isinstance(devices, list) else 1, 1024)
+    numbered = isinstance(devices, list) or "," in words or words == "-1"
+    if numbered and _on_cpu(str(accelerator)):
+        raise DataError(
+            f"--trainer.devices is '{devices}', which counts GPUs, and this run is on the CPU: "
+            "give a number of processes, e.g. 1, or auto."
+        )
 
 
 def _check_accelerator(accelerator: str) -> None:
@@ -60,11 +67,17 @@ def _check_accelerator(accelerator: str) -> None:
     gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
     missing = {"gpu": not gpu, "cuda": not torch.cuda.is_available()}
     missing["mps"] = not torch.backends.mps.is_available()
+    missing["tpu"] = find_spec("torch_xla") is None
     if missing.get(accelerator, False):
         raise DataError(
             f"--trainer.accelerator is '{accelerator}', but PyTorch finds none here: give cpu or "
             "auto."
         )
+
+
+def _on_cpu(accelerator: str) -> bool:
+    """Whether `accelerator` is the CPU, also as what `auto` comes to."""
+    return accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
 
 
 def suited_strategy(asked: object, unused: bool, devices: object, nodes: int) -> object:
@@ -106,10 +119,7 @@ def suited_precision(asked: str, accelerator: str) -> tuple[str, str | None]:
         )
     if asked not in PRECISIONS:
         raise DataError(f"trainer.precision is {asked}, give bf16-mixed or {FLOAT32}.")
-    on_cpu = accelerator == "cpu" or (
-        accelerator == "auto" and not torch.accelerator.is_available()
-    )
-    if not asked.startswith("bf16") or not on_cpu or bf16_is_fast():
+    if not asked.startswith("bf16") or not _on_cpu(accelerator) or bf16_is_fast():
         return asked, None
     return FLOAT32, (
         f"This CPU multiplies bfloat16 no faster than float32: training in {FLOAT32} instead of "

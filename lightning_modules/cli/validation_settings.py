@@ -1,6 +1,7 @@
 """How often and on how much a run trains and validates, which Lightning checks late or not at all:
 an interval of 0 ended in a division by it after hours of training."""
 
+from traceback import walk_tb
 from typing import Any
 
 from jsonargparse import Namespace
@@ -31,6 +32,13 @@ def check_fit_settings(trainer: Namespace) -> None:
             )
     for name in ("limit_train_batches", "limit_val_batches"):
         _check_batches(f"trainer.{name}", trainer[name])
+
+
+def was_counting_batches(error: Exception) -> bool:
+    """Whether Lightning itself refuses how often a run validates, once it knows the length of an
+    epoch: an interval longer than that, where epochs are counted."""
+    *_, (frame, _) = walk_tb(error.__traceback__)
+    return isinstance(error, ValueError) and frame.f_code.co_name == "setup_data"
 
 
 def _is_share(interval: float, epochs: int | None) -> bool:

@@ -123,8 +123,27 @@ def test_hardware_that_can_not_be_is_refused(setting: str, value: object, senten
 
 
 @pytest.mark.parametrize("devices", [1, "2", -1, "-1", "auto", [0, 1], "0,1", [0], "0,"])
-def test_devices_are_taken_in_every_spelling(devices: object) -> None:
-    hardware.check_hardware(**RIGHT | {"devices": devices, "seed": True})
+def test_devices_are_taken_in_every_spelling(
+    devices: object, machine: Callable[[bool, bool], None]
+) -> None:
+    machine(False, True)
+    hardware.check_hardware(**RIGHT | {"accelerator": "auto", "devices": devices, "seed": True})
+
+
+@pytest.mark.parametrize("accelerator", ["cpu", "auto"])
+@pytest.mark.parametrize("devices", [-1, "-1", [0, 1], "0,1", [0], "0,"])
+def test_numbers_of_gpus_are_refused_on_the_cpu(
+    devices: object, accelerator: str, machine: Callable[[bool, bool], None]
+) -> None:
+    machine(False, False)
+    with pytest.raises(DataError, match=r"which counts GPUs, and this run is on the CPU: give a"):
+        hardware.check_hardware(**RIGHT | {"accelerator": accelerator, "devices": devices})
+
+
+def test_a_tpu_without_its_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "find_spec", lambda name: None)
+    with pytest.raises(DataError, match="is 'tpu', but PyTorch finds none here"):
+        hardware.check_hardware(**RIGHT | {"accelerator": "tpu"})
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
