@@ -39,12 +39,12 @@ from lightning_modules.cli.continuing import (
     restoring_fault,
     was_restoring,
 )
-from lightning_modules.cli.faults import exit_code
+from lightning_modules.cli.faults import exit_code, one_line
 from lightning_modules.cli.hardware import check_hardware, suited_precision, suited_strategy
 from lightning_modules.cli.parser import NearestNameParser
 from lightning_modules.cli.refusals import refusal
-from lightning_modules.cli.run_record import SaveRunConfig
-from lightning_modules.cli.validation_settings import check_fit_settings
+from lightning_modules.cli.run_record import SaveRunConfig, check_places
+from lightning_modules.cli.validation_settings import check_fit_settings, was_counting_batches
 from lightning_modules.cli.verbs import TRAINER_VERBS, VERBS, check_verb, overview, run_verb
 from lightning_modules.inference.checkpoint_file import BEST, LAST, Checkpoint, read_checkpoint
 from lightning_modules.training.base import TrainingModule
@@ -82,9 +82,11 @@ class RunCLI(LightningCLI):
         except (DataError, OSError, MemoryError):
             raise
         except Exception as error:
-            if not was_restoring(error):
-                raise
-            raise restoring_fault(error, self._checkpoint) from error
+            if was_restoring(error):
+                raise restoring_fault(error, self._checkpoint) from error
+            if was_counting_batches(error):
+                raise DataError(one_line(str(error))) from error
+            raise
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -120,6 +122,7 @@ class RunCLI(LightningCLI):
             raise DataError("--ckpt_path is empty: name a checkpoint, or leave it out.")
         if self.config.subcommand == "fit":
             self.places.enter_context(results_in(settings.run, "--run"))
+            check_places(Path(settings.run))
 
     def _parse_ckpt_path(self) -> None:
         """Nothing: our checkpoints hold no hyperparameters, and are read once, checked."""

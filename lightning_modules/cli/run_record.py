@@ -1,5 +1,6 @@
 """What is stored beside a run: its settings, and the versions of the source and the packages."""
 
+import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -9,7 +10,9 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 
+from datamodules.errors import DataError
 from datamodules.files import replacing, write_json
+from datamodules.places import results_in
 from lightning_modules.inference.provenance import git_revision
 
 PACKAGES = (
@@ -24,6 +27,29 @@ PACKAGES = (
     "torchmetrics",
     "jsonargparse",
 )
+
+FILES = ("config.yaml", "versions.json", "result.json")
+FOLDERS = ("checkpoints", "sheets", "tensorboard")
+
+
+def check_places(run: Path) -> None:
+    """Refuse a run in which something of another kind, or a folder that can't be written to, is
+    where a result will be, before there is a result to be lost.
+
+    Raises:
+        DataError: one sentence with the path.
+    """
+    for name in FILES:
+        if (run / name).is_dir():
+            raise DataError(f"{run / name} is a folder, the run keeps a file there: move it away.")
+    for name in FOLDERS:
+        if (run / name).is_dir():
+            with results_in(str(run / name), "--run"):
+                continue
+        if os.path.lexists(run / name):
+            raise DataError(
+                f"{run / name} is no folder, the run keeps its {name} there: move it away."
+            )
 
 
 class SaveRunConfig(SaveConfigCallback):

@@ -1,0 +1,64 @@
+"""Trainings of stage 1 that are refused before they begin."""
+
+from pathlib import Path
+
+import pytest
+from run_processes import SHORT, Runs, contents
+
+from lightning_modules.cli.main import main
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            ("--data.resolution", "8"),
+            "takes images of 16 pixels, the data are loaded at 8: make `data.resolution` and",
+        ),
+        (
+            ("--data.depth", "false", "--model.weights.depth", "[[0, 0.0], [8, 1.0]]"),
+            "weights.depth compares with depth, which is not loaded: set `data.depth` to true",
+        ),
+        (
+            ("--trainer.check_val_every_n_epoch", "1", "--trainer.val_check_interval", "1000"),
+            "`val_check_interval` (1000) must be less than or equal to the number of the",
+        ),
+    ],
+)
+def test_data_that_do_not_fit_are_refused_in_a_sentence(
+    options: tuple[str, ...],
+    sentence: str,
+    stage1_runs: Runs,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert stage1_runs.fit(tmp_path / "run", *SHORT, *options) == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_depth_is_not_needed_where_none_is_compared(stage1_runs: Runs, tmp_path: Path) -> None:
+    options = ("--data.depth", "false", "--model.weights.depth", "0")
+    assert stage1_runs.fit(tmp_path / "run", *SHORT, *options) == 0
+    assert main(["validate", *stage1_runs.arguments(tmp_path / "run", *options)[1:]]) == 0
+
+
+@pytest.mark.parametrize(
+    ("place", "sentence"),
+    [("sheets", "is no folder, the run keeps its sheets there"), ("result.json", "is a folder")],
+)
+def test_places_of_results_are_tried_before_training(
+    place: str, sentence: str, stage1_runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    if place == "sheets":
+        (run / place).touch()
+    else:
+        (run / place).mkdir()
+    before = contents(run)
+    assert stage1_runs.fit(run, *SHORT) == 2
+    assert f"{run / place} {sentence}" in capsys.readouterr().err
+    assert contents(run) == before
