@@ -121,6 +121,20 @@ def test_origin_prints_it(
     assert printed.endswith(f"{tiny_files.first}\n  does not say what made it\n")
 
 
+def test_origin_tells_of_the_others_where_files_are_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawing.write_png(tmp_path / "good.png", torch.rand(3, 4, 4))
+    (tmp_path / "bad.png").write_bytes(b"x")
+    bad, missing, good = (str(tmp_path / name) for name in ("bad.png", "no.png", "good.png"))
+    assert main(["origin", "--files", bad, missing, good]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == f"{good}\n  does not say what made it\n"
+    assert "2 of 3 failed: " in printed.err
+    assert bad in printed.err
+    assert f"There is no file {missing}" in printed.err
+
+
 @pytest.mark.parametrize("suffix", ["png", "gif", "mp4", "npz", "ply", "obj", "glb"])
 def test_files_of_others_do_not_say_and_broken_ones_are_named(suffix: str, tmp_path: Path) -> None:
     from renderers.mesh import extract_mesh, mesh_bytes
