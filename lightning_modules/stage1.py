@@ -13,6 +13,7 @@ from lightning_modules.adversarial.stage1_adversaries import (
     Stage1Adversaries,
     compared_images,
 )
+from lightning_modules.adversarial.stage1_checks import check_data, check_settings
 from lightning_modules.losses.depth import pointwise_depth_loss
 from lightning_modules.losses.perceptual import PerceptualLoss
 from lightning_modules.losses.pixel import l2_loss, logit_laplace_loss
@@ -34,7 +35,6 @@ from lightning_modules.training.ema import averaged_copy
 from lightning_modules.training.optimization import OptimizerSettings
 from lightning_modules.training.rng import Purpose
 from lightning_modules.training.schedules import Schedule, check_schedule, scheduled_value
-from lightning_modules.training.stage1_checks import check_data, check_settings
 from models.autoencoder import TokenAutoencoder
 from models.blocks.quantizer import Quantized, perplexity
 from renderers.cameras import Camera
