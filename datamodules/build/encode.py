@@ -3,15 +3,18 @@
 import io
 import struct
 import zlib
-from collections.abc import Callable
 
 import numpy as np
 from PIL import Image
 
-from datamodules.rays import resample, unit
+from datamodules.modalities import MASK_CODES
+from datamodules.rays import unit
 from datamodules.rays_file import UNIT_TOLERANCE, VERSION_GRID
 
-_GRIDS = (1, 2, 3, 5, 9, 17, 33, 65, 129)  # nodes along each side that rays are thinned out to
+_EXACT = 5e-7  # by which lengths of float32 differ from 1 at most
+_IS_CODE = np.isin(np.arange(256), MASK_CODES)
+# Nodes along each side that rays are thinned out to.
+_GRIDS = np.array([1, 2, 3, 5, 9, 13, 17, 25, 33, 49, 65, 97, 129])
 
 
 def encode_jpeg(image: np.ndarray, quality: int = 95) -> bytes:
@@ -28,14 +31,17 @@ def encode_png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def encode_depth(disparity: np.ndarray) -> bytes:
+def encode_depth(disparity: np.ndarray, sparse: bool = False) -> bytes:
     """Encode relative disparity (H, W) uint16, larger is nearer, 0 unknown, as a 16-bit PNG.
+
+    sparse  most pixels are unknown: smaller then, and in a fraction of the time
 
     Raises ValueError for another type or shape.
     """
     if disparity.dtype != np.uint16 or disparity.ndim != 2:
         raise ValueError(f"depth must be (H, W) uint16, got {disparity.shape} {disparity.dtype}")
-    return _gray_png(disparity.astype(">u2").view(np.uint8), bit_depth=16)
+    strategy = zlib.Z_RLE if sparse else zlib.Z_DEFAULT_STRATEGY
+    return _gray_png(disparity.astype(">u2").view(np.uint8), 16, strategy)
 
 
 def encode_mask(mask: np.ndarray) -> bytes:
@@ -45,9 +51,9 @@ def encode_mask(mask: np.ndarray) -> bytes:
     """
     if mask.dtype != np.uint8 or mask.ndim != 2:
         raise ValueError(f"mask must be (H, W) uint8, got {mask.shape} {mask.dtype}")
-    if not np.isin(mask, (0, 1, 2, 255)).all():
+    if not _IS_CODE[mask].all():
         raise ValueError(f"mask codes must be 0, 1, 2 or 255, got {np.unique(mask).tolist()}")
-    return _gray_png(mask, bit_depth=8)
+    return _gray_png(mask, 8)
 
 
 def encode_camera(cam2world: np.ndarray, intrinsics: np.ndarray) -> bytes:
@@ -85,18 +91,23 @@ def encode_rays(
     origins, directions = origins.astype(np.float32), directions.astype(np.float32)
     if not (np.isfinite(origins).all() and np.isfinite(directions).all()):
         raise ValueError("rays must be finite")
-    lengths = np.linalg.norm(directions, axis=-1)
-    if not np.allclose(lengths, 1.0, rtol=0.0, atol=UNIT_TOLERANCE):
+    lengths = np.sqrt(np.einsum("hwi,hwi->hw", directions, directions))
+    off = np.abs(lengths - 1).max(initial=0.0)
+    if off > UNIT_TOLERANCE:
         raise ValueError(
             f"directions must be of length 1, got {lengths.min():g} to {lengths.max():g}"
         )
+    directions = directions if off < _EXACT else unit(directions)
+    # numba takes a while to import, which other images are spared.
+    from datamodules.build.ray_kernels import thin_out
+
     buffer = io.BytesIO()
     np.savez(
         buffer,
         version=np.int32(VERSION_GRID),
         size=np.array(origins.shape[:2], np.int32),
-        origins=_thinned(origins, origin_tolerance),
-        directions=_thinned(unit(directions), direction_tolerance, unit),
+        origins=thin_out(origins, _GRIDS, origin_tolerance, False),
+        directions=thin_out(directions, _GRIDS, direction_tolerance, True),
     )
     return buffer.getvalue()
 
@@ -113,27 +124,7 @@ def encode_tokens(views: np.ndarray, codes: int) -> bytes:
     return buffer.getvalue()
 
 
-def _thinned(
-    pixels: np.ndarray,
-    tolerance: float,
-    constrained: Callable[[np.ndarray], np.ndarray] = lambda vectors: vectors,
-) -> np.ndarray:
-    """The coarsest of `_GRIDS` that gives the vectors of pixels (H, W, 3) back within `tolerance`.
-
-    constrained  what is done to interpolated vectors
-    """
-    size = pixels.shape[:2]
-    rows, columns = (np.arange(side) for side in size)
-    for nodes in _GRIDS:
-        spread = (np.linspace(0, side - 1, min(nodes, side)) for side in size)
-        grid = constrained(resample(pixels, size, *spread))
-        errors = constrained(resample(grid, size, rows, columns)) - pixels
-        if np.linalg.norm(errors, axis=-1).max() <= tolerance:
-            return grid
-    return pixels
-
-
-def _gray_png(rows: np.ndarray, bit_depth: int) -> bytes:
+def _gray_png(rows: np.ndarray, bit_depth: int, strategy: int = zlib.Z_DEFAULT_STRATEGY) -> bytes:
     """Write a grey PNG (ISO/IEC 15948) with unfiltered rows; rows (H, bytes a row) uint8.
 
     Unfiltered rows decode up to twice as fast as the filters a general encoder picks, at about
@@ -144,7 +135,8 @@ def _gray_png(rows: np.ndarray, bit_depth: int) -> bytes:
     unfiltered[:, 1:] = rows
     width = row_bytes * 8 // bit_depth
     header = struct.pack(">IIBBBBB", width, height, bit_depth, 0, 0, 0, 0)
-    data = zlib.compress(unfiltered.tobytes(), 6)
+    packer = zlib.compressobj(6, strategy=strategy)
+    data = packer.compress(unfiltered.tobytes()) + packer.flush()
     return b"".join(
         (b"\x89PNG\r\n\x1a\n", _chunk(b"IHDR", header), _chunk(b"IDAT", data), _chunk(b"IEND", b""))
     )

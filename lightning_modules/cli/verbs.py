@@ -53,6 +53,12 @@ VERBS = {
         "Write shards from photographs.",
         writes="shards",
     ),
+    "shards-waymo": Verb(
+        "datamodules.build.waymo.verb",
+        "shards_waymo",
+        "Write shards from the object assets of Waymo.",
+        writes="shards",
+    ),
     "shapeworld": Verb(
         "datamodules.build.shapeworld.verb",
         "shapeworld",

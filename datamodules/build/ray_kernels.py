@@ -1,0 +1,149 @@
+"""Kernels over the rays of all pixels of an image: thinning them out, and resizing them."""
+
+import math
+
+import numpy as np
+from numba import njit
+
+_FAST = {"contract", "reassoc", "nsz"}  # leave NaN and infinity what they are
+
+
+@njit(nogil=True, cache=True)
+def thin_out(pixels: np.ndarray, grids: np.ndarray, tolerance: float, is_unit: bool) -> np.ndarray:
+    """The coarsest grid (h, w, 3) that gives the vectors of all pixels back, bilinear in between.
+
+    Its nodes are spread evenly from the first pixel's centre to the last one's. The pixels
+    themselves if no grid does.
+
+    Args:
+        pixels: (H, W, 3) float32.
+        grids: (n,) most nodes along each side of the grids to try, from coarse to fine.
+        tolerance: most by which a vector may differ, as the length of the difference.
+        is_unit: scale to length 1 what is interpolated.
+    """
+    height, width, _ = pixels.shape
+    for most in grids:
+        nodes = np.empty((min(most, height), min(most, width), 3), np.float32)
+        row, next_row, down = _places(height, nodes.shape[0])
+        column, next_column, across = _places(width, nodes.shape[1])
+        for i in range(nodes.shape[0]):
+            _line(pixels, row[i], next_row[i], down[i], column, next_column, across, nodes[i])
+            if is_unit:
+                _to_unit(nodes[i])
+        if _fits(nodes, pixels, np.float32(tolerance * tolerance), is_unit):
+            return nodes
+    return pixels
+
+
+@njit
+def _places(points: int, others: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of `points` points the two round each of `others`, spread over the same length, and the
+    weight of the second."""
+    low, high = np.empty(others, np.int64), np.empty(others, np.int64)
+    weights = np.empty(others, np.float32)
+    for i in range(others):
+        position = i * (points - 1) / max(others - 1, 1)
+        low[i] = min(int(position), points - 1)
+        high[i] = min(low[i] + 1, points - 1)
+        weights[i] = position - low[i]
+    return low, high, weights
+
+
+@njit(fastmath=_FAST)
+def _line(
+    values: np.ndarray,
+    upper: int,
+    lower: int,
+    down: float,
+    column: np.ndarray,
+    next_column: np.ndarray,
+    across: np.ndarray,
+    line: np.ndarray,
+) -> None:
+    """Fill a line (n, 3) with bilinear vectors of values (h, w, 3) between two rows."""
+    between = np.empty((values.shape[1], 3), np.float32)
+    for j in range(values.shape[1]):
+        for k in range(3):
+            start = values[upper, j, k]
+            between[j, k] = start + down * (values[lower, j, k] - start)
+    for j in range(len(line)):
+        left, right, weight = column[j], next_column[j], across[j]
+        for k in range(3):
+            line[j, k] = between[left, k] + weight * (between[right, k] - between[left, k])
+
+
+@njit(fastmath=_FAST)
+def _to_unit(line: np.ndarray) -> None:
+    """Scale vectors (n, 3) to length 1."""
+    for j in range(len(line)):
+        squares = line[j, 0] * line[j, 0] + line[j, 1] * line[j, 1] + line[j, 2] * line[j, 2]
+        scale = np.float32(1) / math.sqrt(max(squares, np.float32(1e-30)))
+        for k in range(3):
+            line[j, k] *= scale
+
+
+@njit(fastmath=_FAST)
+def _fits(nodes: np.ndarray, pixels: np.ndarray, limit: float, is_unit: bool) -> bool:
+    """Whether nodes give all pixels back up to a squared difference."""
+    height, width, _ = pixels.shape
+    row, next_row, down = _places(nodes.shape[0], height)
+    column, next_column, across = _places(nodes.shape[1], width)
+    line = np.empty((width, 3), np.float32)
+    for i in range(height):
+        _line(nodes, row[i], next_row[i], down[i], column, next_column, across, line)
+        if is_unit:
+            _to_unit(line)
+        worst = np.float32(0)
+        for j in range(width):
+            x, y, z = (
+                line[j, 0] - pixels[i, j, 0],
+                line[j, 1] - pixels[i, j, 1],
+                line[j, 2] - pixels[i, j, 2],
+            )
+            worst = max(worst, x * x + y * y + z * z)
+        if not worst <= limit:
+            return False
+    return True
+
+
+@njit(nogil=True, cache=True)
+def resize_vectors(
+    values: np.ndarray,
+    row: np.ndarray,
+    next_row: np.ndarray,
+    row_weight: np.ndarray,
+    column: np.ndarray,
+    next_column: np.ndarray,
+    column_weight: np.ndarray,
+    axis: np.ndarray,
+) -> np.ndarray:
+    """Vectors (r, c, 3) float32 between four of values (H, W, 3) float32 each.
+
+    Args:
+        row, next_row: (r,) rows of the four, and the weight (r,) of the second.
+        column, next_column: (c,) columns of the four, and the weight (c,) of the second.
+        axis: (3,) along which the four are first scaled to length 1, the result to length 1
+            altogether: so the directions of a pinhole camera are exact; zeros leave lengths alone.
+    """
+    found = np.empty((len(row), len(column), 3), np.float32)
+    is_direction = axis.any()
+    plane = values.copy()
+    if is_direction:
+        for i in range(len(plane)):
+            _to_plane(plane[i], axis)
+    for i in range(len(row)):
+        upper, lower, down = row[i], next_row[i], row_weight[i]
+        _line(plane, upper, lower, down, column, next_column, column_weight, found[i])
+        if is_direction:
+            _to_unit(found[i])
+    return found
+
+
+@njit(fastmath=_FAST)
+def _to_plane(line: np.ndarray, axis: np.ndarray) -> None:
+    """Scale vectors (n, 3) to length 1 along an axis (3,)."""
+    for j in range(len(line)):
+        along = line[j, 0] * axis[0] + line[j, 1] * axis[1] + line[j, 2] * axis[2]
+        scale = np.float32(1) / along
+        for k in range(3):
+            line[j, k] *= scale

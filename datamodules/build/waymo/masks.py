@@ -1,0 +1,82 @@
+"""Mask codes of a crop from labels of its pixels and distances to LiDAR returns."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from datamodules.modalities import MASK_BACKGROUND, MASK_OBJECT, MASK_OCCLUDER, MASK_UNKNOWN
+
+THINGS = (*range(2, 13), *range(14, 19), 27)
+"""Labels of what can stand before an object: vehicles, people, animals, cones, poles, signs,
+traffic lights, what else moves."""
+STUFF = range(19, 27)
+"""Labels of what lies behind: building, road and its markers, sidewalk, vegetation, sky, ground."""
+
+_CODES = np.full(256, MASK_UNKNOWN, np.uint8)
+_CODES[list(THINGS)] = MASK_OCCLUDER
+_CODES[list(STUFF)] = MASK_BACKGROUND
+_PARALLEL = 1e-10  # for components of directions that are 0
+
+
+class Crossings(NamedTuple):
+    """Distances (n,) along rays to where they enter and leave a box, and whether they meet it.
+
+    `near` is negative if a ray begins inside; both mean nothing where `hit` is false.
+    """
+
+    hit: np.ndarray
+    near: np.ndarray
+    far: np.ndarray
+
+
+def box_crossings(origins: np.ndarray, directions: np.ndarray, size: np.ndarray) -> Crossings:
+    """Where rays (n, 3), in the box frame, cross a box around the origin with sides `size` (3,)."""
+    slopes = np.where(directions == 0, _PARALLEL, directions)
+    first, second = (-size / 2 - origins) / slopes, (size / 2 - origins) / slopes
+    near = np.minimum(first, second).max(axis=-1)
+    far = np.maximum(first, second).min(axis=-1)
+    return Crossings((near <= far) & (far > 0), near, far)
+
+
+def mask_codes(
+    semantic: np.ndarray,
+    of_object: np.ndarray,
+    distances: np.ndarray,
+    origins: np.ndarray,
+    directions: np.ndarray,
+    size: np.ndarray,
+) -> np.ndarray:
+    """Codes (H, W) uint8 of pixels.
+
+    Of these the first that holds:
+    1. pixels of the object's own mask are the object;
+    2. a LiDAR return before the box is an occluder, one behind the box background, where the
+       pixel's ray meets the box;
+    3. other things by their label (`THINGS`) are occluders, stuff (`STUFF`) is background;
+    4. all others are unknown.
+
+    Args:
+        semantic: (H, W) uint8 labels of the camera segmentation.
+        of_object: (H, W) bool.
+        distances: (H, W) metres along the rays to the first LiDAR return, 0 where there is none.
+        origins: (H, W, 3) of the rays, in the box frame.
+        directions: (H, W, 3), of length 1.
+        size: (3,) sides of the object's box along x, y and z.
+    """
+    codes = _CODES[semantic].ravel()
+    measured = np.flatnonzero(distances > 0)  # few pixels
+    starts, ways = (vectors.reshape(-1, 3)[measured] for vectors in (origins, directions))
+    crossings = box_crossings(starts, ways, size)
+    returns = distances.ravel()[measured]
+    codes[measured[crossings.hit & (returns < crossings.near)]] = MASK_OCCLUDER
+    codes[measured[crossings.hit & (returns > crossings.far)]] = MASK_BACKGROUND
+    codes[of_object.ravel()] = MASK_OBJECT
+    return codes.reshape(semantic.shape)
+
+
+def visible_share(codes: np.ndarray) -> float:
+    """Share of object pixels among those of the object and of occluders, 0 without object."""
+    shown, hidden = ((codes == code).sum() for code in (MASK_OBJECT, MASK_OCCLUDER))
+    return float(shown / max(shown + hidden, 1))
