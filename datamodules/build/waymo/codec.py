@@ -57,9 +57,10 @@ class RayCodec:
                 f"compressed rays have another size than their shape ({quantized.size} numbers, "
                 f"{height} x {width})"
             )
-        weights = (quantized.reshape(-1, len(self.steps)) * self.steps).astype(np.float32)
-        tiles = weights @ self.components
-        tiles += self.mean + np.tile(reference.astype(np.float32), size * size)
+        with np.errstate(over="ignore", invalid="ignore"):  # such rays are told by who uses them
+            weights = (quantized.reshape(-1, len(self.steps)) * self.steps).astype(np.float32)
+            tiles = weights @ self.components
+            tiles += self.mean + np.tile(reference.astype(np.float32), size * size)
         rays = tiles.reshape(rows, columns, size, size, CHANNELS).swapaxes(1, 2)
         rays = rays.reshape(rows * size, columns * size, CHANNELS)[:height, :width]
         return rays[..., :3], rays[..., 3:]

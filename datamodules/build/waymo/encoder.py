@@ -147,21 +147,22 @@ def _distances(camera: Row, size: tuple[int, int]) -> np.ndarray:
 
 def _rays(join: Join, codec: RayCodec | None, crop: int, square: Square) -> tuple[BoxRays, float]:
     """Rays (r, r, 3) in the box frame, and how far their directions are off by compression."""
-    if join.has(RAY)[crop]:
-        row = join.row(RAY, crop)
-        found, noise = (row.tensor("ray_origin", 3), row.tensor("ray_direction", 3)), 0.0
-    else:
+    compressed = not join.has_row(RAY, crop)
+    if compressed:
         row = join.row(RAY_COMPRESSED, crop)
         assert codec is not None  # as the folder is there
         found = codec.decode(*map(row.numbers, ("reference", "quantized_values", "shape")))
-        noise = _ROUGH * roughness(found[1])
+    else:
+        row = join.row(RAY, crop)
+        found = row.tensor("ray_origin", 3), row.tensor("ray_direction", 3)
     for vectors in found:
         if vectors.shape != (square.height, square.width, 3):
             raise RowError(
                 f"its rays are of another size than its image ({list(vectors.shape)}, "
                 f"{square.height} x {square.width})"
             )
-    return resized_rays(square, *found), noise
+    rays = resized_rays(square, *found)
+    return rays, _ROUGH * roughness(found[1]) if compressed else 0.0
 
 
 def _refined(join: Join, records: Records, crop: int) -> np.ndarray:

@@ -61,7 +61,7 @@ class Records:
 
     def _conditions(self, crop: int) -> dict[str, object]:
         """Time of day, weather and place."""
-        if not self._join.has(STATS)[crop]:
+        if not self._join.has_row(STATS, crop):
             return {}
         row = int(self._join.rows[STATS.tag][crop])
         stats = {name: texts[row] for name, texts in self._stats.items()}

@@ -87,9 +87,13 @@ class Join:
 
     def row(self, component: Component, crop: int) -> Row:
         """Row of a crop in a component's file; RowError if it has none."""
-        if not self.has(component)[crop]:
+        if not self.has_row(component, crop):
             raise RowError(f"no row in {component.folder.removeprefix('{}_asset_')}")
         return self.tables[component.tag].row(int(self.rows[component.tag][crop]))
+
+    def has_row(self, component: Component, crop: int) -> bool:
+        """Whether a crop has a row in a component's file."""
+        return component.tag in self.rows and bool(self.rows[component.tag][crop] >= 0)
 
     def has(self, component: Component) -> np.ndarray:
         """Whether crops (n,) have a row in a component's file."""

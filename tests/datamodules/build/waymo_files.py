@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
+from ray_encoder import RayEncoder
 
 CAR, ROAD, VEGETATION, SKY, POLE = 2, 20, 24, 25, 15
 SIZE = np.array([4.6, 1.9, 1.6])
@@ -45,17 +46,26 @@ class CropRow:
 
 
 def pinhole_rays(
-    height: int, width: int, distance: float = 15.0, focal: float = 0.0, yaw: float = 0.6
+    height: int,
+    width: int,
+    distance: float = 15.0,
+    focal: float = 0.0,
+    yaw: float = 0.6,
+    rows: np.ndarray | None = None,
+    columns: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rays (H, W, 3) in Waymo's box frame of a crop that shows the box, a little off its middle."""
+    """Rays (H, W, 3) in Waymo's box frame of a crop that shows the box, a little off its middle, at
+    the centres of its pixels, or at rows and columns in pixels."""
+    rows = np.arange(height) if rows is None else rows
+    columns = np.arange(width) if columns is None else columns
     focal = focal or 0.8 * max(height, width) * distance / SIZE[0]
     origin = distance * np.array([-np.cos(yaw), -np.sin(yaw), 0.1])
     forward = -origin / np.linalg.norm(origin)
     right = np.cross(forward, [0, 0, 1])
     right /= np.linalg.norm(right)
     down = np.cross(forward, right)
-    u = (np.arange(width) + 0.5 - width * 0.48) / focal
-    v = (np.arange(height) + 0.5 - height * 0.53) / focal
+    u = (columns + 0.5 - width * 0.48) / focal
+    v = (rows + 0.5 - height * 0.53) / focal
     directions = forward + u[None, :, None] * right + v[:, None, None] * down
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
     return np.broadcast_to(origin, directions.shape), directions
@@ -164,7 +174,7 @@ def _box(row: CropRow, prefix: str) -> dict[str, Any]:
     return {f"{prefix}.{name}": float(v) for name, v in zip(BOX.split(), values, strict=True)}
 
 
-def values_of(row: CropRow, component: str, codec: TestCodec | None) -> dict[str, Any]:
+def values_of(row: CropRow, component: str, codec: RayEncoder | None) -> dict[str, Any]:
     """A crop's row in one component."""
     height, width = row.own.shape
     key = dict(zip(CROP_KEY, row.key.split("/"), strict=True))
@@ -208,58 +218,9 @@ def refined_pose(row: CropRow) -> np.ndarray:
     return np.linalg.inv(pose)
 
 
-@dataclass
-class TestCodec:
-    """Encoder of rays by principal components, written from the description of the format."""
-
-    __test__ = False
-    tile: int
-    mean: np.ndarray
-    std: np.ndarray
-    vectors: np.ndarray
-    steps: np.ndarray
-
-    @classmethod
-    def fit(
-        cls, rays: Sequence[np.ndarray], components: int = 12, tile: int = 8, levels: int = 20000
-    ) -> TestCodec:
-        """Fit to rays (H, W, 6)."""
-        tiles = np.concatenate([cls.tiles(each, tile)[1] for each in rays])
-        mean, std = tiles.mean(0), tiles.std(0) + 1e-12
-        vectors = np.linalg.svd((tiles - mean) / std, full_matrices=False)[2][:components]
-        found = cls(tile, mean, std, vectors, np.ones(len(vectors)))
-        found.steps = np.abs(found.coefficients(tiles)).max(0) / levels + 1e-12
-        return found
-
-    @staticmethod
-    def tiles(rays: np.ndarray, tile: int) -> tuple[np.ndarray, np.ndarray]:
-        """Mean ray (6,), and offsets from it (tiles, tile² · 6), reflected beyond the edges."""
-        reference = rays.reshape(-1, 6).mean(0).astype(np.float32)
-        height, width = rays.shape[:2]
-        padding = (0, -height % tile), (0, -width % tile), (0, 0)
-        offsets = np.pad(rays - reference, padding, mode="reflect").astype(np.float64)
-        rows, columns = offsets.shape[0] // tile, offsets.shape[1] // tile
-        parts = offsets.reshape(rows, tile, columns, tile, 6).swapaxes(1, 2)
-        return reference, parts.reshape(rows * columns, -1)
-
-    def coefficients(self, tiles: np.ndarray) -> np.ndarray:
-        return ((tiles - self.mean) / self.std) @ self.vectors.T
-
-    def encode(self, rays: np.ndarray) -> dict[str, Any]:
-        reference, tiles = self.tiles(rays, self.tile)
-        quantized = np.rint(self.coefficients(tiles) / self.steps).astype(np.int32)
-        shape = list(rays.shape)
-        return {"reference": reference, "quantized_values": quantized.ravel(), "shape": shape}
-
-    def config(self) -> dict[str, Any]:
-        pca = {"mean": self.mean.tolist(), "std": self.std.tolist()}
-        pca |= {"eigen_vectors": self.vectors.tolist(), "eigen_values": [1.0] * len(self.steps)}
-        return {"pca": pca, "quantization": self.steps.tolist(), "tile_size": self.tile}
-
-
-def fitted(rows: Sequence[CropRow], **settings: int) -> TestCodec:
+def fitted(rows: Sequence[CropRow], **settings: int) -> RayEncoder:
     rays = [np.concatenate([row.origins, row.directions], -1) for row in rows]
-    return TestCodec.fit(rays, **settings)
+    return RayEncoder.fit(rays, **settings)
 
 
 def folder_of(root: Path, component: str, kind: str = "veh") -> Path:
@@ -285,7 +246,7 @@ def write_segment(
     kind: str = "veh",
     changes: Changes = Changes(),
     group: int = 4,
-    codec: TestCodec | None = None,
+    codec: RayEncoder | None = None,
 ) -> None:
     """Write a file of every component for the rows of one segment."""
     codec = codec or fitted(rows)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 PRIOR = "{autoregressive}"
 RIGHT: Mapping[str, Sequence[str]] = {
     "shards": ["--source", "{photos}", "--out", "{out}"],
+    "shards-waymo": ["--source", "{waymo}", "--out", "{out}", "--kinds", "vehicle"],
     "shapeworld": ["--root", "{out}"],
     "tokens": ["--checkpoint", "{stage1}", "--root", "{root}", "--out", "{out}"],
     "reconstruct": ["--checkpoint", "{stage1}", "--images", "{first}", "--out", "{out}"],
@@ -47,6 +48,15 @@ BY_HAND: Sequence[tuple[str, str]] = (
     ("shards --source {photos} --out {out} --classes {nothing}", "nothing"),
     ("shards --source {photos} --out {out} --val_fraction 1", "val_fraction"),
     ("shards --source {photos} --out {out} --masks {nothing}", "nothing"),
+    ("shards-waymo --source {nothing} --out {out}", "nothing"),
+    ("shards-waymo --source {photos} --out {out}", "veh_asset_camera_sensor"),
+    ("shards-waymo --source {waymo} --out {out}", "ped_asset_camera_sensor"),
+    ("shards-waymo --source {waymo} --out {out} --kinds vehicle", "cannot be read"),
+    ("shards-waymo --source {waymo} --out {out} --kinds []", "--kinds"),
+    ("shards-waymo --source {waymo} --out {out} --kinds car", "car"),
+    ("shards-waymo --source {waymo} --out {out} --refined true", "--refined"),
+    ("shards-waymo --source {waymo} --out {waymo}/x --kinds vehicle", "overlap"),
+    ("shards-waymo --source {waymo} --out {out} --kinds vehicle --val_fraction 1", "val_fraction"),
     ("tokens --checkpoint {nothing} --root {root} --out {out}", "nothing"),
     ("tokens --checkpoint {first} --root {root} --out {out}", "first.png"),
     ("tokens --checkpoint {gan} --root {root} --out {out}", "gan.ckpt"),

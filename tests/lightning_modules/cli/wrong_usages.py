@@ -155,6 +155,7 @@ def write_places(folder: Path) -> dict[str, str]:
         "root": write_classes(folder / "shards"),
         "classifier": save_classifier(folder / "classifier.ckpt"),
         "config": str(write_config(folder)),
+        "waymo": write_no_parquet(folder / "waymo"),
         "nothing": str(folder / "nothing"),
         "nested": '{"a": ' * 100 + "1" + "}" * 100,
     }
@@ -167,6 +168,14 @@ def write_places(folder: Path) -> dict[str, str]:
         (folder / f"{name}.yaml").write_bytes(content)
         places[name] = str(folder / f"{name}.yaml")
     return places
+
+
+def write_no_parquet(folder: Path) -> str:
+    """Folders of Waymo's components for vehicles, with files that are no parquet."""
+    for name in ("veh_asset_camera_sensor", "veh_asset_auto_label", "veh_asset_ray", "lidar_box"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "segment.parquet").write_bytes(b"no parquet")
+    return str(folder)
 
 
 def _wrong_settings() -> dict[str, bytes]:
