@@ -88,7 +88,7 @@ def encode_rays(
     """
     if origins.shape != directions.shape or origins.ndim != 3 or origins.shape[2] != 3:
         raise ValueError(f"rays must be (H, W, 3), got {origins.shape} and {directions.shape}")
-    origins, directions = origins.astype(np.float32), directions.astype(np.float32)
+    origins, directions = (np.require(v, np.float32, ["C", "W"]) for v in (origins, directions))
     if not (np.isfinite(origins).all() and np.isfinite(directions).all()):
         raise ValueError("rays must be finite")
     lengths = np.sqrt(np.einsum("hwi,hwi->hw", directions, directions))

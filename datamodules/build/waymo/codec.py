@@ -20,11 +20,12 @@ _STRIDE = 7  # of the lines whose roughness is measured
 
 @dataclass(frozen=True)
 class RayCodec:
-    """What codec_config.json says, for N = tile_size² · 6 numbers of a tile and P components.
+    """What codec_config.json says, for P components and tiles of T = `tile_size` rows of N = 6 T
+    numbers.
 
-    steps       (P,) float64    quantisation steps of the components
-    components  (P, N) float32  principal components, times the standard deviations of the numbers
-    mean        (N,) float32    mean tile, relative to the reference
+    steps       (P,) float64       quantisation steps of the components
+    components  (T, P, N) float32  principal components, times the numbers' standard deviations
+    mean        (T, 1, N) float32  mean tile, relative to the reference
 
     Numbers are offsets from the mean ray, below 1 for the size of an object, so that float32 adds
     them up to 1e-7.
@@ -57,12 +58,14 @@ class RayCodec:
                 f"compressed rays have another size than their shape ({quantized.size} numbers, "
                 f"{height} x {width})"
             )
+        # The mean is one more component, always of weight 1. The product of each row of pixels in
+        # the tiles lies where it belongs in the image: far quicker than to move whole tiles there.
+        weights = np.ones((rows, 1, columns, len(self.steps) + 1), np.float32)
+        offset = self.mean + np.tile(reference.astype(np.float32), (size, 1, size))
         with np.errstate(over="ignore", invalid="ignore"):  # such rays are told by who uses them
-            weights = (quantized.reshape(-1, len(self.steps)) * self.steps).astype(np.float32)
-            tiles = weights @ self.components
-            tiles += self.mean + np.tile(reference.astype(np.float32), size * size)
-        rays = tiles.reshape(rows, columns, size, size, CHANNELS).swapaxes(1, 2)
-        rays = rays.reshape(rows * size, columns * size, CHANNELS)[:height, :width]
+            weights[:, 0, :, :-1] = quantized.reshape(rows, columns, -1) * self.steps
+            lines = weights @ np.concatenate([self.components, offset], axis=1)
+        rays = lines.reshape(rows * size, columns * size, CHANNELS)[:height, :width]
         return rays[..., :3], rays[..., 3:]
 
 
@@ -103,7 +106,9 @@ def _parsed(config: Mapping[str, Any], pca: Mapping[str, Any]) -> RayCodec:
     steps = _array(config, "quantization", (-1,))
     mean, std = (_array(pca, name, (numbers,)) for name in ("mean", "std"))
     vectors = _array(pca, "eigen_vectors", (len(steps), numbers))
-    return RayCodec(size, steps, (vectors * std).astype(np.float32), mean.astype(np.float32))
+    components = (vectors * std).reshape(len(steps), size, -1).swapaxes(0, 1)
+    rows = mean.reshape(size, 1, -1)
+    return RayCodec(size, steps, components.astype(np.float32), rows.astype(np.float32))
 
 
 def _array(values: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> np.ndarray:

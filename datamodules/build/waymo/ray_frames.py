@@ -50,11 +50,11 @@ def resized_rays(square: Square, origins: np.ndarray, directions: np.ndarray) ->
 
 
 def _in_world(vectors: np.ndarray) -> np.ndarray:
-    """Vectors (H, W, 3) by `TO_WORLD`, faster than the product."""
-    found = np.empty_like(vectors)
-    found[..., 0], found[..., 1] = vectors[..., 0], vectors[..., 2]
-    np.negative(vectors[..., 1], out=found[..., 2])
-    return found
+    """Vectors (H, W, 3) turned by `TO_WORLD` where they are, which a product would copy."""
+    left = vectors[..., 1].copy()
+    vectors[..., 1] = vectors[..., 2]
+    np.negative(left, out=vectors[..., 2])
+    return vectors
 
 
 def refined_from_box(
