@@ -30,7 +30,7 @@ def thin_out(pixels: np.ndarray, grids: np.ndarray, tolerance: float, is_unit: b
             _line(pixels, row[i], next_row[i], down[i], column, next_column, across, nodes[i])
             if is_unit:
                 _to_unit(nodes[i])
-        if _fits(nodes, pixels, np.float32(tolerance * tolerance), is_unit):
+        if _fits(nodes, pixels, tolerance * tolerance, is_unit):
             return nodes
     return pixels
 
