@@ -1,11 +1,11 @@
-"""Kernels over the rays of all pixels of an image: thinning them out, and resizing them."""
+"""Kernels over the rays of all pixels of an image: thinning them out, and resizing them.
 
-import math
+Without numba's fast mathematics, whose last bits differ between compiled and cached kernels: shards
+must have the same bytes whoever writes them.
+"""
 
 import numpy as np
 from numba import njit
-
-_FAST = {"contract", "reassoc", "nsz"}  # leave NaN and infinity what they are
 
 
 @njit(nogil=True, cache=True)
@@ -26,10 +26,12 @@ def thin_out(pixels: np.ndarray, grids: np.ndarray, tolerance: float, is_unit: b
         nodes = np.empty((min(most, height), min(most, width), 3), np.float32)
         row, next_row, down = _places(height, nodes.shape[0])
         column, next_column, across = _places(width, nodes.shape[1])
+        line = np.empty((3, nodes.shape[1]), np.float32)
         for i in range(nodes.shape[0]):
-            _line(pixels, row[i], next_row[i], down[i], column, next_column, across, nodes[i])
+            _line(pixels, row[i], next_row[i], down[i], column, next_column, across, line)
             if is_unit:
-                _to_unit(nodes[i])
+                _to_unit(line)
+            nodes[i] = line.T
         if _fits(nodes, pixels, tolerance * tolerance, is_unit):
             return nodes
     return pixels
@@ -49,7 +51,7 @@ def _places(points: int, others: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return low, high, weights
 
 
-@njit(fastmath=_FAST)
+@njit
 def _line(
     values: np.ndarray,
     upper: int,
@@ -60,46 +62,42 @@ def _line(
     across: np.ndarray,
     line: np.ndarray,
 ) -> None:
-    """Fill a line (n, 3) with bilinear vectors of values (h, w, 3) between two rows."""
-    between = np.empty((values.shape[1], 3), np.float32)
+    """Fill a line (3, n) with bilinear vectors of values (h, w, 3) between two rows."""
+    between = np.empty((3, values.shape[1]), np.float32)
     for j in range(values.shape[1]):
         for k in range(3):
             start = values[upper, j, k]
-            between[j, k] = start + down * (values[lower, j, k] - start)
-    for j in range(len(line)):
-        left, right, weight = column[j], next_column[j], across[j]
-        for k in range(3):
-            line[j, k] = between[left, k] + weight * (between[right, k] - between[left, k])
+            between[k, j] = start + down * (values[lower, j, k] - start)
+    for k in range(3):
+        for j in range(line.shape[1]):
+            start = between[k, column[j]]
+            line[k, j] = start + across[j] * (between[k, next_column[j]] - start)
 
 
-@njit(fastmath=_FAST)
+@njit
 def _to_unit(line: np.ndarray) -> None:
-    """Scale vectors (n, 3) to length 1."""
-    for j in range(len(line)):
-        squares = line[j, 0] * line[j, 0] + line[j, 1] * line[j, 1] + line[j, 2] * line[j, 2]
-        scale = np.float32(1) / math.sqrt(max(squares, np.float32(1e-30)))
-        for k in range(3):
-            line[j, k] *= scale
+    """Scale vectors (3, n) to length 1."""
+    for j in range(line.shape[1]):
+        x, y, z = line[0, j], line[1, j], line[2, j]
+        scale = np.float32(1) / np.sqrt(max(x * x + y * y + z * z, np.float32(1e-30)))
+        line[0, j], line[1, j], line[2, j] = x * scale, y * scale, z * scale
 
 
-@njit(fastmath=_FAST)
+@njit
 def _fits(nodes: np.ndarray, pixels: np.ndarray, limit: float, is_unit: bool) -> bool:
     """Whether nodes give all pixels back up to a squared difference."""
     height, width, _ = pixels.shape
     row, next_row, down = _places(nodes.shape[0], height)
     column, next_column, across = _places(nodes.shape[1], width)
-    line = np.empty((width, 3), np.float32)
+    line = np.empty((3, width), np.float32)
     for i in range(height):
         _line(nodes, row[i], next_row[i], down[i], column, next_column, across, line)
         if is_unit:
             _to_unit(line)
         worst = np.float32(0)
         for j in range(width):
-            x, y, z = (
-                line[j, 0] - pixels[i, j, 0],
-                line[j, 1] - pixels[i, j, 1],
-                line[j, 2] - pixels[i, j, 2],
-            )
+            x, y, z = pixels[i, j, 0], pixels[i, j, 1], pixels[i, j, 2]
+            x, y, z = line[0, j] - x, line[1, j] - y, line[2, j] - z
             worst = max(worst, x * x + y * y + z * z)
         if not worst <= limit:
             return False
@@ -131,15 +129,17 @@ def resize_vectors(
     if is_direction:
         for i in range(len(plane)):
             _to_plane(plane[i], axis)
+    line = np.empty((3, len(column)), np.float32)
     for i in range(len(row)):
         upper, lower, down = row[i], next_row[i], row_weight[i]
-        _line(plane, upper, lower, down, column, next_column, column_weight, found[i])
+        _line(plane, upper, lower, down, column, next_column, column_weight, line)
         if is_direction:
-            _to_unit(found[i])
+            _to_unit(line)
+        found[i] = line.T
     return found
 
 
-@njit(fastmath=_FAST)
+@njit
 def _to_plane(line: np.ndarray, axis: np.ndarray) -> None:
     """Scale vectors (n, 3) to length 1 along an axis (3,)."""
     for j in range(len(line)):

@@ -1,6 +1,8 @@
 """Parquet files that are damaged, lack columns or have others, and rows asked for in any order."""
 
 import builtins
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -151,3 +153,8 @@ def test_without_pyarrow_the_remedy_is_told(root, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(DataError, match=r"not installed: pip install wild3d\[waymo\]"):
         table(root, RAY)
+
+
+def test_the_command_is_imported_without_pyarrow() -> None:
+    code = "import sys, datamodules.build.waymo; sys.exit('pyarrow' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
