@@ -12,7 +12,6 @@ from rich.console import Console
 
 from datamodules.build.driver import REJECTED_NAME, build_shards
 from datamodules.build.prepare import ImageFormat
-from datamodules.build.shards import check_outside
 from datamodules.build.waymo.codec import RayCodec, read_codec
 from datamodules.build.waymo.encoder import CropEncoder
 from datamodules.build.waymo.plan import find_all, fingerprint, plan_shards, split_segments
@@ -23,6 +22,7 @@ from datamodules.build.waymo.tables import arrow
 from datamodules.errors import DataError
 from datamodules.manifest import MANIFEST_NAME, Manifest, Parameter
 from datamodules.modalities import VAL
+from datamodules.places import check_outside
 from datamodules.ranges import Fraction, Range, Seed, ShardSize, Workers
 
 # Raised whenever the same settings give other samples than before, so that two are never mixed.
