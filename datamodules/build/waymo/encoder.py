@@ -72,7 +72,7 @@ class CropEncoder:
         codes = mask_codes(semantic, own > 0, distances, *rays, records.sizes[crop][[0, 2, 1]])
         codes[~square.inside] = MASK_UNKNOWN
         if (share := visible_share(codes)) < self.filters.min_visible:
-            raise RowError(f"under --min_visible {self.filters.min_visible:g} ({share:.2f})")
+            raise RowError(f"under --min_visible {self.filters.min_visible:g} ({share:.3f})")
         record = records.record(crop) | {"crop": list(size), "visible": round(share, 4)}
         disparity, unit = metric_disparity(distances)
         if unit is not None:

@@ -44,7 +44,7 @@ class Filters:
 
     min_points: int = 10
     min_side: int = 32
-    min_visible: float = 0.5
+    min_visible: float = 0.3
     refined: bool = False
 
 

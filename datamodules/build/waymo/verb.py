@@ -36,7 +36,7 @@ def shards_waymo(
     resolution: Annotated[int, Range(8, 1024)] = 256,
     min_points: Annotated[int, Range(0, 2**31 - 1)] = 10,
     min_side: Annotated[int, Range(1, 8192)] = 32,
-    min_visible: Fraction = 0.5,
+    min_visible: Fraction = 0.3,
     refined: bool = False,
     ray_tolerance: Annotated[float, Range(1e-6, 1.0)] = 1e-4,
     val_fraction: Fraction | None = None,
