@@ -132,6 +132,11 @@ class Batch(AnyBatch):
         """Images as float32 in [0, 1]: (B, 3, H, W)."""
         return self.image.to(torch.float32) / 255
 
+    def size(self) -> Tensor | None:
+        """Length, width and height of the objects' boxes (B, 3), NaN where unknown; None if no
+        attributes were loaded."""
+        return None if self.attributes is None else self.attributes.size
+
     def disparity(self) -> Tensor:
         """Relative disparity as float32 in [0, 1], 0 where unknown: (B, H, W).
 

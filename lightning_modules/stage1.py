@@ -14,9 +14,20 @@ from lightning_modules.adversarial.stage1_adversaries import (
     compared_images,
 )
 from lightning_modules.adversarial.stage1_checks import check_data, check_settings
+from lightning_modules.losses.box_size import box_size_loss
+from lightning_modules.losses.code_entropy import code_entropy_loss
 from lightning_modules.losses.depth import pointwise_depth_loss
+from lightning_modules.losses.occlusion import (
+    Occluders,
+    Shown,
+    alpha_loss,
+    opacity_entropy,
+    require_masks,
+    shown,
+    visible_pixels,
+)
 from lightning_modules.losses.perceptual import PerceptualLoss
-from lightning_modules.losses.pixel import l2_loss, logit_laplace_loss
+from lightning_modules.losses.pixel import logit_laplace_loss
 from lightning_modules.losses.weights import Stage1Weights, weighted_sum
 from lightning_modules.metrics.reconstruction import ReconstructionMetrics
 from lightning_modules.pictures.drawing import Pictures
@@ -28,6 +39,7 @@ from lightning_modules.stage1_rays import (
     Renderings,
     draw_pixels,
     render_views,
+    view_images,
 )
 from lightning_modules.training.base import TrainingModule
 from lightning_modules.training.checks import check_warmup
@@ -35,10 +47,14 @@ from lightning_modules.training.ema import averaged_copy
 from lightning_modules.training.optimization import OptimizerSettings
 from lightning_modules.training.rng import Purpose
 from lightning_modules.training.schedules import Schedule, check_schedule, scheduled_value
+from lightning_modules.training.stage1_checks import check_settings
 from models.autoencoder import TokenAutoencoder
 from models.blocks.quantizer import Quantized, perplexity
+from models.scenes import Scenes
+from models.spaces import SceneBoxes
 from renderers.cameras import Camera
 from renderers.pixels import gather_image
+from renderers.rendering import Rendering
 
 
 class Stage1(TrainingModule):
@@ -49,6 +65,8 @@ class Stage1(TrainingModule):
         max_images: images to train on; learning rates end there and `StopAfterImages` stops.
         weights: loss terms.
         rays: what each training image renders.
+        occluders: what the pixels of occluders count as where masks are loaded: `unseen`, or, for
+            comparison, the `object`.
         novel_views: cap of camera offsets that the novel-view discriminator sees.
         novel_views_scale: factor on the cap's extents.
         optimizer, discriminator_optimizer: of the autoencoder and of both discriminators.
@@ -74,6 +92,7 @@ class Stage1(TrainingModule):
         max_images: int = 100_000_000,
         weights: Stage1Weights = Stage1Weights(),
         rays: RayPlan = RayPlan(),
+        occluders: Occluders = "unseen",
         novel_views: NovelViews = NovelViews(),
         novel_views_scale: Schedule = 1.0,
         optimizer: OptimizerSettings = OptimizerSettings(),
@@ -90,7 +109,7 @@ class Stage1(TrainingModule):
         check_schedule("model.novel_views_scale", novel_views_scale, 0, 100)
         check_warmup(optimizer, max_images)
         self.autoencoder, self.ema = autoencoder, averaged_copy(autoencoder)
-        self.weights, self.rays = weights, rays
+        self.weights, self.rays, self.occluders = weights, rays, occluders
         self.novel_views, self.novel_views_scale = novel_views, novel_views_scale
         self.optimizer, self.discriminator_optimizer = optimizer, discriminator_optimizer
         self.uses_patch = weights.ever_used("perceptual") or weights.ever_used("adversarial")
@@ -119,12 +138,16 @@ class Stage1(TrainingModule):
             self._calibrate(images)
         pixels, novel = self._draw_views(len(batch), weights, rng)
         quantized, scenes = self.autoencoder(images)
-        views = render_views(self.autoencoder, scenes, pixels, novel, rng, batch.rays)
-        compared = self._compare(images, pixels, views)
+        boxed = scenes.in_boxes(batch.size())
+        views = render_views(self.autoencoder, boxed, pixels, novel, rng, batch.rays)
+        grid, patch = self._beside_images(batch, pixels, views, boxed)
+        compared = compared_images(patch, views, self.autoencoder)
         scored = self.adversaries.score(compared, self.images_seen, weights)
-        terms = self._reconstruction_terms(images, batch, quantized, pixels, views, compared)
+        terms = self._image_terms(grid, compared) | self._code_terms(quantized)
+        terms |= self._geometry_terms(batch, pixels, views, grid) | self._size_term(scenes, batch)
         terms |= self.adversaries.generator_terms(compared, scored, weights)
-        logs = self._step_autoencoder(terms, weights)
+        logs = {f"loss/{name}": value for name, value in grid.l2_by_mask().items()}
+        logs |= self._step_autoencoder(terms, weights)
         logs |= self._step_adversaries(compared, scored, len(batch))
         logs |= self._update_codebook(quantized)
         self.count_images(len(batch), self.autoencoder, self.ema)
@@ -148,36 +171,67 @@ class Stage1(TrainingModule):
         count = min(batch, self.rays.novel_images)
         return pixels, self.novel_views.draw(view, count, scale, rng)
 
-    def _compare(self, images: Tensor, pixels: Pixels, views: Renderings) -> Compared:
-        """Real and rendered images for discriminators and perceptual loss."""
-        patch = pixels.patch
-        target = None if patch is None else gather_image(images[: len(patch)], patch)
-        return compared_images(target, views, self.autoencoder)
+    def _beside_images(
+        self, batch: Batch, pixels: Pixels, views: Renderings, scenes: Scenes
+    ) -> tuple[Shown, Shown | None]:
+        """Rendered grid and patches beside what the images show there."""
+        images, mask = batch.float_image(), batch.mask
 
-    def _reconstruction_terms(
-        self,
-        images: Tensor,
-        batch: Batch,
-        quantized: Quantized,
-        pixels: Pixels,
-        views: Renderings,
-        compared: Compared,
-    ) -> dict[str, Tensor]:
-        """Terms that compare the canonical view with the image and its depth."""
-        target = gather_image(images, pixels.grid)  # (B, R, 3)
-        terms = {"l2": l2_loss(views.grid.rgb, target), "quantizer": quantized.loss}
+        def beside(rendering: Rendering, at: Tensor) -> Shown:
+            visible, count = None, len(at)
+            if mask is not None:
+                codes = gather_image(mask[:count, None], at)[..., 0]
+                visible = visible_pixels(codes, self.occluders)
+            image, behind = gather_image(images[:count], at), scenes.space.background
+            return shown(rendering.rgb, rendering.opacity, image, visible, behind)
+
+        grid = beside(views.grid, pixels.grid)
+        if views.patch is None or pixels.patch is None:
+            return grid, None
+        return grid, beside(views.patch, pixels.patch)
+
+    def _image_terms(self, grid: Shown, compared: Compared) -> dict[str, Tensor]:
+        """Terms that compare renderings with the image."""
+        terms = {"l2": grid.l2()}
         if self.weights.ever_used("logit_laplace"):
-            terms["logit_laplace"] = logit_laplace_loss(views.grid.rgb, target)
+            terms["logit_laplace"] = logit_laplace_loss(grid.rgb, grid.image)
+        if self.perceptual is not None and compared.patch is not None:
+            terms["perceptual"] = self.perceptual(compared.patch.fake, compared.patch.real)
+        return terms
+
+    def _code_terms(self, quantized: Quantized) -> dict[str, Tensor]:
+        """Terms of the quantiser."""
+        terms = {"quantizer": quantized.loss}
+        if self.weights.ever_used("code_entropy"):
+            codes = self.autoencoder.quantizer.codebook
+            terms["code_entropy"] = code_entropy_loss(quantized.latents, codes)
+        return terms
+
+    def _geometry_terms(
+        self, batch: Batch, pixels: Pixels, views: Renderings, grid: Shown
+    ) -> dict[str, Tensor]:
+        """Terms of depth and opacity."""
+        terms: dict[str, Tensor] = {}
         if self.weights.ever_used("depth"):
+            known = gather_image(batch.disparity_known()[:, None], pixels.grid)[..., 0]
             terms["depth"] = pointwise_depth_loss(
                 views.grid.weights,
                 self.autoencoder.scale_disparity(1 / views.grid_depth),
                 gather_image(batch.disparity()[:, None], pixels.grid)[..., 0],
-                gather_image(batch.disparity_known()[:, None], pixels.grid)[..., 0],
+                known if grid.visible is None else known & grid.visible.object,
             )
-        if self.perceptual is not None and compared.patch is not None:
-            terms["perceptual"] = self.perceptual(compared.patch.fake, compared.patch.real)
+        if self.weights.ever_used("alpha"):
+            terms["alpha"] = alpha_loss(grid.opacity, require_masks(grid.visible))
+        if self.weights.ever_used("opacity_entropy"):
+            terms["opacity_entropy"] = opacity_entropy(grid.opacity, grid.visible)
         return terms
+
+    def _size_term(self, scenes: Scenes, batch: Batch) -> dict[str, Tensor]:
+        """The term of the boxes that a system with boxes finds, where their sizes are labelled."""
+        size, space = batch.size(), scenes.space
+        if size is None or not isinstance(space, SceneBoxes):
+            return {}
+        return {"size": box_size_loss(space.half_extents, size)}
 
     def _step_autoencoder(
         self, terms: dict[str, Tensor], weights: dict[str, float]
@@ -216,8 +270,8 @@ class Stage1(TrainingModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Render the averaged model's reconstruction of whole images and measure it."""
         quantized, scenes = self.ema(batch.float_image())
-        view = scenes.view(scenes.canonical, *batch.image.shape[-2:])
-        self.metrics.update(view.rgb, view.disparity, quantized.tokens, batch)
+        view = view_images(self.ema, scenes.in_boxes(batch.size()), batch)
+        self.metrics.update(view, scenes.space.background, quantized.tokens, batch)
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics, equal on all ranks."""
@@ -227,7 +281,14 @@ class Stage1(TrainingModule):
 
     def metric_names(self) -> tuple[str, ...]:
         """Names of the validation metrics."""
-        return ("psnr", "codebook_usage", "codebook_perplexity", "disparity_correlation")
+        return (
+            "psnr",
+            "codebook_usage",
+            "codebook_perplexity",
+            "disparity_correlation",
+            "object_psnr",
+            "silhouette_iou",
+        )
 
     def trained(self) -> TokenAutoencoder:
         """The autoencoder."""
@@ -241,8 +302,9 @@ class Stage1(TrainingModule):
         """Reconstructions and their novel views."""
         assert isinstance(average, TokenAutoencoder)
         assert isinstance(probe, Batch)
-        scenes = average.reconstruct(probe.float_image())
-        return reconstruction_pictures(scenes, average.view, probe)
+        scenes = average.reconstruct(probe.float_image()).in_boxes(probe.size())
+        seen = view_images(average, scenes, probe)
+        return reconstruction_pictures(scenes, seen, average.view, probe)
 
     def configure_optimizers(self) -> list[Optimizer]:
         """One optimiser for the autoencoder and, if there are any, one for the discriminators."""

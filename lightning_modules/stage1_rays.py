@@ -7,14 +7,15 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import check_number
-from datamodules.schema import PixelRays
+from datamodules.schema import Batch, PixelRays
 from models.autoencoder import CanonicalView, TokenAutoencoder
 from models.limits import SIDES
-from models.scenes import Scenes
+from models.scenes import Scenes, View
 from renderers.cameras import Camera, cap_angles, uniform_pairs
 from renderers.pixels import (
     gather_image,
     patch_pixels,
+    pixel_centres,
     random_corners,
     random_offsets,
     strided_pixels,
@@ -136,3 +137,12 @@ def rays_of_pixels(given: PixelRays | None, pixels: Tensor) -> Rays | None:
         for part in (given.origins, given.directions)
     )
     return Rays(origins, directions)
+
+
+@torch.no_grad()
+def view_images(autoencoder: TokenAutoencoder, scenes: Scenes, batch: Batch) -> View:
+    """Render scenes along the rays that the images of a batch were seen along, in their size."""
+    height, width = batch.image.shape[-2:]
+    pixels = pixel_centres(height, width, batch.image.device).expand(len(scenes), -1, -1)
+    rays = autoencoder.image_rays(pixels, rays_of_pixels(batch.rays, pixels))
+    return scenes.view_along(rays, autoencoder.depth_share(rays), (height, width))

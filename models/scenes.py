@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.spaces import Space
+from models.spaces import SceneBoxes, Space
 from renderers.cameras import Camera, distance_to_z
 from renderers.ray_sampling import RaySampling
 from renderers.rays import Rays, camera_rays, rays_to_image
@@ -84,6 +84,13 @@ class Scenes:
         planes, space = self.planes[index], self.space.select(index)
         return Scenes(planes, self.field, space, self.sampling, canonical, refiner)
 
+    def in_boxes(self, size: Tensor | None) -> "Scenes":
+        """These scenes in boxes of known sizes (B, 3) length, width and height, NaN unknown, where
+        each has a box of its own; else these."""
+        if size is None or not isinstance(self.space, SceneBoxes):
+            return self
+        return replace(self, space=self.space.sized(size))
+
     def at(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Density (B, N) and features (B, N, C) at world points (B, N, 3), see `PlaneField`."""
         return self.field(self.planes, self.space.to_cube(points))
@@ -123,16 +130,32 @@ class Scenes:
         camera = expand_camera(camera, len(self))
         if self.refiner is not None:
             return self._refined_view(self.refiner, camera, height, width, points_per_chunk)
-        raw = self._raw_view(camera, height, width, points_per_chunk)
-        return replace(raw, rgb=raw.rgb.clamp(0, 1))
+        rays = camera_rays(camera, height, width)
+        return self.view_along(rays, axis_cosine(rays, camera), (height, width), points_per_chunk)
+
+    def view_along(
+        self,
+        rays: Rays,
+        depth_share: Tensor,
+        size: tuple[int, int],
+        points_per_chunk: int = POINTS_PER_CHUNK,
+    ) -> View:
+        """Render whole images along rays (B, R), row by row, without gradients, chunk by chunk.
+
+        depth_share: (B, R) depth as it is to be measured, as a share of the distance along rays;
+        size: (H, W) of the images, R = H W. What a refiner would make of them is left out.
+        """
+        raw = self._raw_view(rays, depth_share, size, points_per_chunk)
+        return replace(raw, rgb=raw.rgb[:, :3].clamp(0, 1))
 
     def _background(self) -> Tensor | None:
         grey = self.space.background
         return None if grey is None else self.planes.new_full((1, 1, 1), grey)
 
-    def _raw_view(self, camera: Camera, height: int, width: int, points_per_chunk: int) -> View:
+    def _raw_view(
+        self, rays: Rays, depth_share: Tensor, size: tuple[int, int], points_per_chunk: int
+    ) -> View:
         """Render what the rays see, in `rgb` all channels of the features."""
-        rays = camera_rays(camera, height, width)
         bounds = self.space.bounds(rays)
         rendering = render_image(
             self.at,
@@ -143,10 +166,10 @@ class Scenes:
             far_is_opaque=self.space.background is None,
             points_per_chunk=points_per_chunk,
         )
-        shape = (len(self), height, width)
+        shape = (len(self), *size)
         return View(
-            rays_to_image(rendering.rgb, height, width),
-            (rendering.disparity / axis_cosine(rays, camera)).reshape(shape),
+            rays_to_image(rendering.rgb, *size),
+            (rendering.disparity / depth_share).reshape(shape),
             rendering.opacity.reshape(shape),
             bounds.disparity_range(),
         )
@@ -155,7 +178,9 @@ class Scenes:
     def _refined_view(
         self, refiner: Refiner, camera: Camera, height: int, width: int, points_per_chunk: int
     ) -> View:
-        raw = self._raw_view(camera, refiner.raw, refiner.raw, points_per_chunk)
+        rays = camera_rays(camera, refiner.raw, refiner.raw)
+        size = refiner.raw, refiner.raw
+        raw = self._raw_view(rays, axis_cosine(rays, camera), size, points_per_chunk)
         geometry = resized(torch.stack([raw.disparity, raw.opacity], 1), height, width)
         rgb = resized(refiner(raw.rgb).float(), height, width).clamp(0, 1)
         # The pixels shown are not those rendered: the outermost rays lie farther out.

@@ -1,8 +1,9 @@
 """Spaces that scenes lie in: the part of the world that the cube of the planes stands for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
+import torch
 from torch import Tensor
 
 from models.limits import LENGTHS
@@ -123,7 +124,9 @@ class SceneBoxes:
     """A box around the origin for each of B scenes, of sides of its own.
 
     half_extents: (B, 3) half the sides along x, y and z, in world units; gradients reach them.
-    background: as of `BoxSpace`.
+    background: as of `BoxSpace`. reach: half the side of the part of the world that the cube of the
+    planes stands for, the same for all scenes, so that objects keep their size there; None lets
+    every box fill the cube.
 
     Raises ValueError for another shape, an extent that is not above 0 and finite, a grey level
     outside [0, 1], and, when used, rays or points of another number of scenes.
@@ -131,9 +134,10 @@ class SceneBoxes:
 
     half_extents: Tensor
     background: float | None = 1.0
+    reach: float | None = None
 
     def __post_init__(self) -> None:
-        """Check extents and background."""
+        """Check extents, background and reach."""
         shape = tuple(self.half_extents.shape)
         if len(shape) != 2 or shape[1] != 3:
             raise ValueError(f"SceneBoxes half_extents are {shape}: give (B, 3), a row a scene.")
@@ -142,10 +146,19 @@ class SceneBoxes:
             broken = self.half_extents[~usable.all(1)][0].tolist()
             raise ValueError(f"SceneBoxes half_extents hold {broken}: give numbers above 0.")
         _check_background(self.background)
+        if self.reach is not None:
+            check_number("reach", self.reach, *LENGTHS)
 
     def select(self, index: slice) -> "SceneBoxes":
         """The boxes of a slice of the scenes."""
-        return SceneBoxes(self.half_extents[index], self.background)
+        return replace(self, half_extents=self.half_extents[index])
+
+    def sized(self, size: Tensor) -> "SceneBoxes":
+        """These boxes, but of the sizes (B, 3) length, width and height where they are known; NaN
+        where they are not."""
+        known = ~size.isnan().any(1, keepdim=True)
+        half_extents = torch.where(known, box_sides(size) / 2, self.half_extents)
+        return replace(self, half_extents=half_extents)
 
     def box(self) -> HalfExtents:
         """The box of the first scene."""
@@ -160,7 +173,7 @@ class SceneBoxes:
     def to_cube(self, points: Tensor) -> Tensor:
         """World points (B, N, 3) to cube points (B, N, 3); those of their box in [-1, 1]."""
         self._check_scenes(len(points))
-        return points / self.half_extents[:, None]
+        return points / (self.half_extents[:, None] if self.reach is None else self.reach)
 
     def _check_scenes(self, count: int) -> None:
         """Refuse another number of scenes, which one box, or one scene, would broadcast to."""
@@ -169,6 +182,16 @@ class SceneBoxes:
                 f"SceneBoxes holds {len(self.half_extents)} boxes for {count} scenes: give "
                 "half_extents a row a scene."
             )
+
+
+def box_sides(size: Tensor) -> Tensor:
+    """Sides (B, 3) along x, y and z of boxes of length, width and height (B, 3): objects face +x,
+    +y is up. It is its own inverse.
+
+    >>> box_sides(torch.tensor([[4.0, 2.0, 1.5]])).tolist()
+    [[4.0, 1.5, 2.0]]
+    """
+    return size[:, [0, 2, 1]]
 
 
 def _check_background(grey: float | None) -> None:

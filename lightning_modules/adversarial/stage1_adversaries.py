@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from datamodules.errors import check_number
 from lightning_modules.adversarial.adversary import Adversary, DiscriminatorSettings, Scored
+from lightning_modules.losses.occlusion import Shown
 from lightning_modules.losses.weights import Stage1Weights
 from lightning_modules.stage1_rays import RayPlan, Renderings
 from lightning_modules.training.schedules import MOST_IMAGES
@@ -122,15 +123,15 @@ class Stage1Adversaries(nn.Module):
 
 
 def compared_images(
-    patch: Tensor | None, views: Renderings, autoencoder: TokenAutoencoder
+    patch: Shown | None, views: Renderings, autoencoder: TokenAutoencoder
 ) -> Compared:
     """What this step's discriminators and perceptual loss compare, as far as it was rendered.
 
-    patch: (b, R, 3) colours of the images at the pixels of the rendered patches, if there are any.
+    patch: rendered patches beside those of the images, if there are any.
     """
     patches = novel_views = None
-    if patch is not None and views.patch is not None:
-        patches = Sides(as_image(patch), as_image(views.patch.rgb))
+    if patch is not None:
+        patches = Sides(as_image(patch.image), as_image(patch.rgb))
     if views.novel is not None:
         scale, count = autoencoder.scale_disparity, len(views.novel.rgb)
         real = with_disparity(views.grid.rgb, scale(views.grid.disparity))[:count]

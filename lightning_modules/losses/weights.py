@@ -18,9 +18,9 @@ from lightning_modules.training.schedules import (
 class Stage1Weights:
     """Weight of every stage-1 term: a number, or knots [[images seen, weight], ...].
 
-    A term whose weight is zero throughout is not computed, but for `l2` and `quantizer`. Defaults
-    for the pixel, perceptual, quantiser and adversarial terms are ViT-VQGAN's, the parent of VQ3D;
-    the rest are ours.
+    A term whose weight is zero throughout is not computed, but for `l2`, `quantizer` and, in
+    systems whose scenes have boxes, `size`. Defaults for the pixel, perceptual, quantiser and
+    adversarial terms are ViT-VQGAN's, the parent of VQ3D; the rest are ours. `alpha` needs masks.
     """
 
     l2: Schedule = 1.0
@@ -30,6 +30,10 @@ class Stage1Weights:
     depth: Schedule = 1.0
     adversarial: Schedule = 0.1
     novel_view: Schedule = 0.1
+    alpha: Schedule = 0.0
+    opacity_entropy: Schedule = 0.0
+    code_entropy: Schedule = 0.0
+    size: Schedule = 1.0
 
     def __post_init__(self) -> None:
         """Raise DataError for a weight outside its range and for knots out of order."""

@@ -17,6 +17,21 @@ def psnr(predicted: Tensor, target: Tensor) -> Tensor:
     return -10 * torch.log10(error.clamp(min=1e-10))
 
 
+def masked_psnr(predicted: Tensor, target: Tensor, where: Tensor) -> Tensor:
+    """`psnr` of each image over its pixels (B, H, W) bool; NaN where there are none."""
+    squares = (predicted.float().clamp(0, 1) - target.float()).square().mean(1)  # (B, H, W)
+    error = (squares * where).flatten(1).sum(1) / where.flatten(1).sum(1)
+    return -10 * torch.log10(error.clamp(min=1e-10))
+
+
+def masked_iou(predicted: Tensor, target: Tensor, where: Tensor) -> Tensor:
+    """Intersection over union (B,) of two masks (B, H, W) bool within pixels of a third; NaN where
+    both are empty there."""
+    both = (predicted & target & where).flatten(1).sum(1)
+    either = ((predicted | target) & where).flatten(1).sum(1)
+    return both / either
+
+
 def masked_correlation(predicted: Tensor, target: Tensor, known: Tensor) -> Tensor:
     """Pearson correlation of each image over its known pixels.
 

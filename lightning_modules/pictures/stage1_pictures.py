@@ -8,32 +8,34 @@ from torch import Tensor
 from datamodules.schema import Batch
 from lightning_modules.pictures.drawing import Pictures, colored_disparity, colorize, sheet
 from models.autoencoder import CanonicalView
-from models.scenes import Scenes
+from models.scenes import Scenes, View
 
 SHEET_YAWS = (-0.4, -0.2, 0.2, 0.4)
 
 
-def reconstruction_pictures(scenes: Scenes, view: CanonicalView, batch: Batch) -> list[Pictures]:
+def reconstruction_pictures(
+    scenes: Scenes, seen: View, view: CanonicalView, batch: Batch
+) -> list[Pictures]:
     """The sheet and the strip of scenes that were reconstructed from a batch.
 
     A row of the sheet: input, reconstruction, given disparity, rendered disparity, novel views at
-    `SHEET_YAWS` radians. The strip swings the camera to the same extent.
+    `SHEET_YAWS` radians. The strip swings the camera to the same extent. seen: the scenes as the
+    images see them.
     """
     frames = swing_frames(scenes, view, batch.image.shape[-1])
     return [
-        Pictures("reconstruction", [reconstruction_sheet(scenes, view, batch)]),
+        Pictures("reconstruction", [reconstruction_sheet(scenes, seen, view, batch)]),
         Pictures("novel_views", frames),
     ]
 
 
-def reconstruction_sheet(scenes: Scenes, view: CanonicalView, batch: Batch) -> Tensor:
+def reconstruction_sheet(scenes: Scenes, seen: View, view: CanonicalView, batch: Batch) -> Tensor:
     """Sheet (3, H', W'): input, reconstruction, given and rendered disparity, novel views."""
     side = batch.image.shape[-1]
-    canonical = scenes.view(scenes.canonical, side, side)
-    columns = [batch.float_image(), canonical.rgb]
+    columns = [batch.float_image(), seen.rgb]
     if batch.depth is not None:
         columns.append(colorize(batch.disparity(), batch.disparity_known()))
-    columns.append(colored_disparity(canonical))
+    columns.append(colored_disparity(seen))
     novel = [turned(scenes, view, yaw, 0.0, side) for yaw in SHEET_YAWS]
     return sheet(columns + novel)
 

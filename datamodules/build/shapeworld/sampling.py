@@ -9,7 +9,12 @@ import numpy as np
 from datamodules.build.shapeworld.recipes import CLASSES, RECIPES
 from datamodules.build.shapeworld.scene import Pose, Scene
 from datamodules.build.shapeworld.shapes import place
-from datamodules.build.shapeworld.surroundings import draw_background, draw_light, draw_occluders
+from datamodules.build.shapeworld.surroundings import (
+    draw_background,
+    draw_light,
+    draw_occluders,
+    draw_screen,
+)
 from datamodules.modalities import SPLITS, TIMES_OF_DAY
 
 RADIUS = 2.5
@@ -18,10 +23,12 @@ OCCLUDED_SHARE = 0.2
 _TIME_SHARES = (0.5, 0.25, 0.25)
 
 
-def scene_for(seed: int, split: str, index: int) -> Scene:
+def scene_for(seed: int, split: str, index: int, half_hidden: float = 0.0) -> Scene:
     """Scene `index` of a split ("train" or "val"); classes take turns, all else is random.
 
     The object's longest side is 1.1 to 1.35 units, its middle near the origin, its front at +x.
+    half_hidden: share of scenes that are as they would be without it, but for a wall or a hedge
+    that hides about half of the object.
     """
     rng = np.random.default_rng(np.random.SeedSequence((seed, SPLITS.index(split), index)))
     label = index % len(CLASSES)
@@ -35,11 +42,14 @@ def scene_for(seed: int, split: str, index: int) -> Scene:
     background = draw_background(rng, time_of_day, ground)
     light = draw_light(rng, time_of_day, pose.yaw)
     occluded = rng.random() < OCCLUDED_SHARE
+    occluders = draw_occluders(rng, pose, ground) if occluded else ()
+    if rng.random() < half_hidden:
+        occluders = draw_screen(rng, pose, ground)
     return Scene(
         class_name=CLASSES[label],
         label=label,
         objects=objects,
-        occluders=draw_occluders(rng, pose, ground) if occluded else (),
+        occluders=occluders,
         light=light,
         background=background,
         time_of_day=time_of_day,

@@ -102,6 +102,29 @@ def draw_occluders(rng: np.random.Generator, pose: Pose, ground: float) -> tuple
     return _bush(rng, (x, ground, z), top)
 
 
+def draw_screen(rng: np.random.Generator, pose: Pose, ground: float) -> tuple[Primitive, ...]:
+    """A wall or a hedge between the camera and the object, which hides about half of it: one side
+    of it, or its lower part."""
+    away = rng.uniform(0.95, 1.2)
+    forward = np.array([math.sin(pose.yaw), 0.0, math.cos(pose.yaw)])
+    right = np.array([forward[2], 0.0, -forward[0]])
+    side, edge = rng.choice((-1.0, 0.0, 1.0), p=(0.35, 0.3, 0.35)), rng.uniform(-0.08, 0.12)
+    # The line of sight to the object's middle passes at this height there.
+    sight = away * math.tan(pose.pitch)
+    top = sight + (rng.uniform(0.4, 0.8) if side else rng.uniform(-0.08, 0.08))
+    top = max(top, ground + 0.1)
+    half_width = 0.35 if side else 0.7
+    middle = away * forward + side * (edge + half_width) * right
+    posts = np.linspace(-half_width, half_width, 1 + round(2 * half_width / 0.14))
+    material = leaf(rng) if rng.random() < 0.4 else paint(rng)
+    return tuple(
+        capsule(
+            (x, ground, z), (x, max(top - 0.08, ground + 0.02), z), rng.uniform(0.08, 0.1), material
+        )
+        for x, _, z in ((middle + step * right).tolist() for step in posts)
+    )
+
+
 def _bush(rng: np.random.Generator, foot: Vec3, height: float) -> tuple[Primitive, ...]:
     x, y, z = foot
     foliage = leaf(rng)

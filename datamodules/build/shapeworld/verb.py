@@ -15,7 +15,7 @@ from datamodules.modalities import TRAIN, VAL
 from datamodules.ranges import Count, Fraction, Range, Seed, ShardSize, Workers
 
 # Raised whenever the same seed gives other images than before, so that two are never mixed.
-_SCENES_VERSION = 1
+_SCENES_VERSION = 2
 
 
 def shapeworld(
@@ -23,6 +23,7 @@ def shapeworld(
     images: Count = 4000,
     val_fraction: Fraction = 0.1,
     resolution: Annotated[int, Range(8, 1024)] = 64,
+    half_hidden: Fraction = 0.0,
     seed: Seed = 0,
     samples_per_shard: ShardSize = 500,
     workers: Workers = 2,
@@ -37,6 +38,8 @@ def shapeworld(
         images: number of images, train and val together.
         val_fraction: share of the images held out for validation, in [0, 1).
         resolution: side of the images in pixels; the scenes do not depend on it.
+        half_hidden: share of the images with a wall or a hedge before about half of the object; the
+            scenes are the same otherwise.
         seed: number that decides all scenes.
         samples_per_shard: most images in one shard.
         workers: processes that render.
@@ -51,11 +54,12 @@ def shapeworld(
         "images": images,
         "val_fraction": val_fraction,
         "resolution": resolution,
+        "half_hidden": half_hidden,
         "seed": seed,
         "samples_per_shard": samples_per_shard,
     }
     complete = (Path(root) / MANIFEST_NAME).exists()
-    samples = ShapeworldSamples(seed, resolution, counts)
+    samples = ShapeworldSamples(seed, resolution, counts, half_hidden)
     manifest = build_shards(root, counts, samples, workers, CLASSES, resolution, parameters)
     _tell(root, manifest, complete)
     return manifest

@@ -1,0 +1,168 @@
+"""GINA-3D (arXiv 2304.02163), stage 1: a crop of a driving scene becomes a tri-plane of tokens
+becomes a NeRF in the object's box.
+
+    image -> ViT encoder -> cross-attention from plane queries -> quantiser
+          -> token transformer -> style-based upsampler -> three planes -> Scenes
+
+Every image is seen along rays of its own, in the frame of its object's labelled box; the box ends
+each ray, so that there is nothing but the object to render.
+"""
+
+from dataclasses import asdict
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from models.autoencoder import CanonicalView, TokenAutoencoder
+from models.blocks.field import DensityPrior, TriplaneField
+from models.blocks.plane_decoder import PLANES, PlaneSize
+from models.blocks.plane_upsampler import PlaneUpsampler, UpsamplerSize
+from models.blocks.quantizer import CodebookSize, VectorQuantizer
+from models.blocks.token_layout import TokenLayout
+from models.blocks.token_transformer import TokenTransformer
+from models.blocks.vit import PatchEmbedding, Transformer, ViTSize
+from models.limits import LENGTHS, SIDES, WIDTHS
+from models.recipe import Recipe
+from models.scenes import Scenes
+from models.spaces import SceneBoxes
+from renderers.ranges import check_number
+from renderers.ray_sampling import RaySampling
+from renderers.rays import Rays
+
+Coordinates = Literal["box", "metric"]
+"""What the cube of the planes stands for: each object's box, or a cube of one size for all."""
+
+
+class GINA3D(TokenAutoencoder):
+    """The stage-1 autoencoder.
+
+    Args:
+        resolution: side of the square input, in pixels.
+        patch: side of the patch behind one image token.
+        grid: side of the token grid of each plane; T = 3 grid^2.
+        encoder: size of the image encoder.
+        lifting: size of the transformer whose plane queries attend to the image tokens.
+        codebook: size of the quantiser.
+        decoder: size of the transformer over the tokens of all planes.
+        upsampler: width of the style-based upsampler.
+        planes: channels and side of the planes.
+        field_hidden: width of the field MLP's hidden layer.
+        prior: density of an untrained scene.
+        view: camera that scenes are shown from where no other is given, in the box frame.
+        coordinates: `box`: the planes' cube is the object's box, whatever its size; `metric`: it is
+            a cube of half side `reach` for all objects, and the box only ends the rays.
+        reach: half side of the largest object's box, in world units; the first guess of a size.
+        background: grey level in [0, 1] behind objects.
+        sampling: coarse and fine samples of a ray, between its two crossings of the box.
+
+    Raises ValueError for a number outside its range, and sizes that do not divide.
+    """
+
+    def __init__(
+        self,
+        resolution: int = 256,
+        patch: int = 16,
+        grid: int = 16,
+        encoder: ViTSize = ViTSize(768, 12, 12),
+        lifting: ViTSize = ViTSize(768, 4, 12),
+        codebook: CodebookSize = CodebookSize(codes=2048, width=256),
+        decoder: ViTSize = ViTSize(768, 8, 12),
+        upsampler: UpsamplerSize = UpsamplerSize(),
+        planes: PlaneSize = PlaneSize(),
+        field_hidden: int = 64,
+        prior: DensityPrior = DensityPrior(-1.0),
+        view: CanonicalView = CanonicalView(radius=12.0, fov_degrees=40.0, yaw=0.6, pitch=0.25),
+        coordinates: Coordinates = "box",
+        reach: float = 3.0,
+        background: float = 1.0,
+        sampling: RaySampling = RaySampling(48, 48, "distance"),
+    ) -> None:
+        super().__init__()
+        check_number("model.autoencoder.resolution", resolution, *SIDES)
+        check_number("model.autoencoder.patch", patch, *SIDES)
+        check_number("model.autoencoder.grid", grid, *SIDES)
+        check_number("model.autoencoder.field_hidden", field_hidden, *WIDTHS)
+        check_number("model.autoencoder.reach", reach, *LENGTHS)
+        check_number("model.autoencoder.background", background, 0, 1)
+        if resolution % patch:
+            raise ValueError(
+                f"model.autoencoder.resolution is {resolution}, it must be a multiple of the "
+                f"patch, {patch}: change `model.autoencoder.patch`."
+            )
+        if coordinates not in ("box", "metric"):
+            raise ValueError(
+                f"model.autoencoder.coordinates is {coordinates!r}, it must be 'box' or 'metric'."
+            )
+        self.resolution, self.patch = resolution, patch
+        self.sizes = {
+            "encoder": asdict(encoder),
+            "lifting": asdict(lifting),
+            "codebook": asdict(codebook),
+            "decoder": asdict(decoder),
+            "upsampler": asdict(upsampler),
+            "planes": asdict(planes),
+        }
+        self.view, self.coordinates, self.reach = view, coordinates, reach
+        self.background, self.sampling = background, sampling
+        self._layout = TokenLayout(grid, grid, PLANES)
+        self.embed = PatchEmbedding(patch, encoder.width)
+        self.encoder = Transformer(encoder, resolution // patch)
+        self.queries = nn.Parameter(torch.zeros(self._layout.tokens, lifting.width))
+        self.lifting = TokenTransformer(lifting, self._layout, encoder.width)
+        self.quantizer = VectorQuantizer(lifting.width, decoder.width, codebook)
+        self.decoder = TokenTransformer(decoder, self._layout)
+        self.to_planes = PlaneUpsampler(decoder.width, self._layout, planes, upsampler)
+        self.to_size = nn.Linear(decoder.width, 3)
+        self.field = TriplaneField(planes.channels, field_hidden, prior)
+
+    @property
+    def layout(self) -> TokenLayout:
+        """Where the tokens lie."""
+        return self._layout
+
+    def recipe(self) -> Recipe:
+        """Class and arguments to build this model again; see `models.recipe`."""
+        return {
+            "class_path": "models.gina3d.GINA3D",
+            "init_args": {
+                "resolution": self.resolution,
+                "patch": self.patch,
+                "grid": self._layout.rows,
+                **self.sizes,
+                "field_hidden": self.field.hidden.out_features,
+                "prior": asdict(self.field.prior),
+                "view": asdict(self.view),
+                "coordinates": self.coordinates,
+                "reach": self.reach,
+                "background": self.background,
+                "sampling": asdict(self.sampling),
+            },
+        }
+
+    def features(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [0, 1] to what is quantised, (B, T, D): plane queries look at
+        image tokens (B, T', D')."""
+        seen = self.encoder(self.embed(images))
+        lifted: Tensor = self.lifting(self.queries.expand(len(images), -1, -1), seen)
+        return lifted
+
+    def decode(self, vectors: Tensor) -> Scenes:
+        """Token vectors (B, T, D) to scenes, each in a box of the size that its tokens say."""
+        tokens = self.decoder(vectors)
+        half_extents = self.reach * self.to_size(tokens.mean(1)).float().sigmoid()
+        reach = self.reach if self.coordinates == "metric" else None
+        space = SceneBoxes(half_extents, self.background, reach)
+        canonical = self.view.camera(tokens.device)
+        return Scenes(self.to_planes(tokens), self.field, space, self.sampling, canonical)
+
+    def image_rays(self, pixels: Tensor, given: Rays | None = None) -> Rays:
+        """The rays (B, R) that come with the images; the canonical camera's for a photograph
+        without any."""
+        return super().image_rays(pixels) if given is None else given
+
+    def scale_disparity(self, disparity: Tensor) -> Tensor:
+        """Map disparity of any shape linearly so that the far end of the largest box becomes 0, and
+        its near end 1, as seen by the canonical camera."""
+        near, far = max(self.view.radius - self.reach, 1e-2), self.view.radius + self.reach
+        return (disparity - 1 / far) / (1 / near - 1 / far)
