@@ -47,7 +47,6 @@ from lightning_modules.training.ema import averaged_copy
 from lightning_modules.training.optimization import OptimizerSettings
 from lightning_modules.training.rng import Purpose
 from lightning_modules.training.schedules import Schedule, check_schedule, scheduled_value
-from lightning_modules.training.stage1_checks import check_settings
 from models.autoencoder import TokenAutoencoder
 from models.blocks.quantizer import Quantized, perplexity
 from models.scenes import Scenes

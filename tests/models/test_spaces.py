@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -62,6 +64,23 @@ def test_a_box_is_known_of_what_lies_in_one() -> None:
     assert ContractedSpace().box() is None
     assert BoxSpace(0.6).box() == (0.6, 0.6, 0.6)
     assert SceneBoxes(SIZES[1:]).box() == (0.25, 0.5, 1.0)
+
+
+def test_boxes_take_the_sizes_that_are_known() -> None:
+    length_width_height = torch.tensor([[4.0, 2.0, 1.5], [math.nan] * 3])
+    assert SceneBoxes(SIZES).sized(length_width_height).half_extents.tolist() == [
+        [2.0, 0.75, 1.0],  # objects face +x, +y is up
+        [0.25, 0.5, 1.0],
+    ]
+
+
+def test_objects_keep_their_size_within_a_reach() -> None:
+    corner = SIZES[:, None]
+    boxes = SceneBoxes(SIZES, reach=2.0)
+    assert boxes.to_cube(corner).tolist() == [[[0.25, 0.25, 0.25]], [[0.125, 0.25, 0.5]]]
+    assert boxes.select(slice(1, None)).reach == 2.0
+    with pytest.raises(ValueError, match="reach is 0"):
+        SceneBoxes(SIZES, reach=0.0)
 
 
 @pytest.mark.parametrize("broken", [0.0, -0.5, float("nan"), float("inf")])

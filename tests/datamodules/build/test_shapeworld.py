@@ -2,6 +2,7 @@ import hashlib
 import io
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from datamodules.build.shapeworld.samples import encode_scene, relative_disparit
 from datamodules.build.shapeworld.scene import Wall
 from datamodules.build.shapeworld.verb import even_parts
 from datamodules.errors import DataError
-from datamodules.modalities import TIMES_OF_DAY
+from datamodules.modalities import MASK_OBJECT, TIMES_OF_DAY
 
 
 def digests(root: Path) -> dict[str, str]:
@@ -73,7 +74,12 @@ def test_shards_hold_what_the_renderer_gives(built: Path) -> None:
     stored = np.asarray(Image.open(io.BytesIO(depth[f"{key}.depth.png"])))
     np.testing.assert_array_equal(stored, relative_disparity(view.z_depth))
     camera = np.load(io.BytesIO(rays[f"{key}.rays.npz"]))
-    np.testing.assert_array_equal(camera["cam2world"], scene_camera(scene).cam2world)
+    # In the frame of the object's box, whose middle is not quite the scene's.
+    shift = np.eye(4, dtype=np.float32)
+    shift[:3, 3] = scene.centre
+    np.testing.assert_allclose(
+        shift @ camera["cam2world"], scene_camera(scene).cam2world, atol=1e-6
+    )
     np.testing.assert_array_equal(camera["intrinsics"], scene_camera(scene).intrinsics)
 
 
@@ -107,6 +113,22 @@ def test_scenes_vary_in_view_surroundings_light_and_occlusion() -> None:
     assert {s.background.kind for s in scenes} == set(Wall)
     assert {s.time_of_day for s in scenes} == set(TIMES_OF_DAY)
     assert min(s.background.distance for s in scenes) > 2.63  # no wall before a camera
+
+
+def test_screens_hide_about_half_of_the_object_and_change_nothing_else() -> None:
+    for index in range(12):
+        scene, hidden = scene_for(0, "val", index), scene_for(0, "val", index, half_hidden=1.0)
+        assert replace(hidden, occluders=scene.occluders) == scene
+    shares = []
+    for index in range(48):
+        hidden = scene_for(0, "val", index, half_hidden=1.0)
+        seen, whole = (
+            render(each, scene_camera(each), 32).mask == MASK_OBJECT
+            for each in (hidden, replace(hidden, occluders=()))
+        )
+        shares.append(seen.sum() / whole.sum())
+    assert 0.35 < np.mean(shares) < 0.65
+    assert scene_of_key(0, "val-000003", 1.0) == scene_for(0, "val", 3, 1.0)
 
 
 def test_a_sample_carries_all_modalities() -> None:

@@ -13,6 +13,7 @@ from lightning_modules.adversarial.stage1_adversaries import (
     compared_images,
     with_disparity,
 )
+from lightning_modules.losses.occlusion import shown
 from lightning_modules.losses.weights import Stage1Weights
 from lightning_modules.stage1_rays import (
     NovelViews,
@@ -75,7 +76,9 @@ def rendered_views(model: VQ3D) -> tuple[Pixels, Renderings]:
 
 def compare(pixels: Pixels, views: Renderings, model: VQ3D | None = None) -> Compared:
     model = tiny_model(space=SPACE) if model is None else model
-    return compared_images(gather_image(images()[:2], pixels.patch), views, model)
+    target = gather_image(images()[:2], pixels.patch)
+    patch = shown(views.patch.rgb, views.patch.opacity, target, None, None)
+    return compared_images(patch, views, model)
 
 
 def learn(

@@ -41,6 +41,10 @@ def test_weights_follow_their_schedules() -> None:
         "depth",
         "adversarial",
         "novel_view",
+        "alpha",
+        "opacity_entropy",
+        "code_entropy",
+        "size",
     }
 
 

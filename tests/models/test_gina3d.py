@@ -1,0 +1,142 @@
+import pytest
+import torch
+from torch import Tensor
+
+from models.autoencoder import CanonicalView
+from models.blocks.field import DensityPrior
+from models.blocks.plane_decoder import PlaneSize
+from models.blocks.plane_upsampler import UpsamplerSize
+from models.blocks.quantizer import CodebookSize
+from models.blocks.token_layout import TokenLayout
+from models.blocks.vit import ViTSize
+from models.gina3d import GINA3D, Coordinates
+from models.recipe import build_model
+from models.spaces import SceneBoxes
+from renderers.ray_sampling import RaySampling
+from renderers.rays import Rays
+
+PUBLISHED_MILLIONS = 199
+
+
+def tiny(coordinates: Coordinates = "box") -> GINA3D:
+    torch.manual_seed(0)
+    return GINA3D(
+        resolution=16,
+        patch=4,
+        grid=4,
+        encoder=ViTSize(16, 1, 2),
+        lifting=ViTSize(16, 1, 2),
+        codebook=CodebookSize(32, 8),
+        decoder=ViTSize(16, 1, 2),
+        upsampler=UpsamplerSize(64, 16),
+        planes=PlaneSize(4, 8),
+        field_hidden=8,
+        prior=DensityPrior(1.0),
+        view=CanonicalView(radius=2.5),
+        coordinates=coordinates,
+        reach=0.8,
+        background=0.5,
+        sampling=RaySampling(4, 4, "distance"),
+    )
+
+
+@pytest.fixture(scope="module")
+def model() -> GINA3D:
+    return tiny()
+
+
+@pytest.fixture(scope="module")
+def images() -> Tensor:
+    return torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+def test_an_image_becomes_tokens_on_three_planes(model: GINA3D, images: Tensor) -> None:
+    tokens = model.encode(images).tokens
+    assert model.layout == TokenLayout(4, 4, 3)
+    assert tokens.shape == (3, 48)
+    assert model.decode_tokens(tokens).planes.shape == (3, 3, 4, 8, 8)
+
+
+def test_tokens_alone_give_scene_and_size(model: GINA3D, images: Tensor) -> None:
+    of_image = model.reconstruct(images)
+    of_tokens = model.decode_tokens(model.encode(images).tokens)
+    torch.testing.assert_close(of_tokens.planes, of_image.planes, atol=1e-4, rtol=1e-4)
+    assert isinstance(of_image.space, SceneBoxes)
+    assert isinstance(of_tokens.space, SceneBoxes)
+    found = of_tokens.space.half_extents
+    torch.testing.assert_close(found, of_image.space.half_extents)
+    assert (found > 0).all()
+    assert (found < 0.8).all()
+
+
+def test_nothing_is_rendered_outside_the_box(model: GINA3D, images: Tensor) -> None:
+    scenes = model.reconstruct(images).in_boxes(torch.tensor([[0.4, 0.2, 0.3]]).expand(3, 3))
+    heights = torch.tensor([0.0, 0.14, 0.16])  # half the height is 0.15
+    origins = torch.stack([torch.zeros(3), heights, torch.full((3,), 2.0)], 1).expand(3, 3, 3)
+    rays = Rays(origins, torch.tensor([0.0, 0.0, -1.0]).expand(3, 3, 3))
+    rendering = scenes.render(rays)
+    assert (rendering.opacity[:, :2] > 0).all()
+    assert (rendering.opacity[:, 2] == 0).all()
+    torch.testing.assert_close(rendering.rgb[:, 2], torch.full((3, 3), 0.5))
+    assert (rendering.t[:, :2].min() >= 1.9) & (rendering.t[:, :2].max() <= 2.1)  # width 0.2
+
+
+@pytest.mark.parametrize(("coordinates", "expected"), [("box", 1.0), ("metric", 0.25)])
+def test_the_cube_is_the_box_or_the_reach(
+    images: Tensor, coordinates: Coordinates, expected: float
+) -> None:
+    scenes = tiny(coordinates).reconstruct(images[:1]).in_boxes(torch.tensor([[0.4, 0.4, 0.4]]))
+    face = scenes.space.to_cube(torch.tensor([[[0.2, 0.0, 0.0]]]))
+    assert face[0, 0, 0].item() == pytest.approx(expected)
+
+
+def test_all_rays_of_an_image_are_its_own(model: GINA3D) -> None:
+    pixels = torch.rand(1, 5, 2)
+    given = Rays(torch.rand(1, 5, 3), torch.rand(1, 5, 3))
+    assert model.image_rays(pixels, given) is given
+    own = model.image_rays(pixels)  # a photograph without rays: the camera scenes are shown from
+    torch.testing.assert_close(own.origins[0, 0], model.view.camera().position[0])
+
+
+def test_a_rendering_loss_trains_every_part(model: GINA3D, images: Tensor) -> None:
+    quantized, scenes = model(images)
+    points = 0.2 * (torch.rand(3, 20, 3, generator=torch.Generator().manual_seed(1)) - 0.5)
+    density, color = scenes.at(points)
+    (density.sum() + color.sum() + quantized.loss).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().sum() > 0, name
+    model.zero_grad()
+
+
+def test_a_recipe_builds_it_again() -> None:
+    model = tiny("metric")
+    built = build_model(model.recipe())
+    assert isinstance(built, GINA3D)
+    assert built.recipe() == model.recipe()
+    built.load_state_dict(model.state_dict())
+
+
+def test_the_published_size() -> None:
+    with torch.device("meta"):
+        model = GINA3D()
+    assert model.layout.tokens == 3 * 16 * 16
+    assert model.codes == 2048
+    count = sum(parameter.numel() for parameter in model.parameters())
+    assert round(count / 1e6) == PUBLISHED_MILLIONS
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"resolution": 30}, "resolution is 30, it must be a multiple of the patch, 16"),
+        ({"grid": 12}, "Tokens on 3 planes of 12 x 12 do not grow to planes of side 256"),
+        ({"coordinates": "world"}, "coordinates is 'world', it must be 'box' or 'metric'"),
+        ({"reach": 0.0}, "reach"),
+        ({"background": 2.0}, "background"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(setting: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=said), torch.device("meta"):
+        GINA3D(**setting)  # type: ignore[arg-type]
