@@ -6,9 +6,8 @@ from renderers.layers import Layers, merge_layers
 def layers(count: int, rays: int) -> Layers:
     rng = torch.Generator().manual_seed(0)
     opacity = torch.rand(count, 1, rays, generator=rng)
-    near = torch.stack([torch.randperm(count, generator=rng) + 1.0 for _ in range(rays)], 1)[
-        :, None
-    ]
+    orders = [torch.randperm(count, generator=rng) + 1.0 for _ in range(rays)]
+    near = torch.stack(orders, 1)[:, None]
     rgb = opacity[..., None] * torch.rand(count, 1, rays, 3, generator=rng)
     return Layers(rgb, opacity, opacity / near, near)
 
@@ -30,9 +29,8 @@ def test_each_ray_has_an_order_of_its_own() -> None:
 
 def test_the_order_they_are_given_in_does_not_matter() -> None:
     given, turn = layers(3, 5), torch.tensor([2, 0, 1])
-    other = Layers(
-        *(part[turn] for part in (given.rgb, given.opacity, given.disparity, given.near))
-    )
+    parts = (given.rgb, given.opacity, given.disparity, given.near)
+    other = Layers(*(part[turn] for part in parts))
     torch.testing.assert_close(merge_layers(other).rgb, merge_layers(given).rgb)
 
 
