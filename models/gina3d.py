@@ -110,7 +110,9 @@ class GINA3D(TokenAutoencoder):
         self.encoder = Transformer(encoder, resolution // patch)
         self.queries = nn.Parameter(torch.zeros(self._layout.tokens, lifting.width))
         self.lifting = TokenTransformer(lifting, self._layout, encoder.width)
-        self.quantizer = VectorQuantizer(lifting.width, decoder.width, codebook)
+        self.quantizer = VectorQuantizer(
+            lifting.width, decoder.width, codebook, self._layout.tokens
+        )
         self.decoder = TokenTransformer(decoder, self._layout)
         self.to_planes = PlaneUpsampler(decoder.width, self._layout, planes, upsampler)
         self.to_size = nn.Linear(decoder.width, 3)

@@ -70,21 +70,29 @@ class VectorQuantizer(nn.Module):
     Ours: the projection is standardised by running statistics before it is normalised. Else the
     outputs of a young encoder, all nearly alike, fill a narrow cone of the sphere, codes and
     commitment loss keep them there, and the decoder sees almost constant vectors.
+
+    Args:
+        width_in, width_out: D of what is quantised, and of what the decoder reads.
+        size: of the codebook.
+        places: T of statistics of each token's own; 1 for statistics of all together. Queries of a
+            young network tell their places and little of the image: what all images share in a
+            place is taken out.
     """
 
     usage: Tensor
     mean: Tensor
     spread: Tensor
 
-    def __init__(self, width_in: int, width_out: int, size: CodebookSize) -> None:
+    def __init__(self, width_in: int, width_out: int, size: CodebookSize, places: int = 1) -> None:
         super().__init__()
+        shape = (size.width,) if places == 1 else (places, size.width)
         self.size = size
         self.project_in = nn.Linear(width_in, size.width)
         self.project_out = nn.Linear(size.width, width_out)
         self.codebook = nn.Parameter(F.normalize(torch.randn(size.codes, size.width), dim=-1))
         self.register_buffer("usage", torch.ones(size.codes))
-        self.register_buffer("mean", torch.zeros(size.width))
-        self.register_buffer("spread", torch.ones(size.width))
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("spread", torch.ones(shape))
 
     def forward(self, x: Tensor) -> Quantized:
         """Quantise encoder outputs (B, T, D); see `Quantized`."""
@@ -108,11 +116,15 @@ class VectorQuantizer(nn.Module):
         # Autocast would cache its cast of the weights, made under no_grad, for the training step.
         with torch.autocast(x.device.type, enabled=False):
             projected = self.project_in(x.float())
-        spread, mean = torch.std_mean(projected.flatten(0, 1), 0, correction=0)
+        spread, mean = torch.std_mean(self._by_place(projected), 0, correction=0)
         self.mean.copy_(_broadcast(mean))
         self.spread.copy_(_broadcast(spread.clamp(min=SMALLEST_SPREAD)))
         self.usage.zero_()
         self.revive(self._to_sphere(projected), rng)
+
+    def _by_place(self, projected: Tensor) -> Tensor:
+        """Vectors (B, T, c) as samples of the statistics, (N, c) or (B, T, c)."""
+        return projected.flatten(0, 1) if self.mean.ndim == 1 else projected
 
     def _to_sphere(self, projected: Tensor) -> Tensor:
         return F.normalize((projected - self.mean) / self.spread, dim=-1)
@@ -145,9 +157,9 @@ class VectorQuantizer(nn.Module):
 
         `usage` is 1 for a code that gets its uniform share K-th of the tokens.
         """
-        projected = quantized.projected.flatten(0, 1).double()
+        projected = self._by_place(quantized.projected).double()
         moments = torch.stack([torch.ones_like(projected), projected, projected.square()]).sum(1)
-        count, total, squares = _sum_over_ranks(moments)  # (c,) each
+        count, total, squares = _sum_over_ranks(moments)  # (c,) or (T, c) each
         mean = total / count
         spread = (squares / count - mean.square()).clamp(min=SMALLEST_SPREAD**2).sqrt()
         self.mean.lerp_(mean.float(), STATISTICS_SHARE)
