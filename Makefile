@@ -2,8 +2,7 @@
 PYTHON  ?= python3
 VENV    ?= .venv
 BIN     := $(VENV)/bin
-SYSTEM  ?= vq3d
-CONFIG  ?= configs/$(SYSTEM)/stage1_shapeworld.yaml
+CONFIG  ?= configs/vq3d/stage1_shapeworld.yaml
 DATA    ?=
 RUN     ?=
 DEVICES ?=
@@ -12,10 +11,7 @@ ARGS    ?=
 
 INSTALLED := $(VENV)/.installed
 EMBEDDED  := data/shapeworld
-HIDDEN    := data/shapeworld-hidden
-NAME       = $(notdir $(patsubst %/,%,$(dir $(firstword $(CONFIG)))))
-STAGE1     = runs/$(NAME)-shapeworld
-IMAGES     = $(if $(filter gina3d,$(NAME)),$(HIDDEN),$(EMBEDDED))
+STAGE1    := runs/vq3d-shapeworld
 FEATURES  := shapeworld objects
 LADDER    := baseline d g_d g_d_multiview depth view_prior
 SPREAD    := -n 2 --dist loadfile  # a file's tests share what its fixtures train
@@ -37,22 +33,20 @@ $(INSTALLED): pyproject.toml
 	@touch $@
 
 data: $(INSTALLED) ## Build the embedded data set if the configuration trains on it and it is missing
-	@for root in $(EMBEDDED) $(HIDDEN); do \
-		if [ "$(DATA)" = $$root ] || { [ -z "$(DATA)" ] && grep -qE "root: $$root($$|[,} ])" $(CONFIG); }; then \
-			hide=; [ $$root = $(EMBEDDED) ] || hide="--half_hidden 0.5"; \
-			$(BIN)/wild3d shapeworld --root $$root $$hide || exit; fi; done
+	@if [ "$(DATA)" = $(EMBEDDED) ] || { [ -z "$(DATA)" ] && grep -qw 'root: $(EMBEDDED)' $(CONFIG); }; then \
+		$(BIN)/wild3d shapeworld --root $(EMBEDDED); fi
 
-train-stage1: data ## Train the autoencoder of VQ3D, or with SYSTEM=gina3d of GINA-3D [SYSTEM= CONFIG= DATA= RUN= DEVICES= NODES= ARGS=]
+train-stage1: data ## Train VQ3D's autoencoder [CONFIG= DATA= RUN= DEVICES= NODES= ARGS=]
 	$(BIN)/wild3d fit --config $(CONFIG) $(OPTIONS) $(ARGS)
 
 tokens: $(INSTALLED)
 	@if [ -z "$(DATA)" ] && grep -qw 'root: $(STAGE1)/tokens' $(CONFIG); then \
-		[ -f $(STAGE1)/result.json ] || { echo "$(STAGE1) is not finished: run make train-stage1 SYSTEM=$(NAME) to its end first"; exit 2; }; \
-		$(BIN)/wild3d tokens --checkpoint $(STAGE1)/checkpoints/best.ckpt --root $(IMAGES) \
+		[ -f $(STAGE1)/result.json ] || { echo "$(STAGE1) is not finished: run make train-stage1 to its end first"; exit 2; }; \
+		$(BIN)/wild3d tokens --checkpoint $(STAGE1)/checkpoints/best.ckpt --root $(EMBEDDED) \
 			--out $(STAGE1)/tokens; fi
 
-train-stage2: CONFIG = configs/$(SYSTEM)/stage2_shapeworld.yaml
-train-stage2: tokens ## Train a prior over its tokens [SYSTEM= CONFIG= DATA= RUN= DEVICES= NODES= ARGS=]
+train-stage2: CONFIG = configs/vq3d/stage2_shapeworld.yaml
+train-stage2: tokens ## Train a prior over its tokens [CONFIG= DATA= RUN= DEVICES= NODES= ARGS=]
 	$(BIN)/wild3d fit --config $(CONFIG) $(OPTIONS) $(ARGS)
 
 features: data
