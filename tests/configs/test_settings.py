@@ -61,13 +61,18 @@ ACCEPTED: dict[float, str] = {
     RayPlan.patch RayPlan.patch_images RaySampling.fine Stage1.novel_views_scale
     Stage1.novel_views_scale[0] Stage1.novel_views_scale[1] Stage1.seed
     Stage1Weights.adversarial Stage1Weights.adversarial[0] Stage1Weights.adversarial[1]
+    Stage1Weights.alpha Stage1Weights.alpha[0] Stage1Weights.alpha[1]
+    Stage1Weights.code_entropy Stage1Weights.code_entropy[0]
+    Stage1Weights.code_entropy[1]
     Stage1Weights.depth Stage1Weights.depth[0] Stage1Weights.depth[1] Stage1Weights.l2
     Stage1Weights.l2[0] Stage1Weights.l2[1] Stage1Weights.logit_laplace
     Stage1Weights.logit_laplace[0] Stage1Weights.logit_laplace[1]
     Stage1Weights.novel_view Stage1Weights.novel_view[0] Stage1Weights.novel_view[1]
+    Stage1Weights.opacity_entropy Stage1Weights.opacity_entropy[0]
+    Stage1Weights.opacity_entropy[1]
     Stage1Weights.perceptual Stage1Weights.perceptual[0] Stage1Weights.perceptual[1]
     Stage1Weights.quantizer Stage1Weights.quantizer[0] Stage1Weights.quantizer[1]
-    Stage2.seed TokenSampling.guidance TokenSampling.temperature TokenSampling.top_k
+    Stage1Weights.size Stage1Weights.size[0] Stage1Weights.size[1] Stage2.seed TokenSampling.guidance TokenSampling.temperature TokenSampling.top_k
     ViewCells.lr_multiplier ViewDistribution.perturbation_degrees
     ViewDistribution.pitch_degrees[0] ViewDistribution.yaw_degrees[0]
     ViewPriorWeights.entropy ViewPriorWeights.weight WildGAN.classes
@@ -78,9 +83,11 @@ ACCEPTED: dict[float, str] = {
     GAN.max_images InputSettings.blur[0] LateDiscriminator.train_from
     MaskedDecoding.choice_temperature MultiView.from_images OptimizerSettings.warmup
     ScalarLog.every_images Sheets.every_images Stage1.ema_half_life Stage1.max_images
-    Stage1.novel_views_scale[0] Stage1Weights.adversarial[0] Stage1Weights.depth[0]
+    Stage1.novel_views_scale[0] Stage1Weights.adversarial[0] Stage1Weights.alpha[0]
+    Stage1Weights.code_entropy[0] Stage1Weights.depth[0]
     Stage1Weights.l2[0] Stage1Weights.logit_laplace[0] Stage1Weights.novel_view[0]
-    Stage1Weights.perceptual[0] Stage1Weights.quantizer[0] Stage2.ema_half_life
+    Stage1Weights.opacity_entropy[0] Stage1Weights.perceptual[0]
+    Stage1Weights.quantizer[0] Stage1Weights.size[0] Stage2.ema_half_life
     Stage2.max_images TokenSampling.guidance TokenSampling.temperature
     TokenSampling.top_k
     """,
