@@ -72,7 +72,8 @@ ACCEPTED: dict[float, str] = {
     Stage1Weights.opacity_entropy[1]
     Stage1Weights.perceptual Stage1Weights.perceptual[0] Stage1Weights.perceptual[1]
     Stage1Weights.quantizer Stage1Weights.quantizer[0] Stage1Weights.quantizer[1]
-    Stage1Weights.size Stage1Weights.size[0] Stage1Weights.size[1] Stage2.seed TokenSampling.guidance TokenSampling.temperature TokenSampling.top_k
+    Stage1Weights.size Stage1Weights.size[0] Stage1Weights.size[1] Stage2.seed
+    TokenSampling.guidance TokenSampling.temperature TokenSampling.top_k
     ViewCells.lr_multiplier ViewDistribution.perturbation_degrees
     ViewDistribution.pitch_degrees[0] ViewDistribution.yaw_degrees[0]
     ViewPriorWeights.entropy ViewPriorWeights.weight WildGAN.classes
