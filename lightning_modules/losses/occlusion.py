@@ -94,7 +94,7 @@ def opacity_entropy(opacity: Tensor, visible: Visible | None) -> Tensor:
     >>> round(opacity_entropy(torch.tensor([[0.5, 1.0]]), None).item(), 4)
     0.3466
     """
-    a = opacity.clamp(1e-4, 1 - 1e-4)
+    a = opacity.clamp(1e-6, 1 - 1e-6)
     entropy = -(a * a.log() + (1 - a) * (1 - a).log())
     return entropy.mean() if visible is None else mean_over(entropy, visible.either)
 
