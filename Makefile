@@ -2,7 +2,8 @@
 PYTHON  ?= python3
 VENV    ?= .venv
 BIN     := $(VENV)/bin
-CONFIG  ?= configs/vq3d/stage1_shapeworld.yaml
+SYSTEM  ?= vq3d
+CONFIG  ?= configs/$(SYSTEM)/stage1_shapeworld.yaml
 DATA    ?=
 RUN     ?=
 DEVICES ?=
@@ -11,7 +12,11 @@ ARGS    ?=
 
 INSTALLED := $(VENV)/.installed
 EMBEDDED  := data/shapeworld
-STAGE1    := runs/vq3d-shapeworld
+HIDDEN    := data/shapeworld-hidden
+FAMILY     = $(notdir $(patsubst %/,%,$(dir $(firstword $(CONFIG)))))
+STAGE1     = runs/$(FAMILY)-shapeworld
+ROOTS     := sed -n 's/^.*[ {]root: *\([^ ,}]*\).*/\1/p'
+IMAGES     = $$($(ROOTS) configs/$(FAMILY)/stage1_shapeworld.yaml)
 FEATURES  := shapeworld objects
 LADDER    := baseline d g_d g_d_multiview depth view_prior
 SPREAD    := -n 2 --dist loadfile  # a file's tests share what its fixtures train
@@ -33,19 +38,20 @@ $(INSTALLED): pyproject.toml
 	@touch $@
 
 data: $(INSTALLED) ## Build the embedded data set if the configuration trains on it and it is missing
-	@if [ "$(DATA)" = $(EMBEDDED) ] || { [ -z "$(DATA)" ] && grep -qw 'root: $(EMBEDDED)' $(CONFIG); }; then \
-		$(BIN)/wild3d shapeworld --root $(EMBEDDED); fi
+	@for root in $(or $(DATA),$$($(ROOTS) $(CONFIG))); do case $$root in \
+		$(EMBEDDED)) $(BIN)/wild3d shapeworld --root $$root || exit;; \
+		$(HIDDEN)) $(BIN)/wild3d shapeworld --root $$root --half_hidden 0.5 || exit;; esac; done
 
-train-stage1: data ## Train VQ3D's autoencoder [CONFIG= DATA= RUN= DEVICES= NODES= ARGS=]
+train-stage1: data ## Train an autoencoder, VQ3D's or with SYSTEM=gina3d [CONFIG= DATA= RUN= DEVICES= NODES= ARGS=]
 	$(BIN)/wild3d fit --config $(CONFIG) $(OPTIONS) $(ARGS)
 
 tokens: $(INSTALLED)
 	@if [ -z "$(DATA)" ] && grep -qw 'root: $(STAGE1)/tokens' $(CONFIG); then \
-		[ -f $(STAGE1)/result.json ] || { echo "$(STAGE1) is not finished: run make train-stage1 to its end first"; exit 2; }; \
-		$(BIN)/wild3d tokens --checkpoint $(STAGE1)/checkpoints/best.ckpt --root $(EMBEDDED) \
+		[ -f $(STAGE1)/result.json ] || { echo "$(STAGE1) is not finished: run make train-stage1 SYSTEM=$(FAMILY) to its end first"; exit 2; }; \
+		$(BIN)/wild3d tokens --checkpoint $(STAGE1)/checkpoints/best.ckpt --root $(IMAGES) \
 			--out $(STAGE1)/tokens; fi
 
-train-stage2: CONFIG = configs/vq3d/stage2_shapeworld.yaml
+train-stage2: CONFIG = configs/$(SYSTEM)/stage2_shapeworld.yaml
 train-stage2: tokens ## Train a prior over its tokens [CONFIG= DATA= RUN= DEVICES= NODES= ARGS=]
 	$(BIN)/wild3d fit --config $(CONFIG) $(OPTIONS) $(ARGS)
 

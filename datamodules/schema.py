@@ -51,6 +51,11 @@ class PixelRays:
     origins: Tensor
     directions: Tensor
 
+    def mirrored(self) -> PixelRays:
+        """Rays of the mirrored images, which show the world mirrored at x = 0."""
+        sign = self.origins.new_tensor([-1.0, 1.0, 1.0])
+        return PixelRays(self.origins.flip(2) * sign, self.directions.flip(2) * sign)
+
 
 @dataclass(frozen=True)
 class AnyBatch(ABC):
@@ -127,6 +132,12 @@ class Batch(AnyBatch):
             attributes=self.attributes and self.attributes.map(transform),
             rays=rays and PixelRays(transform(rays.origins), transform(rays.directions)),
         )
+
+    def mirrored(self) -> Batch:
+        """The mirrored images with rays alone of what is known of them beside their labels."""
+        rays = self.rays and self.rays.mirrored()
+        image = self.image.flip(-1)
+        return replace(self, image=image, depth=None, mask=None, camera=None, rays=rays)
 
     def float_image(self) -> Tensor:
         """Images as float32 in [0, 1]: (B, 3, H, W)."""

@@ -14,6 +14,7 @@ from lightning_modules.adversarial.stage1_adversaries import (
     compared_images,
 )
 from lightning_modules.adversarial.stage1_checks import check_data, check_settings
+from lightning_modules.inference.tokenise import sight
 from lightning_modules.losses.box_size import box_size_loss
 from lightning_modules.losses.code_entropy import code_entropy_loss
 from lightning_modules.losses.depth import pointwise_depth_loss
@@ -23,6 +24,7 @@ from lightning_modules.losses.occlusion import (
     alpha_loss,
     opacity_entropy,
     require_masks,
+    segmentation_loss,
     shown,
     visible_pixels,
 )
@@ -47,7 +49,7 @@ from lightning_modules.training.ema import averaged_copy
 from lightning_modules.training.optimization import OptimizerSettings
 from lightning_modules.training.rng import Purpose
 from lightning_modules.training.schedules import Schedule, check_schedule, scheduled_value
-from models.autoencoder import TokenAutoencoder
+from models.autoencoder import Reconstruction, TokenAutoencoder
 from models.blocks.quantizer import Quantized, perplexity
 from models.scenes import Scenes
 from models.spaces import SceneBoxes
@@ -104,7 +106,7 @@ class Stage1(TrainingModule):
         seed: int = 0,
     ) -> None:
         super().__init__(max_images, ema_half_life, seed)
-        check_settings(autoencoder.resolution, weights, rays)
+        check_settings(autoencoder, weights, rays)
         check_schedule("model.novel_views_scale", novel_views_scale, 0, 100)
         check_warmup(optimizer, max_images)
         self.autoencoder, self.ema = autoencoder, averaged_copy(autoencoder)
@@ -112,17 +114,17 @@ class Stage1(TrainingModule):
         self.novel_views, self.novel_views_scale = novel_views, novel_views_scale
         self.optimizer, self.discriminator_optimizer = optimizer, discriminator_optimizer
         self.uses_patch = weights.ever_used("perceptual") or weights.ever_used("adversarial")
-        self.perceptual = (
-            PerceptualLoss(perceptual_weights) if weights.ever_used("perceptual") else None
-        )
+        compares = weights.ever_used("perceptual")
+        self.perceptual = PerceptualLoss(perceptual_weights) if compares else None
         self.metrics = ReconstructionMetrics(autoencoder.codes)
         self.adversaries = Stage1Adversaries(autoencoder.resolution, rays, weights, discriminator)
 
     @property
     def leaves_parameters_unused(self) -> bool:
         """Whether a step leaves parameters without a gradient: with discriminators, the step of
-        either optimiser does."""
-        return any(True for _ in self.adversaries.parameters())
+        either optimiser does, and so does an encoder whose segmentation is not compared."""
+        idle = self.autoencoder.segments and not self.weights.ever_used("segmentation")
+        return idle or any(True for _ in self.adversaries.parameters())
 
     def setup(self, stage: str) -> None:
         """Refuse data that do not fit, before training begins."""
@@ -132,18 +134,17 @@ class Stage1(TrainingModule):
         """One batch: encode, render, weigh, step; see the methods in the order they are called."""
         rng = self.step_rng(Purpose.VIEWS, self.global_rank)
         weights = self.weights.at(self.images_seen)
-        images = batch.float_image()
         if self.images_seen == 0:
-            self._calibrate(images)
+            self._calibrate(batch)
         pixels, novel = self._draw_views(len(batch), weights, rng)
-        quantized, scenes = self.autoencoder(images)
-        boxed = scenes.in_boxes(batch.size())
+        made: Reconstruction = self.autoencoder(batch.float_image(), sight(batch))
+        quantized, boxed = made.quantized, made.scenes.in_boxes(batch.size())
         views = render_views(self.autoencoder, boxed, pixels, novel, rng, batch.rays)
         grid, patch = self._beside_images(batch, pixels, views, boxed)
         compared = compared_images(patch, views, self.autoencoder)
         scored = self.adversaries.score(compared, self.images_seen, weights)
         terms = self._image_terms(grid, compared) | self._code_terms(quantized)
-        terms |= self._geometry_terms(batch, pixels, views, grid) | self._size_term(scenes, batch)
+        terms |= self._geometry_terms(batch, pixels, views, grid) | self._label_terms(made, batch)
         terms |= self.adversaries.generator_terms(compared, scored, weights)
         logs = {f"loss/{name}": value for name, value in grid.l2_by_mask().items()}
         logs |= self._step_autoencoder(terms, weights)
@@ -153,9 +154,10 @@ class Stage1(TrainingModule):
         return logs
 
     @torch.no_grad()
-    def _calibrate(self, images: Tensor) -> None:
+    def _calibrate(self, batch: Batch) -> None:
         """Fit the untrained quantiser to the first batch; the average starts from the same."""
-        self.autoencoder.calibrate(images, self.step_rng(Purpose.CODEBOOK, rank=0))
+        rng = self.step_rng(Purpose.CODEBOOK, rank=0)
+        self.autoencoder.calibrate(batch.float_image(), rng, sight(batch))
         self.ema.load_state_dict(self.autoencoder.state_dict())
 
     def _draw_views(
@@ -225,12 +227,15 @@ class Stage1(TrainingModule):
             terms["opacity_entropy"] = opacity_entropy(grid.opacity, grid.visible)
         return terms
 
-    def _size_term(self, scenes: Scenes, batch: Batch) -> dict[str, Tensor]:
-        """The term of the boxes that a system with boxes finds, where their sizes are labelled."""
-        size, space = batch.size(), scenes.space
-        if size is None or not isinstance(space, SceneBoxes):
-            return {}
-        return {"size": box_size_loss(space.half_extents, size)}
+    def _label_terms(self, made: Reconstruction, batch: Batch) -> dict[str, Tensor]:
+        """Terms of what a system finds that is labelled: the objects' pixels, and their boxes."""
+        terms, size, space = {}, batch.size(), made.scenes.space
+        logits, mask = made.object_logits, batch.mask
+        if self.weights.ever_used("segmentation") and logits is not None and mask is not None:
+            terms["segmentation"] = segmentation_loss(logits, visible_pixels(mask, self.occluders))
+        if size is not None and isinstance(space, SceneBoxes):
+            terms["size"] = box_size_loss(space.half_extents, size)
+        return terms
 
     def _step_autoencoder(
         self, terms: dict[str, Tensor], weights: dict[str, float]
@@ -268,9 +273,10 @@ class Stage1(TrainingModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Render the averaged model's reconstruction of whole images and measure it."""
-        quantized, scenes = self.ema(batch.float_image())
-        view = view_images(self.ema, scenes.in_boxes(batch.size()), batch)
-        self.metrics.update(view, scenes.space.background, quantized.tokens, batch)
+        made: Reconstruction = self.ema(batch.float_image(), sight(batch))
+        scenes = made.scenes.in_boxes(batch.size())
+        view = view_images(self.ema, scenes, batch)
+        self.metrics.update(view, scenes.space.background, made.quantized.tokens, batch)
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics, equal on all ranks."""
@@ -301,7 +307,7 @@ class Stage1(TrainingModule):
         """Reconstructions and their novel views."""
         assert isinstance(average, TokenAutoencoder)
         assert isinstance(probe, Batch)
-        scenes = average.reconstruct(probe.float_image()).in_boxes(probe.size())
+        scenes = average.reconstruct(probe.float_image(), sight(probe)).in_boxes(probe.size())
         seen = view_images(average, scenes, probe)
         return reconstruction_pictures(scenes, seen, average.view, probe)
 

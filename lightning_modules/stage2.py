@@ -148,7 +148,7 @@ class Stage2(TrainingModule):
         """Tokens (B, T) as they were stored, or encoded on the fly: the same ones."""
         if isinstance(batch, TokenBatch):
             return batch.tokens
-        return tokenise(self.autoencoder, batch.image)
+        return tokenise(self.autoencoder, batch)
 
     def _step_prior(self, result: PriorLoss) -> dict[str, Tensor]:
         """Differentiate, clip and step; returns what to log."""

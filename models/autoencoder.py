@@ -3,6 +3,7 @@ rely on, whichever system it is."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +47,33 @@ class CanonicalView:
         return orbit_camera(self.yaw + yaw, self.pitch + pitch, self.radius, self.fov_degrees)
 
 
+@dataclass(frozen=True)
+class Sight:
+    """What is known of how B images were seen; most systems take them as seen by one camera.
+
+    rays: (B, H * W) through the centres of all pixels, row by row; None: the canonical camera's.
+    size: (B, 3) length, width and height of the objects' boxes, NaN where unknown; None: unknown.
+    """
+
+    rays: Rays | None = None
+    size: Tensor | None = None
+
+
+UNKNOWN = Sight()
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """B images as tokens and as scenes.
+
+    object_logits: (B, H, W) log-odds that a pixel shows the object, of image encoders that tell.
+    """
+
+    quantized: Quantized
+    scenes: Scenes
+    object_logits: Tensor | None = None
+
+
 class TokenAutoencoder(nn.Module, ABC):
     """Images to tokens to scenes. A prior over the tokens makes it a generator.
 
@@ -53,8 +81,13 @@ class TokenAutoencoder(nn.Module, ABC):
     all images are seen by the one camera of `view`, depth labels are along its axis, and an
     untrained model is calibrated by its quantiser.
 
-    resolution: side of the square images it encodes, in pixels; view: camera they are seen from.
+    resolution: side of the square images it encodes, in pixels; view: camera they are seen from;
+    uses_rays: whether images have rays of their own, which `features` looks at; segments: whether
+    the image encoder tells which pixels show the object.
     """
+
+    uses_rays: ClassVar[bool] = False
+    segments: ClassVar[bool] = False
 
     resolution: int
     view: CanonicalView
@@ -70,7 +103,7 @@ class TokenAutoencoder(nn.Module, ABC):
         """Class and arguments to build this model again; see `models.recipe`."""
 
     @abstractmethod
-    def features(self, images: Tensor) -> Tensor:
+    def features(self, images: Tensor, sight: Sight = UNKNOWN) -> Tensor:
         """Images (B, 3, H, W) in [0, 1] to what is quantised, (B, T, D)."""
 
     @abstractmethod
@@ -102,14 +135,14 @@ class TokenAutoencoder(nn.Module, ABC):
         """Number of codes K."""
         return self.quantizer.size.codes
 
-    def encode(self, images: Tensor) -> Quantized:
+    def encode(self, images: Tensor, sight: Sight = UNKNOWN) -> Quantized:
         """Images (B, 3, H, W) in [0, 1] to tokens and the vectors they stand for."""
-        quantized: Quantized = self.quantizer(self.features(images))
+        quantized: Quantized = self.quantizer(self.features(images, sight))
         return quantized
 
-    def calibrate(self, images: Tensor, rng: torch.Generator) -> None:
+    def calibrate(self, images: Tensor, rng: torch.Generator, sight: Sight = UNKNOWN) -> None:
         """Prepare the untrained model with images (B, 3, H, W), once, before training."""
-        self.quantizer.calibrate(self.features(images), rng)
+        self.quantizer.calibrate(self.features(images, sight), rng)
 
     def lookup(self, tokens: Tensor) -> Tensor:
         """The vectors (B, T, D) that code indices (B, T) stand for."""
@@ -119,15 +152,15 @@ class TokenAutoencoder(nn.Module, ABC):
         """Vectors (B, T, D) at a share of the way between two grids of code indices (B, T)."""
         return self.quantizer.blend(first, second, share)
 
-    def reconstruct(self, images: Tensor) -> Scenes:
+    def reconstruct(self, images: Tensor, sight: Sight = UNKNOWN) -> Scenes:
         """Images (B, 3, H, W) in [0, 1] to scenes, one forward pass."""
-        return self.decode(self.encode(images).vectors)
+        return self.decode(self.encode(images, sight).vectors)
 
     def decode_tokens(self, tokens: Tensor) -> Scenes:
         """Code indices (B, T) to scenes: what a prior over tokens generates."""
         return self.decode(self.lookup(tokens))
 
-    def forward(self, images: Tensor) -> tuple[Quantized, Scenes]:
+    def forward(self, images: Tensor, sight: Sight = UNKNOWN) -> Reconstruction:
         """Tokens and scenes of images (B, 3, H, W) in [0, 1]."""
-        quantized = self.encode(images)
-        return quantized, self.decode(quantized.vectors)
+        quantized = self.encode(images, sight)
+        return Reconstruction(quantized, self.decode(quantized.vectors))

@@ -1,7 +1,7 @@
 """GINA-3D (arXiv 2304.02163), stage 1: a crop of a driving scene becomes a tri-plane of tokens
 becomes a NeRF in the object's box.
 
-    image -> ViT encoder -> cross-attention from plane queries -> quantiser
+    image -> ViT encoder -> cross-attention from plane queries, along its rays -> quantiser
           -> token transformer -> style-based upsampler -> three planes -> Scenes
 
 Every image is seen along rays of its own, in the frame of its object's labelled box; the box ends
@@ -12,11 +12,13 @@ from dataclasses import asdict
 from typing import Literal
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
-from models.autoencoder import CanonicalView, TokenAutoencoder
+from models.autoencoder import UNKNOWN, CanonicalView, Reconstruction, Sight, TokenAutoencoder
 from models.blocks.field import DensityPrior, TriplaneField
 from models.blocks.plane_decoder import PLANES, PlaneSize
+from models.blocks.plane_lifting import PlaneLifting
 from models.blocks.plane_upsampler import PlaneUpsampler, UpsamplerSize
 from models.blocks.quantizer import CodebookSize, VectorQuantizer
 from models.blocks.token_layout import TokenLayout
@@ -26,9 +28,10 @@ from models.limits import LENGTHS, SIDES, WIDTHS
 from models.recipe import Recipe
 from models.scenes import Scenes
 from models.spaces import SceneBoxes
+from renderers.pixels import pixel_centres, sample_image
 from renderers.ranges import check_number
 from renderers.ray_sampling import RaySampling
-from renderers.rays import Rays
+from renderers.rays import Rays, rays_to_image
 
 Coordinates = Literal["box", "metric"]
 """What the cube of the planes stands for: each object's box, or a cube of one size for all."""
@@ -58,6 +61,8 @@ class GINA3D(TokenAutoencoder):
 
     Raises ValueError for a number outside its range, and sizes that do not divide.
     """
+
+    uses_rays = segments = True
 
     def __init__(
         self,
@@ -108,8 +113,8 @@ class GINA3D(TokenAutoencoder):
         self._layout = TokenLayout(grid, grid, PLANES)
         self.embed = PatchEmbedding(patch, encoder.width)
         self.encoder = Transformer(encoder, resolution // patch)
-        self.queries = nn.Parameter(torch.zeros(self._layout.tokens, lifting.width))
-        self.lifting = TokenTransformer(lifting, self._layout, encoder.width)
+        self.to_object = nn.Linear(encoder.width, patch * patch)
+        self.lifting = PlaneLifting(lifting, self._layout, encoder.width)
         self.quantizer = VectorQuantizer(
             lifting.width, decoder.width, codebook, self._layout.tokens
         )
@@ -142,21 +147,53 @@ class GINA3D(TokenAutoencoder):
             },
         }
 
-    def features(self, images: Tensor) -> Tensor:
+    def features(self, images: Tensor, sight: Sight = UNKNOWN) -> Tensor:
         """Images (B, 3, H, W) in [0, 1] to what is quantised, (B, T, D): plane queries look at
-        image tokens (B, T', D')."""
+        image tokens (B, T', D') along the rays of their patches."""
+        return self._lift(self.encoder(self.embed(images)), sight)
+
+    def forward(self, images: Tensor, sight: Sight = UNKNOWN) -> Reconstruction:
+        """Tokens and scenes of images (B, 3, H, W) in [0, 1], and which pixels show the objects."""
         seen = self.encoder(self.embed(images))
-        lifted: Tensor = self.lifting(self.queries.expand(len(images), -1, -1), seen)
+        quantized = self.quantizer(self._lift(seen, sight))
+        return Reconstruction(quantized, self.decode(quantized.vectors), self._segment(seen))
+
+    def _lift(self, seen: Tensor, sight: Sight) -> Tensor:
+        lifted: Tensor = self.lifting(seen, self._patch_rays(len(seen), sight))
         return lifted
+
+    def _segment(self, seen: Tensor) -> Tensor:
+        side = self.resolution // self.patch
+        return rearrange(
+            self.to_object(seen), "b (h w) (p q) -> b (h p) (w q)", h=side, p=self.patch
+        )
+
+    def _patch_rays(self, images: int, sight: Sight) -> Rays:
+        """Rays (B, T') through the middles of the patches, in the cube of the planes; objects of
+        unknown size are taken for the largest."""
+        side, patches = self.resolution, self.resolution // self.patch
+        device = self.to_size.weight.device
+        pixels = pixel_centres(patches, patches, device).expand(images, -1, -1)
+        given = sight.rays
+        if given is not None:
+            parts = (given.origins, given.directions)
+            given = Rays(*(sample_image(rays_to_image(part, side, side), pixels) for part in parts))
+        rays = self.image_rays(pixels, given)
+        space = self._space(torch.full((images, 3), self.reach, device=device))
+        space = space if sight.size is None else space.sized(sight.size)
+        return Rays(space.to_cube(rays.origins), space.to_cube(rays.directions))
 
     def decode(self, vectors: Tensor) -> Scenes:
         """Token vectors (B, T, D) to scenes, each in a box of the size that its tokens say."""
         tokens = self.decoder(vectors)
         half_extents = self.reach * self.to_size(tokens.mean(1)).float().sigmoid()
-        reach = self.reach if self.coordinates == "metric" else None
-        space = SceneBoxes(half_extents, self.background, reach)
         canonical = self.view.camera(tokens.device)
-        return Scenes(self.to_planes(tokens), self.field, space, self.sampling, canonical)
+        planes, space = self.to_planes(tokens), self._space(half_extents)
+        return Scenes(planes, self.field, space, self.sampling, canonical)
+
+    def _space(self, half_extents: Tensor) -> SceneBoxes:
+        reach = self.reach if self.coordinates == "metric" else None
+        return SceneBoxes(half_extents, self.background, reach)
 
     def image_rays(self, pixels: Tensor, given: Rays | None = None) -> Rays:
         """The rays (B, R) that come with the images; the canonical camera's for a photograph

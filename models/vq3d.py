@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from torch import Tensor
 
-from models.autoencoder import CanonicalView, TokenAutoencoder
+from models.autoencoder import UNKNOWN, CanonicalView, Sight, TokenAutoencoder
 from models.blocks.field import DensityPrior, TriplaneField
 from models.blocks.plane_decoder import PlaneHead, PlaneSize
 from models.blocks.quantizer import CodebookSize, VectorQuantizer
@@ -100,7 +100,7 @@ class VQ3D(TokenAutoencoder):
             },
         }
 
-    def features(self, images: Tensor) -> Tensor:
+    def features(self, images: Tensor, sight: Sight = UNKNOWN) -> Tensor:
         """Images (B, 3, H, W) in [0, 1] to what is quantised, (B, T, D)."""
         encoded: Tensor = self.encoder(self.embed(images))
         return encoded

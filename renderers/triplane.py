@@ -12,6 +12,9 @@ from renderers.dispatch import fast_path, kernels
 
 KERNELS = "renderers.cpu.triplane_kernel"
 
+PLANE_AXES = ((0, 1), (0, 2), (1, 2))
+"""Axes of space along the columns and the rows of each plane."""
+
 
 def check_triplane(planes: Tensor, points: Tensor) -> None:
     """Raise ValueError unless planes are (B, 3, C, H, W) and points (B, N, 3)."""
@@ -27,8 +30,8 @@ def sample_triplane_plain(planes: Tensor, points: Tensor) -> Tensor:
     It samples in float32 at least: bfloat16 coordinates of planes of side 256 miss by half a texel.
     """
     kind = torch.promote_types(planes.dtype, torch.float32)
-    x, y, z = points.to(kind).unbind(dim=-1)
-    grids = torch.stack([torch.stack(p, dim=-1) for p in ((x, y), (x, z), (y, z))], dim=1)
+    points = points.to(kind)
+    grids = torch.stack([points[..., list(axes)] for axes in PLANE_AXES], dim=1)
     sampled = grid_sample(
         planes.to(kind).flatten(0, 1),
         grids.flatten(0, 1).unsqueeze(1),

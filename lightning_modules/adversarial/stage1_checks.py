@@ -3,19 +3,29 @@
 from typing import Any
 
 from datamodules.errors import DataError
-from datamodules.modalities import DEPTH
+from datamodules.modalities import DEPTH, MASK
 from datamodules.shard_datamodule import ShardDataModule
 from datamodules.stream_datamodule import StreamDataModule
 from lightning_modules.losses.weights import Stage1Weights
 from lightning_modules.stage1_rays import RayPlan
+from models.autoencoder import TokenAutoencoder
+
+_MISSING = {DEPTH: "depth, which is", MASK: "masks, which are"}
 
 
-def check_settings(resolution: int, weights: Stage1Weights, rays: RayPlan) -> None:
+def check_settings(autoencoder: TokenAutoencoder, weights: Stage1Weights, rays: RayPlan) -> None:
     """Refuse settings that can't work together.
 
     Raises:
         ValueError: one sentence with the value, the limit and the knob.
     """
+    resolution = autoencoder.resolution
+    if weights.ever_used("segmentation") and not autoencoder.segments:
+        system = type(autoencoder).__name__
+        raise ValueError(
+            f"weights.segmentation needs an image encoder that segments, {system} has none: set it "
+            "to 0."
+        )
     smallest = {"adversarial": 8, "perceptual": 16}
     for term, limit in smallest.items():
         if weights.ever_used(term) and not limit <= rays.patch <= resolution:
@@ -41,7 +51,7 @@ def check_data(
     resolution: int, weights: Stage1Weights, datamodule: StreamDataModule[Any] | None, stage: str
 ) -> None:
     """Refuse images of another size than the autoencoder's, and for training such without the depth
-    that a loss compares with.
+    or the masks that a loss compares with.
 
     Args:
         resolution: side of the autoencoder's images in pixels.
@@ -58,8 +68,10 @@ def check_data(
             f"{datamodule.resolution}: make `data.resolution` and `model.autoencoder.resolution` "
             "equal."
         )
-    if stage == "fit" and weights.ever_used("depth") and DEPTH not in datamodule.modalities:
-        raise DataError(
-            "weights.depth compares with depth, which is not loaded: set `data.depth` to true, or "
-            "`model.weights.depth` to 0."
-        )
+    needs = {"depth": DEPTH, "alpha": MASK, "segmentation": MASK}
+    for term, modality in needs.items():
+        if stage == "fit" and weights.ever_used(term) and modality not in datamodule.modalities:
+            raise DataError(
+                f"weights.{term} compares with {_MISSING[modality]} not loaded: set "
+                f"`data.{modality}` to true, or `model.weights.{term}` to 0."
+            )

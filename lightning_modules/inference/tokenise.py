@@ -4,12 +4,22 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from models.autoencoder import TokenAutoencoder
+from datamodules.schema import Batch
+from models.autoencoder import Sight, TokenAutoencoder
+from renderers.rays import Rays
+
+
+def sight(batch: Batch) -> Sight:
+    """What a batch knows of how its images were seen."""
+    rays = None
+    if batch.rays is not None:
+        rays = Rays(batch.rays.origins.flatten(1, 2), batch.rays.directions.flatten(1, 2))
+    return Sight(rays, batch.size())
 
 
 @torch.no_grad()
-def tokenise(model: TokenAutoencoder, images: Tensor) -> Tensor:
-    """Tokens (B, T) int64 of images (B, 3, H, W) uint8 on the model's device.
+def tokenise(model: TokenAutoencoder, batch: Batch) -> Tensor:
+    """Tokens (B, T) int64 of the images of a batch on the model's device.
 
     Computed in float32 whatever autocast is active: token shards and training on the fly both come
     here, so they give the same tokens although only one of them runs under autocast.
@@ -17,8 +27,8 @@ def tokenise(model: TokenAutoencoder, images: Tensor) -> Tensor:
     Raises:
         DataError: what the model makes of the images is not finite, so its tokens mean nothing.
     """
-    with torch.autocast(images.device.type, enabled=False):
-        quantized = model.encode(images.to(torch.float32) / 255)
+    with torch.autocast(batch.image.device.type, enabled=False):
+        quantized = model.encode(batch.float_image(), sight(batch))
     if not quantized.loss.isfinite():  # it compares features with codes
         raise DataError(
             "what the stage-1 model makes of these images is not finite, as after a training that "

@@ -6,7 +6,6 @@ from itertools import chain
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from datamodules.augment import Augmentation
 from datamodules.build.driver import build_shards
@@ -18,7 +17,7 @@ from datamodules.errors import DataError, counted
 from datamodules.join import JoinedShard
 from datamodules.loader import ShardLoader
 from datamodules.manifest import Manifest, ShardInfo, images_hash
-from datamodules.modalities import RGB, SPLITS, TRAIN
+from datamodules.modalities import RAYS, RGB, SPLITS, TRAIN
 from datamodules.order import StorageOrder
 from datamodules.places import check_outside
 from datamodules.plan import ValPlan
@@ -114,7 +113,7 @@ class ImageTokens:
         records = JoinedShard(self.root, split, shard, (RGB,), strict=True)
         loader = self._images(split, shard)
         try:
-            encoded = (self._encode(batch.image, mirrored=split == TRAIN) for batch in loader)
+            encoded = (self._encode(batch, mirrored=split == TRAIN) for batch in loader)
             for row, views in enumerate(chain.from_iterable(encoded)):
                 key, record = records.record(row)
                 yield EncodedTokens(key, encode_tokens(views, codes), record)
@@ -123,14 +122,17 @@ class ImageTokens:
             records.close()
 
     def _images(self, split: str, shard: ShardInfo) -> ShardLoader[Batch]:
-        """The images of one shard as they are stored, cropped to the middle square."""
+        """The images of one shard as they are stored, cropped to the middle square, with their rays
+        for a model that uses them."""
         view = Augmentation(self.model.resolution)
-        decoder = ImageDecoder(view, classes=len(self.source.classes))
+        rays = self.model.uses_rays and RAYS in self.source.modalities
+        decoder = ImageDecoder(view, rays=rays, classes=len(self.source.classes))
+        modalities = (RGB, RAYS) if rays else (RGB,)
         source = Source(
             root=self.root,
             split=split,
             shards=(shard,),
-            decoding=Decoding((RGB,), decoder, collate),
+            decoding=Decoding(modalities, decoder, collate),
             seed=0,
             on_error="error",
             open_shards=1,
@@ -140,8 +142,8 @@ class ImageTokens:
         pin_memory = torch.device(self.device).type == "cuda"
         return ShardLoader(stream, self.num_workers, pin_memory=pin_memory)
 
-    def _encode(self, images: Tensor, mirrored: bool) -> np.ndarray:
-        """Tokens (B, V, T) of images (B, 3, H, W) uint8, V = 2 with the mirrored images."""
-        images = images.to(self.device, non_blocking=True)
-        views = [images, images.flip(-1)] if mirrored else [images]
+    def _encode(self, batch: Batch, mirrored: bool) -> np.ndarray:
+        """Tokens (B, V, T) of images, V = 2 with the mirrored images."""
+        batch = batch.to(self.device, non_blocking=True)
+        views = [batch, batch.mirrored()] if mirrored else [batch]
         return torch.stack([tokenise(self.model, view) for view in views], 1).cpu().numpy()

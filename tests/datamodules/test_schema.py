@@ -45,6 +45,17 @@ def test_rays_go_with_the_rows_and_through_shared_memory():
         assert torch.equal(part.rays.directions, -part.rays.origins)
 
 
+def test_a_mirrored_batch_shows_the_world_mirrored_at_x_0():
+    mirrored = batch(torch.zeros(2, 2, 2, dtype=torch.uint16)).mirrored()
+    assert mirrored.rays.origins[0, 0].tolist() == [[-3, 4, 5], [0, 1, 2]]
+    assert torch.equal(mirrored.rays.directions, -mirrored.rays.origins)
+    assert mirrored.depth is None
+    assert mirrored.camera is None
+    again = mirrored.mirrored()
+    assert torch.equal(again.image, batch().image)
+    assert torch.equal(again.rays.origins, batch().rays.origins)
+
+
 def test_a_batch_without_depth_says_how_to_get_it():
     with pytest.raises(ValueError, match="set depth: true"):
         batch().disparity()

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from models.autoencoder import CanonicalView, TokenAutoencoder
+from models.autoencoder import UNKNOWN, CanonicalView, Sight, TokenAutoencoder
 from models.blocks.field import DensityPrior, TriplaneField
 from models.blocks.quantizer import CodebookSize, VectorQuantizer
 from models.blocks.token_layout import TokenLayout
@@ -37,11 +37,11 @@ class BoxAutoencoder(TokenAutoencoder):
     def recipe(self) -> Recipe:
         return {"class_path": "box_autoencoder.BoxAutoencoder", "init_args": {}}
 
-    def features(self, images: Tensor) -> Tensor:
+    def features(self, images: Tensor, sight: Sight = UNKNOWN) -> Tensor:
         return self.embed(images).flatten(2).transpose(1, 2)
 
-    def calibrate(self, images: Tensor, rng: torch.Generator) -> None:
-        super().calibrate(images, rng)
+    def calibrate(self, images: Tensor, rng: torch.Generator, sight: Sight = UNKNOWN) -> None:
+        super().calibrate(images, rng, sight)
         self.calibrated += 1
 
     def decode(self, vectors: Tensor) -> Scenes:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from models.autoencoder import CanonicalView, TokenAutoencoder
+from models.autoencoder import UNKNOWN, CanonicalView, Sight, TokenAutoencoder
 from models.blocks.field import DensityPrior, TriplaneField
 from models.blocks.quantizer import CodebookSize, VectorQuantizer
 from models.blocks.token_layout import TokenLayout
@@ -34,7 +34,7 @@ class PlaneModel(TokenAutoencoder):
     def recipe(self) -> Recipe:
         return {"class_path": "plane_model.PlaneModel", "init_args": {}}
 
-    def features(self, images: Tensor) -> Tensor:
+    def features(self, images: Tensor, sight: Sight = UNKNOWN) -> Tensor:
         means = nn.functional.adaptive_avg_pool2d(images, GRID).flatten(2).transpose(1, 2)
         of_planes = self.to_tokens(means).unflatten(2, (3, WIDTH)).transpose(1, 2)  # (B, P, 4, D)
         return of_planes.flatten(1, 2)

@@ -117,7 +117,7 @@ class DealtStage1(Stage1):
     def step_rng(self, purpose: Purpose, rank: int) -> torch.Generator | None:
         return None if purpose is Purpose.VIEWS else super().step_rng(purpose, rank)
 
-    def _calibrate(self, images: Tensor) -> None:
+    def _calibrate(self, batch: Batch) -> None:
         """Leave the quantiser as it was built."""
 
     def _draw_views(

@@ -174,7 +174,12 @@ def test_the_rays_rendered_are_those_of_the_pixels_drawn() -> None:
         assert (rays.directions == torch.tensor([0.0, 0.0, -1.0])).all()
     assert rays_of_pixels(None, pixels.grid) is None
     views = render_views(
-        BoxAutoencoder(), BoxAutoencoder()(batch.float_image())[1], pixels, None, rng, batch.rays
+        BoxAutoencoder(),
+        BoxAutoencoder().reconstruct(batch.float_image()),
+        pixels,
+        None,
+        rng,
+        batch.rays,
     )
     # Distances along the rays: the box lies between z = 1 and z = -1, the rays begin at z = 3.
     torch.testing.assert_close(views.grid_depth, views.grid.t)

@@ -1,48 +1,21 @@
 import pytest
 import torch
+from tiny_gina3d import tiny_gina3d
 from torch import Tensor
 
-from models.autoencoder import CanonicalView
-from models.blocks.field import DensityPrior
-from models.blocks.plane_decoder import PlaneSize
-from models.blocks.plane_upsampler import UpsamplerSize
-from models.blocks.quantizer import CodebookSize
+from models.autoencoder import Sight
 from models.blocks.token_layout import TokenLayout
-from models.blocks.vit import ViTSize
 from models.gina3d import GINA3D, Coordinates
 from models.recipe import build_model
 from models.spaces import SceneBoxes
-from renderers.ray_sampling import RaySampling
-from renderers.rays import Rays
+from renderers.rays import Rays, camera_rays
 
-PUBLISHED_MILLIONS = 199
-
-
-def tiny(coordinates: Coordinates = "box") -> GINA3D:
-    torch.manual_seed(0)
-    return GINA3D(
-        resolution=16,
-        patch=4,
-        grid=4,
-        encoder=ViTSize(16, 1, 2),
-        lifting=ViTSize(16, 1, 2),
-        codebook=CodebookSize(32, 8),
-        decoder=ViTSize(16, 1, 2),
-        upsampler=UpsamplerSize(64, 16),
-        planes=PlaneSize(4, 8),
-        field_hidden=8,
-        prior=DensityPrior(1.0),
-        view=CanonicalView(radius=2.5),
-        coordinates=coordinates,
-        reach=0.8,
-        background=0.5,
-        sampling=RaySampling(4, 4, "distance"),
-    )
+PUBLISHED_MILLIONS = 206
 
 
 @pytest.fixture(scope="module")
 def model() -> GINA3D:
-    return tiny()
+    return tiny_gina3d()
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +58,9 @@ def test_nothing_is_rendered_outside_the_box(model: GINA3D, images: Tensor) -> N
 def test_the_cube_is_the_box_or_the_reach(
     images: Tensor, coordinates: Coordinates, expected: float
 ) -> None:
-    scenes = tiny(coordinates).reconstruct(images[:1]).in_boxes(torch.tensor([[0.4, 0.4, 0.4]]))
+    scenes = (
+        tiny_gina3d(coordinates).reconstruct(images[:1]).in_boxes(torch.tensor([[0.4, 0.4, 0.4]]))
+    )
     face = scenes.space.to_cube(torch.tensor([[[0.2, 0.0, 0.0]]]))
     assert face[0, 0, 0].item() == pytest.approx(expected)
 
@@ -98,11 +73,28 @@ def test_all_rays_of_an_image_are_its_own(model: GINA3D) -> None:
     torch.testing.assert_close(own.origins[0, 0], model.view.camera().position[0])
 
 
+def whole_rays(yaw: float, model: GINA3D) -> Rays:
+    rays = camera_rays(model.view.offset(torch.tensor([yaw]), torch.zeros(1)), 16, 16)
+    return Rays(rays.origins.expand(3, -1, -1), rays.directions.expand(3, -1, -1))
+
+
+def test_tokens_depend_on_where_an_image_is_seen_from(model: GINA3D, images: Tensor) -> None:
+    unknown = model.features(images)
+    largest = torch.full((3, 3), 2 * model.reach)
+    known = model.features(images, Sight(whole_rays(0.0, model), largest))
+    torch.testing.assert_close(known, unknown, atol=1e-3, rtol=1e-3)
+    turned = model.features(images, Sight(whole_rays(1.0, model), largest))
+    assert (turned - unknown).abs().max() > 0.05
+    smaller = model.features(images, Sight(whole_rays(0.0, model), largest / 3))
+    assert (smaller - unknown).abs().max() > 0.05
+
+
 def test_a_rendering_loss_trains_every_part(model: GINA3D, images: Tensor) -> None:
-    quantized, scenes = model(images)
+    made = model(images)
+    quantized, scenes = made.quantized, made.scenes
     points = 0.2 * (torch.rand(3, 20, 3, generator=torch.Generator().manual_seed(1)) - 0.5)
     density, color = scenes.at(points)
-    (density.sum() + color.sum() + quantized.loss).backward()
+    (density.sum() + color.sum() + quantized.loss + made.object_logits.sum()).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
@@ -111,7 +103,7 @@ def test_a_rendering_loss_trains_every_part(model: GINA3D, images: Tensor) -> No
 
 
 def test_a_recipe_builds_it_again() -> None:
-    model = tiny("metric")
+    model = tiny_gina3d("metric")
     built = build_model(model.recipe())
     assert isinstance(built, GINA3D)
     assert built.recipe() == model.recipe()

@@ -48,13 +48,15 @@ def test_tokens_alone_give_the_reconstruction(model: VQ3D, images: Tensor) -> No
 
 
 def test_forward_is_encode_then_decode(model: VQ3D, images: Tensor) -> None:
-    quantized, scenes = model(images)
+    made = model(images)
+    quantized, scenes = made.quantized, made.scenes
     assert torch.equal(quantized.tokens, model.encode(images).tokens)
     assert torch.equal(scenes.planes, model.reconstruct(images).planes)
 
 
 def test_a_rendering_loss_trains_every_part(model: VQ3D, images: Tensor) -> None:
-    quantized, scenes = model(images)
+    made = model(images)
+    quantized, scenes = made.quantized, made.scenes
     points = torch.rand(3, 20, 3, generator=torch.Generator().manual_seed(1)) - 0.5
     density, color = scenes.at(points)
     (density.sum() + color.sum() + quantized.loss).backward()

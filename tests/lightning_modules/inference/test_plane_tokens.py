@@ -11,7 +11,6 @@ from lightning_modules.inference.prior_scenes import PriorScenes
 from lightning_modules.inference.sample_grid import Grid, canonical_sheets
 from lightning_modules.inference.token_edits import edit_sheet, open_photo, redrawn_tokens
 from lightning_modules.inference.token_files import TokenScenes, read_tokens, write_tokens
-from lightning_modules.inference.tokenise import tokenise
 from lightning_modules.pictures.stage2_pictures import sample_pictures
 from lightning_modules.stage2 import check_prior
 from models.blocks.vit import ViTSize
@@ -59,6 +58,6 @@ def test_a_part_is_drawn_anew(maker: PriorScenes, tmp_path: Path) -> None:
 def test_tokens_are_stored_for_the_other_verbs(maker: PriorScenes, tmp_path: Path) -> None:
     model, path = maker.autoencoder, tmp_path / "tokens.npz"
     images = torch.randint(256, (2, 3, 16, 16), dtype=torch.uint8)
-    scenes = TokenScenes(tokenise(model, images), ["a", "b"], [0, 1], [-1, -1])
+    scenes = TokenScenes(model.encode(images / 255).tokens, ["a", "b"], [0, 1], [-1, -1])
     write_tokens(path, scenes, model, "note")
     assert torch.equal(read_tokens(str(path), model, "stage1.ckpt").tokens, scenes.tokens)

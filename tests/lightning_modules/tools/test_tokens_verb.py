@@ -17,7 +17,7 @@ from datamodules.build.writer import EncodedSample
 from datamodules.errors import DataError
 from datamodules.loader import ShardLoader
 from datamodules.remote import read_manifest
-from datamodules.schema import AnyBatch
+from datamodules.schema import AnyBatch, Batch
 from datamodules.shard_datamodule import ShardDataModule
 from datamodules.token_datamodule import TokenDataModule
 from lightning_modules.cli.main import main
@@ -63,7 +63,7 @@ def test_tokens_equal_those_computed_on_the_fly(
     )
     for image, token in both:
         assert token.keys == image.keys
-        assert torch.equal(token.tokens, tokenise(model, image.image))
+        assert torch.equal(token.tokens, tokenise(model, image))
         assert torch.equal(token.label, image.label)
         for key, row in zip(token.keys, token.tokens.tolist(), strict=True):
             seen.setdefault(key, set()).add(tuple(row))
@@ -72,14 +72,14 @@ def test_tokens_equal_those_computed_on_the_fly(
     assert {len(rows) for rows in seen.values()} == {1, 2}
     for image, token in zip(images.val_dataloader(), stored.val_dataloader(), strict=True):
         assert token.keys == image.keys
-        assert torch.equal(token.tokens, tokenise(model, image.image))
+        assert torch.equal(token.tokens, tokenise(model, image))
 
 
 def test_autocast_does_not_reach_the_encoder() -> None:
     model = spread_model()
     images = torch.randint(0, 256, (8, 3, SIDE, SIDE), dtype=torch.uint8)
     with torch.autocast("cpu", torch.bfloat16):
-        found = tokenise(model, images)
+        found = tokenise(model, Batch(tuple(map(str, range(8))), images, torch.full((8,), -1)))
     assert torch.equal(found, model.encode(images.float() / 255).tokens)
     assert found.dtype == torch.int64
 
