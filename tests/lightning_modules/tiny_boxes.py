@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 import yaml
-from tiny_checkpoints import CLASSES, attentive, save_photo, save_prior, save_stage1
+from tiny_checkpoints import CLASSES, save_photo, save_prior, save_stage1
 
 from models.autoencoder import CanonicalView
 from models.blocks.field import DensityPrior
@@ -66,7 +66,14 @@ def save_boxes(folder: Path) -> BoxFiles:
     stage1 = save_stage1(model, folder / "stage1.ckpt")
     torch.manual_seed(1)
     kinds = ConditionKinds(len(CLASSES), size=True, time_of_day=True)
-    prior = attentive(MaskedPrior(model.codes, model.layout, ViTSize(16, 1, 2), kinds))
+    prior = MaskedPrior(model.codes, model.layout, ViTSize(16, 1, 2), kinds)
+    with torch.no_grad():  # conditions matter, and some codes are more probable than others
+        prior.head.weight *= 4
+        prior.prefix.label.weight *= 20
+        prior.prefix.time_of_day.weight *= 20
+        for block in prior.transformer.blocks:
+            for parameter in block.parameters():
+                parameter *= 2
     path = save_prior(prior, model, stage1, folder / "prior.ckpt", dropout=ConditionDropout(0.5))
     return BoxFiles(stage1, path, save_photo(folder / "photo.png", 1))
 
