@@ -1,4 +1,5 @@
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from lightning_modules.inference.layout_file import read_layout
 from lightning_modules.inference.sampling_options import SamplingOptions
 from renderers.cameras import project
 
+DOCUMENT = Path(__file__).parents[3] / "docs" / "tools.md"
 STREET = """
 background: street.jpg
 camera: {radius: 12, yaw_degrees: -20, target: [0, 1, 0]}
@@ -186,6 +188,15 @@ def test_a_layout_that_is_none_is_refused_in_one_sentence(
     assert told.endswith((".", "?"))
     assert "\n" not in told
     assert len(told) < 500
+
+
+def test_the_layouts_of_the_documentation_are_layouts(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in ("sky.jpg", "tokens.npz", "photos/a.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    texts = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    counts = [len(read_layout(write_layout(tmp_path, text)).assets) for text in texts]
+    assert counts == [2, 5]
 
 
 def test_a_layout_that_is_not_there_is_named(tmp_path: Path) -> None:
