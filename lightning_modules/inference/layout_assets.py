@@ -1,7 +1,7 @@
 """Assets of layouts, made into scenes by whatever a checkpoint holds."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,18 +41,21 @@ class MadeAsset:
 
 
 def composed(layout: Layout, made: Mapping[str, MadeAsset]) -> Composition:
-    """The scene of a layout's assets.
+    """The scene of a layout's assets, whose sizes are printed first: who has to move boxes apart
+    needs to know them.
 
     Raises:
         DataError: two boxes meet, or an asset has no box.
     """
     try:
-        return Composition(
-            [
-                PlacedObject(asset.name, made[asset.name].scene, asset.stand.placement)
-                for asset in layout.shown
-            ]
-        )
+        objects = [
+            PlacedObject(asset.name, made[asset.name].scene, asset.stand.placement)
+            for asset in layout.shown
+        ]
+        for one in objects:
+            length, height, width = one.sides
+            print(f"{one.name}: {length:.3g} long, {height:.3g} high, {width:.3g} wide")
+        return Composition(objects)
     except ValueError as error:
         raise DataError(f"{error}.") from error
 
@@ -72,25 +75,17 @@ def make_assets(
     Raises:
         FileNotFoundError, DataError: the checkpoint can't make an asset, which is named.
     """
-    groups: dict[SamplingOptions, list[Asset]] = {}
-    for asset in layout.needed:
-        if isinstance(asset.source, Drawn):
-            options = replace(sampling, **asset.source.options.given)
-            groups.setdefault(options, []).append(asset)
-    if not groups:
-        check_unused(sampling.given, "no asset of the layout is drawn")
     made: dict[str, MadeAsset] = {}
     maker: SceneMaker | None = None
-    for options, assets in groups.items():
-        with _naming(assets[0]):
+    for options, assets in _groups(layout, sampling).items():
+        with _naming(assets[0]) if assets else nullcontext():
             maker = None  # before the next is opened
             maker = opener(options)
-        made |= _draw(maker.drawer(), assets)
-    maker = opener(sampling) if maker is None else maker
-    for asset in layout.needed:
-        with _naming(asset):
-            if isinstance(asset.source, FromPhoto | FromTokens):
-                made[asset.name] = _given(maker, asset.source, device)
+        if not made:  # first what is quick, and may not be readable
+            made |= _given(maker, layout.needed, device)
+        if assets:
+            made |= _drawn(maker.drawer(), assets)
+    assert maker is not None
     for asset in layout.needed:
         with _naming(asset):
             if isinstance(asset.source, Between):
@@ -98,7 +93,23 @@ def make_assets(
     return made
 
 
-def _draw(drawer: SceneDrawer, assets: Sequence[Asset]) -> dict[str, MadeAsset]:
+def _groups(layout: Layout, sampling: SamplingOptions) -> dict[SamplingOptions, list[Asset]]:
+    """What is drawn, by its options; if nothing is, an empty group, for the rest.
+
+    Raises:
+        DataError: options of the command would do nothing.
+    """
+    groups: dict[SamplingOptions, list[Asset]] = {}
+    for asset in layout.needed:
+        if isinstance(asset.source, Drawn):
+            options = replace(sampling, **asset.source.options.given)
+            groups.setdefault(options, []).append(asset)
+    if not groups:
+        check_unused(sampling.given, "no asset of the layout is drawn")
+    return groups or {sampling: []}
+
+
+def _drawn(drawer: SceneDrawer, assets: Sequence[Asset]) -> dict[str, MadeAsset]:
     """Assets of a class and a seed; what can't be drawn is told before anything is."""
     cells = {}
     for asset in assets:
@@ -123,9 +134,21 @@ def _label(drawer: SceneDrawer, name: str | None) -> int:
 
 
 def _given(
+    maker: SceneMaker, assets: Sequence[Asset], device: torch.device | str
+) -> dict[str, MadeAsset]:
+    """Those of some assets that come from photographs or stored tokens."""
+    made = {}
+    for asset in assets:
+        with _naming(asset):
+            if isinstance(asset.source, FromPhoto | FromTokens):
+                made[asset.name] = _of_file(maker, asset.source, device)
+    return made
+
+
+def _of_file(
     maker: SceneMaker, source: FromPhoto | FromTokens, device: torch.device | str
 ) -> MadeAsset:
-    """An asset of a photograph or of stored tokens."""
+    """The asset of a photograph or of stored tokens."""
     model, seeds = maker.autoencoder, tuple[int, ...]()
     if isinstance(source, FromPhoto):
         square = load_square(Path(source.image), model.resolution).to(device)

@@ -75,10 +75,8 @@ def compose(
         sampling: how assets are drawn where the layout does not say.
     """
     check_video(size, formats, fps)
-    surface, plan = (
-        Surface(resolution, None, level, quantile, largest_component),
-        read_layout(layout),
-    )
+    surface = Surface(resolution, None, level, quantile, largest_component)
+    plan = read_layout(layout)
     grey = plan.background
     behind = load_square(Path(grey), size).to(device) if isinstance(grey, str) else grey
     made = make_assets(
@@ -97,5 +95,4 @@ def compose(
     for path in [png, glb, *write_video(film, orbit, formats, fps, note)]:
         print(path)
     for one, found in zip(scene.objects, statistics, strict=True):
-        length, height, width = one.sides
-        print(f"{one.name}: {length:.3g} long, {height:.3g} high, {width:.3g} wide; {found}")
+        print(f"{one.name}: {found}")

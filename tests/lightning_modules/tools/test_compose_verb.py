@@ -1,6 +1,7 @@
 """`wild3d compose` puts assets of any source into one scene, and says in one sentence what can't
 stand there."""
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,8 @@ def test_a_layout_becomes_a_sheet_a_video_and_a_mesh_that_say_what_made_them(
     printed = capsys.readouterr().out
     assert str(tmp_path / "street.glb") in printed
     for name in STREET["assets"]:
-        assert f"\n{name}: " in printed
+        assert re.search(rf"^{name}: [\d.]+ long, [\d.]+ high, [\d.]+ wide$", printed, re.MULTILINE)
+        assert re.search(rf"^{name}: [\d,]+ vertices, ", printed, re.MULTILINE)
 
 
 def test_each_asset_is_a_node_of_the_mesh_with_its_pose(boxes: BoxFiles, tmp_path: Path) -> None:
@@ -295,6 +297,16 @@ def write_tokens_of(folder: Path, seed: int, name: str) -> None:
     tokens = torch.zeros(1, model.layout.tokens, dtype=torch.long)
     scenes = TokenScenes(tokens, [name], [-1], [-1])
     write_tokens(folder / f"{name}.npz", scenes, model, "")
+
+
+def test_the_sizes_of_boxes_that_meet_are_printed(
+    boxes: BoxFiles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout = write_layout(tmp_path, {"assets": {"a": MUG, "b": MUG | {"scale": 3}}})
+    with pytest.raises(DataError, match="the boxes of a and b meet"):
+        run(compose, boxes.prior, layout=layout, out=str(tmp_path / "out"), **SMALL)
+    lengths = re.findall(r"^[ab]: ([\d.]+) long", capsys.readouterr().out, re.MULTILINE)
+    assert float(lengths[1]) == pytest.approx(3 * float(lengths[0]), rel=0.01)
 
 
 def test_options_that_do_nothing_and_surfaces_that_are_none_are_told(
