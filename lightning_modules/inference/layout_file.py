@@ -190,5 +190,7 @@ def _file(folder: Path, name: str, place: str) -> str:
     """The path of a file that is named relative to a folder."""
     path = os.path.join(folder, name)
     if not os.path.isfile(path):
-        raise DataError(f"{place} is {shown(name)}, and there is no file {shown(path)}.")
+        raise DataError(
+            f"{place} is {shown(name)}, which is no file there: paths are relative to {folder}."
+        )
     return path
