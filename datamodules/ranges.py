@@ -43,8 +43,12 @@ Resolution = Annotated[int, Range(1, 8192)]
 ShardSize = Annotated[int, Range(1, MAX_SHARD_SAMPLES)]
 
 
-def check_limits(function: Callable[..., Any], values: Mapping[str, Any]) -> None:
+def check_limits(
+    function: Callable[..., Any], values: Mapping[str, Any], prefix: str = "--"
+) -> None:
     """Hold values, by name, to the limits in the annotations of a function and of its dataclasses.
+
+    prefix: what stands before a name where the user writes it.
 
     Raises:
         DataError: the first that is beyond its limit, e.g. --size is 0, it must be from 1 to 8,192;
@@ -54,15 +58,15 @@ def check_limits(function: Callable[..., Any], values: Mapping[str, Any]) -> Non
         found = values.get(name)
         if found is None:
             if name in values and NoneType not in get_args(hint):
-                raise DataError(f"--{name} is null: give a value, or leave it out.")
+                raise DataError(f"{prefix}{name} is null: give a value, or leave it out.")
             continue
         items = found if isinstance(found, list | tuple) else (found,)
         if "" in items:
-            raise DataError(f"--{name} is empty: give a value, or leave it out.")
+            raise DataError(f"{prefix}{name} is empty: give a value, or leave it out.")
         for limit in _limits(hint):
             for value in items:
                 if not (isinstance(limit, Range) and isinstance(value, str)):
-                    limit.check(f"--{name}", value)  # a text is a word beside numbers
+                    limit.check(f"{prefix}{name}", value)  # a text is a word beside numbers
 
 
 def _hints(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:

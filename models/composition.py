@@ -11,7 +11,7 @@ from models.scenes import Scenes, View, axis_cosine, expand_camera, resized
 from models.spaces import HalfExtents
 from renderers.cameras import Camera
 from renderers.layers import Layers, merge_layers
-from renderers.placement import Placement, boxes_meet, rays_in_frame
+from renderers.placement import Placement, box_corners, boxes_meet, rays_in_frame
 from renderers.rays import Rays, camera_rays, rays_to_image
 from renderers.renderer import POINTS_PER_CHUNK
 
@@ -42,18 +42,40 @@ class PlacedObject:
         assert box is not None
         return box
 
-    def layer(self, rays: Rays, size: tuple[int, int], points_per_chunk: int) -> Layers:
-        """The object alone (1, 1, R) along rays (1, R) of the world, see `Layers`."""
+    @property
+    def sides(self) -> tuple[float, float, float]:
+        """Sides of its box as it stands: length, height and width."""
+        x, y, z = (
+            2 * half * factor
+            for half, factor in zip(self.half_extents, self.placement.stretch, strict=True)
+        )
+        return x, y, z
+
+    def layer(self, rays: Rays, points_per_chunk: int) -> Layers:
+        """The object alone (1, 1, R) along rays (1, R) of the world, see `Layers`; only those that
+        cross its box are rendered."""
         own, factor = rays_in_frame(rays, self.placement)
         bounds = self.scene.space.bounds(own)
-        view = self.scene.view_along(own, torch.ones_like(factor), size, points_per_chunk)
-        opacity = view.opacity.flatten(1)
+        hit = bounds.hit
+        layer = Layers(
+            rays.directions.new_zeros(1, *rays.directions.shape),
+            factor.new_zeros(1, *factor.shape),
+            factor.new_zeros(1, *factor.shape),
+            torch.where(hit, bounds.near * factor, torch.inf)[None],
+        )
+        if not hit.any():
+            return layer
+        inside = Rays(own.origins[hit][None], own.directions[hit][None])
+        even = torch.ones_like(inside.directions[..., 0])
+        view = self.scene.view_along(inside, even, (1, even.numel()), points_per_chunk)
+        opacity = view.opacity.flatten()
         through = 1 - opacity
         grey = self.scene.space.background or 0.0
-        rgb = view.rgb.flatten(2).transpose(1, 2) - through[..., None] * grey
-        disparity = view.disparity.flatten(1) - through / bounds.far
-        near = torch.where(bounds.hit, bounds.near * factor, torch.inf)
-        return Layers(rgb[None], opacity[None], (disparity / factor)[None], near[None])
+        layer.rgb[0, hit] = view.rgb[0].flatten(1).T - through[:, None] * grey
+        layer.opacity[0, hit] = opacity
+        disparity = view.disparity.flatten() - through / bounds.far[hit]
+        layer.disparity[0, hit] = disparity / factor[hit]
+        return layer
 
 
 @dataclass(frozen=True)
@@ -73,6 +95,10 @@ class Composition:
             if boxes_meet(one.placement, one.half_extents, other.placement, other.half_extents):
                 raise ValueError(f"the boxes of {one.name} and {other.name} meet: move them apart")
 
+    def corners(self) -> Tensor:
+        """Corners (8 N, 3) of all boxes in the world."""
+        return torch.cat([box_corners(one.placement, one.half_extents) for one in self.objects])
+
     @torch.no_grad()
     def view(
         self,
@@ -90,7 +116,7 @@ class Composition:
         """
         camera = expand_camera(camera, 1)
         rays, size = camera_rays(camera, height, width), (height, width)
-        each = [one.layer(rays, size, points_per_chunk) for one in self.objects]
+        each = [one.layer(rays, points_per_chunk) for one in self.objects]
         parts = zip(*((x.rgb, x.opacity, x.disparity, x.near) for x in each), strict=True)
         merged = merge_layers(Layers(*(torch.cat(part) for part in parts)))
         through = rays_to_image(1 - merged.opacity[0, ..., None], *size)

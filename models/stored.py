@@ -62,8 +62,15 @@ def as_type(value: object, of: Any, name: str) -> Any:
     else:
         raise TypeError(f"no values of {of} are stored")
     if not fits:
-        raise ValueError(f"{name} is {told(value)}, not {getattr(of, '__name__', of)}")
+        raise ValueError(f"{name} is {told(value)}, not {_expected(of)}")
     return value
+
+
+def _expected(of: Any) -> str:
+    """A type in a sentence."""
+    if get_origin(of) is Literal:
+        return f"one of {', '.join(map(str, get_args(of)))}"
+    return str(getattr(of, "__name__", of))
 
 
 def _as_one_of(value: object, types: tuple[Any, ...], name: str) -> Any:

@@ -5,7 +5,7 @@ The world is y-up as in glTF, so vertices are written as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,6 +165,40 @@ def to_trimesh(mesh: Mesh) -> Any:
     )
 
 
+@dataclass(frozen=True)
+class MeshNode:
+    """A mesh in a frame of its own; matrix: its homogeneous points to those of the world, (4, 4),
+    stretched along its own axes first, then turned and moved, as glTF has it."""
+
+    name: str
+    mesh: Mesh
+    matrix: np.ndarray
+
+
+def glb_bytes(nodes: Sequence[MeshNode], note: str | None = None) -> bytes:
+    """Encode meshes as the content of a .glb file, a node of its name and matrix each.
+
+    Names are distinct; note: as of `mesh_bytes`.
+    """
+    import trimesh
+
+    names = {node.name for node in nodes}
+    root = "world"
+    while root in names:  # it is a name to trimesh, though no node of the file
+        root += "-"
+    scene = trimesh.Scene(base_frame=root)
+    for node in nodes:
+        solid = to_trimesh(node.mesh)
+        scene.add_geometry(solid, node.name, node.name, transform=node.matrix)
+    return scene.export(file_type="glb", tree_postprocessor=_noting(note))
+
+
+def _noting(note: str | None) -> Callable[[dict[str, Any]], None]:
+    """Put a note into the description of a .glb file."""
+    extras = {} if note is None else {"extras": {NOTE_KEY: note}}
+    return lambda tree: tree["asset"].update(extras)
+
+
 def mesh_bytes(mesh: Mesh, suffix: str, note: str | None = None) -> bytes:
     """Encode a mesh as the content of a .glb, .ply or .obj file.
 
@@ -175,10 +209,7 @@ def mesh_bytes(mesh: Mesh, suffix: str, note: str | None = None) -> bytes:
         raise ValueError(f"a mesh can't be {suffix!r}: the suffix must be {' or '.join(FORMATS)}")
     solid = to_trimesh(mesh)
     if suffix == ".glb":
-        extras = {} if note is None else {"extras": {NOTE_KEY: note}}
-        return solid.export(
-            file_type="glb", tree_postprocessor=lambda tree: tree["asset"].update(extras)
-        )
+        return solid.export(file_type="glb", tree_postprocessor=_noting(note))
     exported = solid.export(file_type=suffix[1:])
     data = exported.encode() if isinstance(exported, str) else exported
     if note is None:

@@ -39,6 +39,18 @@ class Placement:
         c, s = math.cos(self.heading), math.sin(self.heading)
         return torch.tensor([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]], device=device)
 
+    def matrix(self) -> Tensor:
+        """Homogeneous points of the object's frame to those of the world, (4, 4).
+
+        >>> corner = torch.tensor([1.0, 1.0, 1.0, 1.0])
+        >>> (Placement((1.0, 2.0, 3.0), stretch=(2.0, 1.0, 1.0)).matrix() @ corner).tolist()
+        [3.0, 3.0, 4.0, 1.0]
+        """
+        matrix = torch.eye(4)
+        matrix[:3, :3] = self.rotation() * torch.tensor(self.stretch)
+        matrix[:3, 3] = torch.tensor(self.position)
+        return matrix
+
 
 def rays_in_frame(rays: Rays, placement: Placement) -> tuple[Rays, Tensor]:
     """Rays (B, R) of the world in an object's frame, and how much longer distances along them are
@@ -77,13 +89,18 @@ def boxes_meet(
     >>> boxes_meet(Placement(), (1.0, 1.0, 1.0), turned, (1.0, 1.0, 1.0))
     True
     """
-    corners = [_corners(one, half) for one, half in ((first, first_half), (second, second_half))]
+    corners = [box_corners(one, half) for one, half in ((first, first_half), (second, second_half))]
     axes = torch.cat([first.rotation(), second.rotation()], 1).T  # both are upright: 6 suffice
     spans = [points @ axes.T for points in corners]  # (8, 6) each
     (low, high), (other_low, other_high) = ((x.amin(0), x.amax(0)) for x in spans)
     return bool(((low < other_high) & (other_low < high)).all())
 
 
-def _corners(placement: Placement, half: Vector) -> Tensor:
+def box_corners(placement: Placement, half: Vector) -> Tensor:
+    """Corners (8, 3) in the world of a box of half the sides `half` in the object's frame.
+
+    >>> box_corners(Placement((1.0, 0.0, 0.0)), (2.0, 1.0, 1.0)).amax(0).tolist()
+    [3.0, 1.0, 1.0]
+    """
     signs = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * 3)  # (8, 3)
     return points_in_world(signs * torch.tensor(half), placement)

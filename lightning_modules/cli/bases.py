@@ -5,7 +5,7 @@ from pathlib import Path
 
 from datamodules.errors import DataError
 from datamodules.json_values import shown
-from lightning_modules.cli.settings_files import check_settings, read_settings
+from datamodules.settings_files import check_settings, read_settings
 
 CONFIG = "--config"
 SHORT = "-c"

@@ -15,8 +15,8 @@ from lightning.pytorch.cli import LightningArgumentParser
 from yaml import YAMLError
 
 from datamodules.errors import DataError
+from datamodules.settings_files import check_extent
 from lightning_modules.cli.sentences import plain_sentence
-from lightning_modules.cli.settings_files import check_extent
 
 _UNKNOWN_KEY = re.compile(
     r"Option '(?P<option>[^']+)' is not accepted"

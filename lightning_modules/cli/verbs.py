@@ -88,6 +88,11 @@ VERBS = {
         "interpolate",
         "Go from one photo or GAN scene to another.",
     ),
+    "compose": Verb(
+        "lightning_modules.tools.compose",
+        "compose",
+        "Several assets in one scene; sheet, video and mesh.",
+    ),
     "edit": Verb("lightning_modules.tools.edit", "edit", "Redraw or replace a part of a photo."),
     "evaluate": Verb(
         "lightning_modules.tools.evaluate",

@@ -47,6 +47,11 @@ def test_values_within_and_such_as_are_not_given_pass() -> None:
     check_limits(draw, {"size": 8, "sizes": (), "share": None, "name": "9"})
 
 
+def test_a_prefix_says_where_the_value_was_written() -> None:
+    with pytest.raises(DataError, match=r"^assets\.a\.size is 9, it must be"):
+        check_limits(draw, {"size": 9}, "assets.a.")
+
+
 def test_help_shows_a_range_in_words() -> None:
     assert repr(Range(1, 8192)) == "from 1 to 8,192"
     assert repr(Range(0)) == "from 0"

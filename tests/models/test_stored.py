@@ -50,7 +50,7 @@ def test_values_become_what_is_annotated(value: object, made: Whole) -> None:
         ({"count": 1.0}, "whole.count is 1.0, not int"),
         ({"count": 1, "other": 2}, "whole has 'other', which is none of count, kind"),
         ({"count": 1, 5: 2}, "whole has 5, which is none of"),
-        ({"count": 1, "kind": "c"}, "whole.kind is 'c', not"),
+        ({"count": 1, "kind": "c"}, "whole.kind is 'c', not one of a, b"),
         ({"count": 1, "kind": ["a"]}, "whole.kind is a list, not"),
         ({"count": 1, "part": {"share": "x"}}, "whole.part.share is 'x', not float"),
         ({"count": 1, "range": [1]}, "whole.range has 1 values, not 2"),

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -5,10 +7,13 @@ import trimesh
 
 from renderers.mesh import (
     NOTE_KEY,
+    Mesh,
+    MeshNode,
     colour_vertices,
     component_faces,
     density_grid,
     extract_mesh,
+    glb_bytes,
     largest_component,
     mesh_bytes,
     to_trimesh,
@@ -136,3 +141,27 @@ def test_unknown_formats_and_empty_surfaces_are_refused():
         extract_mesh(density_grid(_ball, 16), level=9.0)
     with pytest.raises(ValueError, match="quantile"):
         extract_mesh(density_grid(_ball, 16), quantile=1.0)
+
+
+def test_a_scene_has_a_node_a_mesh_with_its_name_and_matrix(tmp_path):
+    tetrahedron = Mesh(
+        np.eye(4, 3, dtype=np.float32),
+        np.array([[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]]),
+        np.full((4, 3), 200, np.uint8),
+    )
+    moved = np.diag([2.0, 1.0, 1.0, 1.0])
+    moved[:3, 3] = 5, 6, 7
+    nodes = [MeshNode("world", tetrahedron, np.eye(4)), MeshNode("b \u00e9", tetrahedron, moved)]
+    path = tmp_path / "scene.glb"
+    path.write_bytes(glb_bytes(nodes, "a note"))
+    content = path.read_bytes()
+    tree = json.loads(content[20 : 20 + int.from_bytes(content[12:16], "little")])
+    assert {"world", "b \u00e9"} <= {node["name"] for node in tree["nodes"]}
+    assert len([node for node in tree["nodes"] if "mesh" in node]) == 2
+    assert tree["asset"]["extras"] == {NOTE_KEY: "a note"}
+    scene = trimesh.load(path)
+    matrix, geometry = scene.graph["b \u00e9"]
+    np.testing.assert_allclose(matrix, moved)
+    np.testing.assert_array_equal(scene.geometry[geometry].vertices, tetrahedron.vertices)
+    assert (np.asarray(scene.geometry[geometry].visual.vertex_colors)[:, :3] == 200).all()
+    np.testing.assert_allclose(scene.bounds, [[0, 0, 0], [7, 7, 8]])

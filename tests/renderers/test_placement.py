@@ -3,7 +3,13 @@ import math
 import pytest
 import torch
 
-from renderers.placement import Placement, boxes_meet, points_in_world, rays_in_frame
+from renderers.placement import (
+    Placement,
+    box_corners,
+    boxes_meet,
+    points_in_world,
+    rays_in_frame,
+)
 from renderers.rays import Rays
 
 SIDEWAYS = Placement((1.0, 2.0, 3.0), heading=math.pi / 2, stretch=(2.0, 1.0, 0.5))
@@ -43,3 +49,17 @@ def test_heading_turns_the_front_to_the_left_as_seen_from_above() -> None:
 def test_boxes_meet_or_do_not(placement: Placement, meet: bool) -> None:
     assert boxes_meet(Placement(), UNIT, placement, UNIT) == meet
     assert boxes_meet(placement, UNIT, Placement(), UNIT) == meet
+
+
+def test_the_matrix_moves_points_as_the_placement_does() -> None:
+    points = torch.randn(9, 3, generator=torch.Generator().manual_seed(0))
+    homogeneous = torch.cat([points, torch.ones(9, 1)], 1) @ SIDEWAYS.matrix().T
+    torch.testing.assert_close(homogeneous[:, :3], points_in_world(points, SIDEWAYS))
+    torch.testing.assert_close(homogeneous[:, 3], torch.ones(9))
+
+
+def test_corners_are_those_of_the_turned_box() -> None:
+    corners = box_corners(SIDEWAYS, UNIT)  # 2 long, which is along z there, and 0.5 wide
+    assert corners.shape == (8, 3)
+    torch.testing.assert_close(corners.amax(0), torch.tensor([1.25, 2.5, 4.0]))
+    torch.testing.assert_close(corners.amin(0), torch.tensor([0.75, 1.5, 2.0]))

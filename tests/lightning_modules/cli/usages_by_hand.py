@@ -25,6 +25,7 @@ RIGHT: Mapping[str, Sequence[str]] = {
     "interpolate": [
         *("--checkpoint", "{stage1}", "--images", "{first}", "{second}", "--out", "{out}"),
     ],
+    "compose": ["--checkpoint", "{gan}", "--layout", "{layout}", "--out", "{out}"],
     "edit": [
         *("--checkpoint", PRIOR, "--image", "{first}", "--region", "0,0,.5,.5", "--out", "{out}"),
     ],
@@ -116,6 +117,23 @@ BY_HAND: Sequence[tuple[str, str]] = (
     (
         "interpolate --checkpoint {gan} --classes mug --seeds 1 --out {out}",
         "1 class and 1 seed are",
+    ),
+    ("compose --checkpoint {nothing} --layout {layout} --out {out}", "nothing"),
+    ("compose --checkpoint {gan} --layout {nothing} --out {out}", "nothing"),
+    ("compose --checkpoint {gan} --layout {photos} --out {out}", "which is a folder"),
+    ("compose --checkpoint {gan} --layout '' --out {out}", "--layout is empty"),
+    ("compose --checkpoint {gan} --layout {first} --out {out}", "not UTF-8"),
+    ("compose --checkpoint {gan} --layout {laughs} --out {out}", "values"),
+    ("compose --checkpoint {gan} --layout {deep} --out {out}", "levels"),
+    ("compose --checkpoint {gan} --layout {empty} --out {out}", "nothing"),
+    ("compose --checkpoint {gan} --layout {crowded} --out {out}", "boxes of one and two meet"),
+    ("compose --checkpoint {gan} --layout {photographed} --out {out}", "is of a GAN"),
+    ("compose --checkpoint {autoregressive} --layout {layout} --out {out}", "fills all of space"),
+    ("compose --checkpoint {stage1} --layout {layout} --out {out}", "draws nothing"),
+    ("compose --checkpoint {gan} --layout {layout} --size 15 --out {out}", "size is 15"),
+    (
+        "compose --checkpoint {gan} --layout {layout} --level 1 --quantile .5 --out {out}",
+        "give only one",
     ),
     ("edit --checkpoint {autoregressive} --image {nothing} --region 0,0,1,1 --out {out}", "noth"),
     ("edit --checkpoint {autoregressive} --image {first} --region 1,0,0,1 --out {out}", "--region"),

@@ -189,6 +189,9 @@ def _wrong_settings() -> dict[str, bytes]:
         "listing": b"- model\n- data\n",
         "looped": b"base: looped.yaml\n",
         "empty": b"",
+        "layout": b"assets: {mug: {class: mug}}",
+        "crowded": b"assets: {one: {class: mug}, two: {class: chair, at: [0.5, 0, 0]}}",
+        "photographed": b"assets: {mug: {image: first.png}}",
         "latin": b"run: caf\xe9\n",
     }
 

@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 
 from datamodules.errors import DataError
-from lightning_modules.cli.main import main
-from lightning_modules.cli.settings_files import check_settings, read_settings
+from datamodules.settings_files import check_settings, read_settings
 
 LAUGHS = "a0: &a0 [x, x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30)
@@ -57,7 +56,7 @@ def test_merged_and_repeated_values_are_settings() -> None:
     [
         (b"run: caf\xe9", r"not UTF-8 \(byte 0xe9 at 8\): save it as UTF-8"),
         (b"\xff\xfea\x00", "not UTF-8"),
-        (b"a: " + b"x" * 2_000_000, "2,000,003 bytes, a configuration has at most 1,000,000"),
+        (b"a: " + b"x" * 2_000_000, "2,000,003 bytes, at most 1,000,000 are read"),
     ],
 )
 def test_files_that_are_none_are_refused(content: bytes, sentence: str, tmp_path: Path) -> None:
@@ -76,21 +75,3 @@ def test_a_mark_before_utf8_is_no_part_of_the_settings(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("size: 3\n", "utf-8-sig")
     assert read_settings(str(path), "--config") == {"size": 3}
-
-
-@pytest.mark.parametrize(
-    "value", ["[" * 5000, '{"a": ' * 5000, "{a: &a [1], b: [*a" + ", *a" * 200_000]
-)
-def test_values_on_the_command_line_are_measured_too(
-    value: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["fit", "--model", value, "--run", "x"]) == 2
-    assert capsys.readouterr().err.startswith("wild3d fit: --model ")
-
-
-def test_a_verb_takes_options_from_a_file(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "options.yaml").write_text("files: [one.png, two.png]\n")
-    assert main(["origin", "--config", str(tmp_path / "options.yaml")]) == 2
-    assert "There is no file one.png" in capsys.readouterr().err

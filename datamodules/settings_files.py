@@ -1,4 +1,4 @@
-"""Configurations as YAML, measured before they are built, so that none can exhaust the memory."""
+"""YAML files of settings, measured before they are built, so that none can exhaust the memory."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +44,7 @@ def read_settings(file: str, option: str) -> dict[str, Any]:
         raise DataError(f"{option} is {path}, which is a device or a pipe: name a YAML file.")
     size = path.stat().st_size
     if size > MOST_BYTES:
-        raise DataError(f"{path} has {size:,} bytes, a configuration has at most {MOST_BYTES:,}.")
+        raise DataError(f"{path} has {size:,} bytes, at most {MOST_BYTES:,} are read.")
     try:
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -75,7 +75,7 @@ def check_settings(text: str, name: str) -> dict[str, Any]:
     except ValueError as error:  # of a date or a number that can't be
         raise DataError(f"{name} can't be read as YAML: {error}.") from error
     if not isinstance(found, dict):
-        raise DataError(f"{name} holds {_kind(found)}, a configuration is `key: value` lines.")
+        raise DataError(f"{name} holds {_kind(found)}, not `key: value` lines.")
     return found
 
 
@@ -146,7 +146,7 @@ def _check_key(level: _Open, event: NodeEvent, name: str) -> None:
 
 def _bound(found: int, most: int, what: str, name: str) -> None:
     if found > most:
-        raise DataError(f"{name} has more than {most:,} {what}: no configuration needs them.")
+        raise DataError(f"{name} has more than {most:,} {what}: no settings need them.")
 
 
 def _reason(error: yaml.YAMLError) -> str:
