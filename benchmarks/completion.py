@@ -83,7 +83,7 @@ def _rows(batch: Batch, rows: Tensor) -> Batch:
 
 def _unhidden(seed: int, key: str, resolution: int) -> tuple[Tensor, Tensor]:
     """Render (3, H, W) and object mask (H, W) of a scene without occluders."""
-    scene = scene_of_key(seed, key)
+    scene = replace(scene_of_key(seed, key), occluders=())
     view = render(scene, scene_camera(scene), resolution)
     rgb = torch.from_numpy(view.rgb).movedim(-1, 0).float() / 255
     return rgb, torch.from_numpy(view.mask) == MASK_OBJECT
