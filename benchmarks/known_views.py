@@ -22,12 +22,13 @@ DEPTH_UNIT = 2 / 65535
 
 @dataclass(frozen=True)
 class ObjectViews:
-    """V views of an object of a class `label`.
+    """V views of an object of a class `label`, whose photographs are `names`, class/name.
 
     image: (V, 3, H, W) in [0, 1]; mask: (V, H, W) bool; depth: (V, H, W) along the cameras' axes,
     0 where there is nothing; camera: (V,).
     """
 
+    names: tuple[str, ...]
     label: str
     image: Tensor
     mask: Tensor
@@ -35,10 +36,10 @@ class ObjectViews:
     camera: Camera
 
 
-def read_objects(source: Path, resolution: int) -> dict[str, ObjectViews]:
+def read_objects(source: Path, resolution: int | None) -> dict[str, ObjectViews]:
     """All views of the object in each photograph, by the photograph's key in shards.
 
-    Images are resized with antialiasing, masks and depth to the nearest pixel.
+    Images are resized with antialiasing, masks and depth to the nearest pixel; None leaves them.
 
     Raises:
         DataError: the folder has no cameras.json.
@@ -59,13 +60,13 @@ def read_objects(source: Path, resolution: int) -> dict[str, ObjectViews]:
     return objects
 
 
-def _views(source: Path, names: list[str], resolution: int, camera: Camera) -> ObjectViews:
-    size = (resolution, resolution)
+def _views(source: Path, names: list[str], resolution: int | None, camera: Camera) -> ObjectViews:
     images: list[Tensor] = []
     masks: list[Tensor] = []
     depths: list[Tensor] = []
     for name in names:
         with Image.open(source / "images" / f"{name}.jpg") as image:
+            size = image.size if resolution is None else (resolution, resolution)
             small = image.convert("RGB").resize(size, Image.Resampling.BOX)
         images.append(torch.from_numpy(np.array(small)).movedim(-1, 0) / 255)
         for folder, found in (("masks", masks), ("depth", depths)):
@@ -74,4 +75,5 @@ def _views(source: Path, names: list[str], resolution: int, camera: Camera) -> O
             found.append(torch.from_numpy(np.array(nearest).astype(np.float32)))
     depth = torch.stack(depths) * DEPTH_UNIT
     label = names[0].partition("/")[0]
-    return ObjectViews(label, torch.stack(images), torch.stack(masks) > 0, depth, camera)
+    seen, shape = torch.stack(images), torch.stack(masks) > 0
+    return ObjectViews(tuple(names), label, seen, shape, depth, camera)

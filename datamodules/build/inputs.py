@@ -22,11 +22,14 @@ def image_fingerprint(images: Sequence[SourceImage], class_names: Sequence[str])
     return _fingerprint(head, ((f"{image.label} {image.key}", image.size) for image in images))
 
 
-def sidecar_fingerprint(images: Sequence[SourceImage], folder: str | None) -> str | None:
-    """The same of the masks or depth maps of the images; None without a folder of them."""
+def sidecar_fingerprint(
+    images: Sequence[SourceImage], folder: str | None, suffix: str = ".png"
+) -> str | None:
+    """The same of masks, depth maps or attributes of the images; None without a folder of them."""
     if folder is None:
         return None
-    return _fingerprint("", ((image.key, size_of(image.sidecar(folder))) for image in images))
+    files = ((image.key, size_of(image.sidecar(folder, suffix))) for image in images)
+    return _fingerprint("", files)
 
 
 def _fingerprint(head: str, files: Iterable[tuple[str, int]]) -> str:

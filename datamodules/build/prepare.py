@@ -16,6 +16,7 @@ from datamodules.image_header import MAX_PIXELS
 from datamodules.modalities import DISPARITY_MAX, DISPARITY_UNKNOWN, IMAGE_EXTENSIONS
 from datamodules.photograph import Photograph, open_photograph
 from datamodules.picture import PictureError
+from datamodules.rays import PinholeCamera
 
 Resize = Literal["short_side+center_crop", "squash", "none"]
 ImageFormat = Literal["jpg", "png"]
@@ -63,7 +64,7 @@ class Preparation:
                 f"training reads {MAX_PIXELS:,} pixels at most, not {width} x {height}: make it "
                 "smaller, or let it be resized"
             )
-        stored = self._encoded(self._cut(image, Image.Resampling.LANCZOS))
+        stored = self.encoded(self._cut(image, Image.Resampling.LANCZOS))
         return Prepared(stored, self.image_format, image.size)
 
     def mask(self, path: Path, size: tuple[int, int]) -> bytes:
@@ -77,7 +78,16 @@ class Preparation:
         cut = np.asarray(self._cut(values, Image.Resampling.NEAREST))
         return encode_depth(to_disparity(cut) if kind == "metres_mm" else cut.astype(np.uint16))
 
-    def _encoded(self, image: Image.Image) -> bytes:
+    def camera(self, camera: PinholeCamera, size: tuple[int, int]) -> PinholeCamera:
+        """The camera of the prepared image, of that of a photograph of a size (W, H)."""
+        left, top, right, bottom = self._window(size)
+        part = np.array([[right - left], [bottom - top], [1.0]])
+        intrinsics = camera.intrinsics * np.array([[size[0]], [size[1]], [1.0]])
+        intrinsics[:2, 2] -= left, top
+        return PinholeCamera(camera.cam2world, (intrinsics / part).astype(np.float32))
+
+    def encoded(self, image: Image.Image) -> bytes:
+        """An image of the right size in the format of the settings; PictureError if it can't be."""
         if self.image_format == "png":
             return encode_png(np.asarray(image))
         try:
@@ -106,13 +116,16 @@ class Preparation:
 
     def _cut(self, image: Image.Image, resampling: Image.Resampling) -> Image.Image:
         """Crop and resize in one step, so that every modality samples the same window."""
-        width, height = image.size
-        box = (0.0, 0.0, float(width), float(height))
-        if self.resize == "short_side+center_crop":
-            side = min(width, height)
-            left, top = (width - side) / 2, (height - side) / 2
-            box = (left, top, left + side, top + side)
-        return image.resize(self._target(image.size), resampling, box=box)
+        return image.resize(self._target(image.size), resampling, box=self._window(image.size))
+
+    def _window(self, size: tuple[int, int]) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom in pixels of what is kept of an image of a size (W, H)."""
+        width, height = size
+        if self.resize != "short_side+center_crop":
+            return 0.0, 0.0, float(width), float(height)
+        side = min(width, height)
+        left, top = (width - side) / 2, (height - side) / 2
+        return left, top, left + side, top + side
 
 
 def to_disparity(depth: np.ndarray) -> np.ndarray:

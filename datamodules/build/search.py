@@ -33,7 +33,7 @@ class SourceImage:
     file    path of the image, or of the tar that holds it
     offset  first byte in the tar; -1 when the file is the image
     size    bytes of the compressed image, -1 when the file cannot be looked at
-    name    path relative to the source without suffix, the name its mask and depth go by
+    name    path relative to the source without suffix, the name its mask, depth and attributes go by
     member  its name in the tar, empty when the file is the image
     """
 
@@ -49,9 +49,9 @@ class SourceImage:
         """Name for messages and lists, in which it is `legible`."""
         return legible(f"{self.file}:{self.member}" if self.member else self.file)
 
-    def sidecar(self, folder: str) -> Path:
-        """Its mask or depth in a folder of them."""
-        return Path(folder, f"{self.name}.png")
+    def sidecar(self, folder: str, suffix: str = ".png") -> Path:
+        """Its mask, depth or attributes in a folder of them."""
+        return Path(folder, f"{self.name}{suffix}")
 
     def read(self) -> bytes:
         """Read the compressed image; PictureError if it cannot be read or is too large."""

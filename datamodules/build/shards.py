@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 from rich.console import Console
 
+from datamodules.build.attributes import SUFFIX, have_cameras
 from datamodules.build.driver import REJECTED_NAME, build_shards
+from datamodules.build.folder_samples import (
+    FolderSamples,
+    Listed,
+    Sidecars,
+    list_file,
+    with_occluders,
+)
 from datamodules.build.inputs import check_mask_codes, image_fingerprint, sidecar_fingerprint
-from datamodules.build.keys import legible
 from datamodules.build.maps import DepthKind
 from datamodules.build.prepare import ImageFormat, Preparation, Resize
-from datamodules.build.search import SourceImage
 from datamodules.build.sources import FoundImages, find_images
-from datamodules.build.split import keep_usable, split_images
-from datamodules.build.writer import EncodedSample, Rejected
+from datamodules.build.split import image_groups, keep_usable, split_images
 from datamodules.errors import DataError, check_number, counted
 from datamodules.files import telling_full_disk
 from datamodules.image_header import MAX_SIDE
@@ -39,7 +43,11 @@ def shards(
     masks: str | None = None,
     depth: str | None = None,
     depth_kind: DepthKind = "metres_mm",
+    attributes: str | None = None,
+    occluded: Fraction = 0.0,
+    occluded_cover: tuple[Fraction, Fraction] = (0.3, 0.6),
     val_fraction: Fraction = 0.02,
+    val_groups: str | None = None,
     samples_per_shard: ShardSize = 1000,
     image_format: ImageFormat = "jpg",
     quality: Annotated[int, Range(1, 100)] = 95,
@@ -62,7 +70,14 @@ def shards(
             255 unknown.
         depth: folder of depth maps under the same names (16-bit .png), 0 unknown.
         depth_kind: whether depth is in millimetres or already relative disparity.
+        attributes: folder of what else is known, under the same names (.json): camera, size,
+            time_of_day, semantics.
+        occluded: share of the images over whose object that of an image of another class is laid,
+            as an occluder whose hidden part is known; needs masks.
+        occluded_cover: least and most share of the object that is hidden then.
         val_fraction: share of the images for validation, chosen by a hash of their names.
+        val_groups: regular expression; images in whose names its first group finds the same go to
+            the same split, e.g. "(.*)-[0-9]+" for views of objects.
         samples_per_shard: images in one tar.
         image_format: of images that are encoded anew.
         quality: of JPEGs that are encoded anew, 1 to 100.
@@ -70,12 +85,15 @@ def shards(
         workers: processes.
     """
     preparation = Preparation(resolution, resize, image_format, quality)
-    _check(resolution, val_fraction, samples_per_shard, quality, (masks, depth))
-    check_outside(out, (source, masks, depth))
+    _check(resolution, val_fraction, samples_per_shard, quality, (masks, depth, attributes))
+    _check_occluded(occluded, occluded_cover, masks, resize)
+    check_outside(out, (source, masks, depth, attributes))
     found = find_images(source, classes)
     images, listed = found.images, found.classes
     if masks is not None:
         check_mask_codes(images, masks)
+    cameras = have_cameras(images, attributes)
+    sidecars = Sidecars(masks, depth, depth_kind, attributes, occluded_cover, cameras)
     parameters: dict[str, Parameter] = {
         "tool": "wild3d shards",
         "images": image_fingerprint(images, listed.names),
@@ -87,12 +105,22 @@ def shards(
         "seed": seed,
         **asdict(preparation),
     }
+    # Only where they say anything, so that roots written before there were such still match.
+    if attributes is not None:
+        parameters["attributes"] = sidecar_fingerprint(images, attributes, SUFFIX)
+    if occluded:
+        parameters |= {"occluded": occluded, "occluded_cover": " ".join(map(str, occluded_cover))}
+    if val_groups is not None:
+        parameters["val_groups"] = val_groups
     complete = Path(out, MANIFEST_NAME).exists()
     with tempfile.TemporaryDirectory(prefix="wild3d-") as lists:
-        samples = FolderSamples(lists, listed.names, preparation, masks, depth, depth_kind)
-        splits = keep_usable(split_images(images, val_fraction, seed), samples.usable, seed)
+        samples = FolderSamples(lists, listed.names, preparation, sidecars)
+        splits = split_images(images, val_fraction, seed, image_groups(images, val_groups))
+        if val_groups is None:
+            splits = keep_usable(splits, samples.usable, seed)
+        dealt = {name: with_occluders(part, occluded, seed) for name, part in splits.items()}
         with telling_full_disk(Path(lists)):
-            counts = _write_lists(Path(lists), splits, samples_per_shard)
+            counts = _write_lists(Path(lists), dealt, samples_per_shard)
         stored = None if resize == "none" else resolution
         manifest = build_shards(out, counts, samples, workers, listed.names, stored, parameters)
     if complete:
@@ -101,57 +129,8 @@ def shards(
     return manifest
 
 
-@dataclass(frozen=True)
-class FolderSamples:
-    """Makes the samples of one shard from the list of its images, in any process.
-
-    lists  folder of the lists, one a shard: a worker never holds the list of the whole set
-    """
-
-    lists: str
-    class_names: tuple[str, ...]
-    preparation: Preparation
-    masks: str | None
-    depth: str | None
-    depth_kind: DepthKind
-
-    def __call__(self, split: str, index: int) -> Iterator[EncodedSample | Rejected]:
-        """The samples of a shard, in order; an unreadable image comes as `Rejected`."""
-        for line in _list_file(Path(self.lists), split, index).read_text().splitlines():
-            image = SourceImage(*json.loads(line))
-            try:
-                yield self._sample(image)
-            except ValueError as error:
-                yield Rejected(image.where(), legible(str(error)))
-
-    def usable(self, image: SourceImage) -> bool:
-        """Whether an image becomes a sample."""
-        try:
-            self._sample(image)
-        except ValueError:
-            return False
-        return True
-
-    def _sample(self, image: SourceImage) -> EncodedSample:
-        prepared = self.preparation.image(image.read())
-        size = prepared.source_size
-        mask = depth = None
-        if self.masks is not None:
-            mask = self.preparation.mask(image.sidecar(self.masks), size)
-        if self.depth is not None:
-            depth = self.preparation.depth(image.sidecar(self.depth), size, self.depth_kind)
-        record: dict[str, object] = {"label": image.label}
-        if image.label >= 0:
-            record["class"] = self.class_names[image.label]
-        return EncodedSample(image.key, prepared.content, prepared.extension, record, depth, mask)
-
-
-def _list_file(folder: Path, split: str, index: int) -> Path:
-    return folder / f"{split}-{index:06d}.jsonl"
-
-
 def _write_lists(
-    folder: Path, splits: dict[str, list[SourceImage]], samples_per_shard: int
+    folder: Path, splits: dict[str, list[Listed]], samples_per_shard: int
 ) -> dict[str, list[int]]:
     """Write the list of images of every shard; return how many each has."""
     counts: dict[str, list[int]] = {}
@@ -159,8 +138,7 @@ def _write_lists(
         starts = range(0, len(images), samples_per_shard)
         parts = [images[start : start + samples_per_shard] for start in starts]
         for index, part in enumerate(parts):
-            lines = (json.dumps(list(asdict(image).values())) for image in part)
-            _list_file(folder, split, index).write_text("\n".join(lines))
+            list_file(folder, split, index).write_text("\n".join(one.line() for one in part))
         counts[split] = [len(part) for part in parts]
     return counts
 
@@ -184,6 +162,22 @@ def _check(
     for folder in folders:
         if folder is not None and not (folder and Path(folder).is_dir()):
             raise DataError(f"sidecar folder {folder or repr('')} does not exist.")
+
+
+def _check_occluded(
+    share: float, cover: tuple[float, float], masks: str | None, resize: Resize
+) -> None:
+    if not share:
+        return
+    if masks is None:
+        raise DataError("occluded lays masked objects over others: give --masks, or set it to 0.")
+    if resize == "none":
+        raise DataError("occluded needs images of one size: set resize, or occluded to 0.")
+    if not 0 <= cover[0] <= cover[1] <= 1:
+        raise DataError(
+            f"occluded_cover is {cover[0]} {cover[1]}, it must be two shares from 0 to 1, the "
+            "smaller first."
+        )
 
 
 def _report(manifest: Manifest, out: str, found: FoundImages, val_fraction: float) -> None:

@@ -3,26 +3,71 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
 from datamodules.build.search import SourceImage
+from datamodules.errors import DataError
 from datamodules.modalities import TRAIN, VAL
 
 
 def split_images(
-    images: Sequence[SourceImage], val_fraction: float, seed: int
+    images: Sequence[SourceImage],
+    val_fraction: float,
+    seed: int,
+    groups: Mapping[str, str] | None = None,
 ) -> dict[str, list[SourceImage]]:
     """Deal images into train and val by a hash of their key, each in an order shuffled by `seed`.
 
     Train gets at least one image; with a positive fraction and two or more, val does, too.
+
+    groups: by key, e.g. the object that an image shows. All images of a group go to one split;
+    groups are dealt class by class, so that each class of two groups or more is in both.
     """
-    ranked = sorted(images, key=_rank)
-    count = sum(_rank(image) < val_fraction * 2**64 for image in images)
-    if val_fraction > 0 and images:
-        count = min(max(count, 1), len(images) - 1)
-    parts = {TRAIN: ranked[count:], VAL: ranked[:count]}
+    if groups is None:
+        held_out = _dealt([image.key for image in images], val_fraction)
+        named = {image.key: image.key for image in images}
+    else:
+        named, held_out = dict(groups), set[str]()
+        for label in {image.label for image in images}:
+            held_out |= _dealt([groups[i.key] for i in images if i.label == label], val_fraction)
+    parts = {
+        TRAIN: [image for image in images if named[image.key] not in held_out],
+        VAL: [image for image in images if named[image.key] in held_out],
+    }
     return {split: _shuffled(part, seed) for split, part in parts.items() if part}
+
+
+def _dealt(names: Sequence[str], val_fraction: float) -> set[str]:
+    """The names that are held out for validation."""
+    ranked = sorted(set(names), key=lambda name: _hash("split", name))
+    count = sum(_hash("split", name) < val_fraction * 2**64 for name in ranked)
+    if val_fraction > 0 and ranked:
+        count = min(max(count, 1), len(ranked) - 1)
+    return set(ranked[:count])
+
+
+def image_groups(images: Sequence[SourceImage], pattern: str | None) -> dict[str, str] | None:
+    """Group of each image by key: what a regular expression finds in its name, the first group of
+    it if it has one; None without an expression.
+
+    Raises:
+        DataError: it is no regular expression, or finds nothing in a name.
+    """
+    if pattern is None:
+        return None
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise DataError(f"val_groups is {pattern!r}, no regular expression: {error}.") from error
+    found = {}
+    for image in images:
+        match = expression.match(image.name)
+        if match is None:
+            raise DataError(f"val_groups, {pattern!r}, does not match {image.name}: change it.")
+        found[image.key] = str(match.group(min(1, expression.groups)))
+    return found
 
 
 def keep_usable(

@@ -3,7 +3,8 @@
 import pytest
 
 from datamodules.build.search import SourceImage
-from datamodules.build.split import keep_usable, split_images
+from datamodules.build.split import image_groups, keep_usable, split_images
+from datamodules.errors import DataError
 
 IMAGES = [SourceImage(f"k{number}", 0, f"{number}.jpg", -1, 1, "") for number in range(40)]
 
@@ -64,3 +65,24 @@ def test_a_single_image_is_for_training(fraction):
         splits = split_images([image], fraction, 0)
         assert splits == {"train": [image]}
         assert keep_usable(splits, lambda image: True, 0) == splits
+
+
+def test_a_group_is_in_one_split_and_each_class_in_both():
+    images = [
+        SourceImage(f"{c}{n}-{view}", c, "", -1, 1, f"{c}/{n}-{view}")
+        for c in range(4) for n in range(3) for view in range(5)
+    ]  # fmt: skip
+    groups = image_groups(images, "(.*)-[0-9]+")
+    splits = split_images(images, 0.1, 0, groups)
+    sides = [{groups[image.key] for image in splits[split]} for split in ("train", "val")]
+    assert not sides[0] & sides[1]
+    for side in sides:
+        assert {group[0] for group in side} == {"0", "1", "2", "3"}
+    assert len(splits["train"]) + len(splits["val"]) == len(images)
+
+
+@pytest.mark.parametrize(("pattern", "said"), [("(", "no regular expression"), ("x", "not match")])
+def test_expressions_that_group_nothing_are_refused(pattern, said):
+    images = [SourceImage("k0", 0, "", -1, 1, "cat/0")]
+    with pytest.raises(DataError, match=said):
+        image_groups(images, pattern)

@@ -1,0 +1,79 @@
+"""`python -m benchmarks.lowpoly_attributes`: cameras, boxes and depth of photographed objects, as
+`wild3d shards` takes them.
+
+Reads folders as `benchmarks.known_views` does. The box of an object is around the origin, where its
+cameras look, and holds all surface points of all its views. Writes attributes/<class>/<name>.json
+and depth/<class>/<name>.png, in millimetres if the world's unit is a metre.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from rich.progress import track
+from torch import Tensor
+
+from benchmarks.known_views import ObjectViews, read_objects
+from datamodules.files import write_atomically
+from models.spaces import box_sides
+from renderers.cameras import Camera
+from renderers.rays import camera_rays
+
+MARGIN = 1.02
+"""Factor on the sides, for surfaces that no view shows."""
+
+
+def surface_points(views: ObjectViews) -> Tensor:
+    """World points (N, 3) of all pixels that show the object."""
+    side = views.mask.shape[-1]
+    rays = camera_rays(views.camera, side, side)
+    axis = views.camera.cam2world[:, None, :3, 2]
+    along = (rays.directions * axis).sum(-1)
+    points = rays.at((views.depth.flatten(1) / along)[..., None])[:, :, 0]
+    return points[(views.mask & (views.depth > 0)).flatten(1)]
+
+
+def box_size(views: ObjectViews) -> list[float]:
+    """Length, width and height of the box around the origin that holds an object."""
+    half = MARGIN * surface_points(views).abs().amax(0)
+    return [round(float(side), 4) for side in box_sides(2 * half[None])[0]]
+
+
+def attributes(camera: Camera, index: int, size: list[float]) -> dict[str, object]:
+    """What `wild3d shards --attributes` reads of one view."""
+    return {
+        "camera": {
+            "cam2world": camera.cam2world[index].tolist(),
+            "intrinsics": camera.intrinsics[index].tolist(),
+        },
+        "size": size,
+    }
+
+
+def main() -> None:
+    """Write both folders."""
+    name = "python -m benchmarks.lowpoly_attributes"
+    parser = argparse.ArgumentParser(prog=name, description=__doc__)
+    parser.add_argument("--source", type=Path, required=True, help="folder with cameras.json")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    given = parser.parse_args()
+    objects = {views.names: views for views in read_objects(given.source, resolution=None).values()}
+    for views in track(list(objects.values()), "objects"):
+        size = box_size(views)
+        for index, image in enumerate(views.names):
+            told = json.dumps(attributes(views.camera, index, size))
+            write_atomically(given.out / "attributes" / f"{image}.json", told)
+            path = given.out / "depth" / f"{image}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            millimetres = torch.round(1000 * views.depth[index]).numpy().astype(np.uint16)
+            Image.fromarray(millimetres).save(path)
+    print(f"{len(objects)} objects in {given.out}")
+
+
+if __name__ == "__main__":
+    main()
