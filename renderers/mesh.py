@@ -125,6 +125,13 @@ def component_faces(mesh: Mesh) -> np.ndarray:
     return np.sort(np.bincount(_face_components(mesh)))[::-1]
 
 
+def component_areas(mesh: Mesh) -> np.ndarray:
+    """Area of each connected component, float64 (N,), in no order."""
+    a, b, c = mesh.vertices[mesh.faces].astype(np.float64).transpose(1, 0, 2)
+    areas = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
+    return np.bincount(_face_components(mesh), areas)
+
+
 def largest_component(mesh: Mesh) -> Mesh:
     """Return the connected component with the most faces."""
     components = _face_components(mesh)

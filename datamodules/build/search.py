@@ -33,7 +33,7 @@ class SourceImage:
     file    path of the image, or of the tar that holds it
     offset  first byte in the tar; -1 when the file is the image
     size    bytes of the compressed image, -1 when the file cannot be looked at
-    name    path relative to the source without suffix, the name its mask, depth and attributes go by
+    name    path relative to the source without suffix, the name its sidecars go by
     member  its name in the tar, empty when the file is the image
     """
 

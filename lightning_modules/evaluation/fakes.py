@@ -1,8 +1,9 @@
 """Fakes: images of scenes that a generator draws, and all that is measured of them, so that none
 needs to be kept."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from rich.progress import track
@@ -11,43 +12,65 @@ from torch import Tensor
 from datamodules.errors import DataError
 from lightning_modules.evaluation.feature_network import FeatureNetwork, Features
 from lightning_modules.evaluation.flatness import view_flatness
+from lightning_modules.evaluation.floaters import mask_fou, scene_fou
+from lightning_modules.inference.meshing import Surface
 from lightning_modules.inference.scene_maker import SceneDrawer
+from models.scenes import Scenes, View
+
+GeometryName = Literal["nfs", "mask_fou", "mesh_fou"]
+FOU_SURFACE = Surface(resolution=64)
+"""Of which the FOU of meshes is taken."""
 
 
 @torch.no_grad()
 def draw_fakes(
-    drawer: SceneDrawer, labels: Sequence[int], seeds: Sequence[int], flatness: bool = True
-) -> tuple[Tensor, Tensor | None]:
+    drawer: SceneDrawer,
+    labels: Sequence[int],
+    seeds: Sequence[int],
+    geometry: Collection[GeometryName] = (),
+) -> tuple[Tensor, dict[GeometryName, Tensor]]:
     """Images (B, 3, H, W) in [0, 1] of labels, -1 any class, and seeds, at the drawer's resolution
-    and from its cameras; and, if asked for, their non-flatness (B,), see `view_flatness`.
+    and from its cameras; and what is asked for of their geometry, (B,) float64 each, see
+    `measure_geometry`.
 
     Equal seeds draw equal images.
     """
     scenes = drawer.generate(labels, seeds)
     camera = drawer.cameras(scenes, labels, seeds)
     view = scenes.view(camera, drawer.resolution, drawer.resolution)
-    return view.rgb, view_flatness(view) if flatness else None
+    return view.rgb, {name: measure_geometry(name, scenes, view) for name in geometry}
+
+
+def measure_geometry(name: GeometryName, scenes: Scenes, view: View) -> Tensor:
+    """A figure (B,) float64 of scenes and a view of them, NaN where there is nothing to see: nfs,
+    see `view_flatness`, mask_fou or mesh_fou.
+
+    Raises:
+        DataError: FOU of scenes that do not end before an even background.
+    """
+    if name == "nfs":
+        return view_flatness(view)
+    if scenes.space.background is None:
+        raise DataError(f"{name} is of objects alone, these scenes go on: leave it out.")
+    return mask_fou(view.opacity) if name == "mask_fou" else scene_fou(scenes, FOU_SURFACE)
 
 
 @dataclass(frozen=True)
 class FakeMeasures:
-    """Features of N fakes, on the CPU, and their non-flatness (N,) if it was asked for."""
+    """Features of N fakes, on the CPU, and of their geometry what was asked for, (N,) by name."""
 
     features: Features
-    non_flatness: Tensor | None
+    geometry: Mapping[GeometryName, Tensor] = field(default_factory=dict)
 
-    @property
-    def flatness_score(self) -> float | None:
-        """Mean non-flatness of the images that show anything, None if it was not asked for.
+    def score(self, name: GeometryName) -> float:
+        """The mean of a figure over the fakes that show anything.
 
         Raises:
             DataError: none does.
         """
-        if self.non_flatness is None:
-            return None
-        if self.non_flatness.isnan().all():
-            raise DataError("No image shows anything: leave nfs out of --metrics.")
-        return float(self.non_flatness.nanmean())
+        if self.geometry[name].isnan().all():
+            raise DataError(f"No image shows anything: leave {name} out of --metrics.")
+        return float(self.geometry[name].nanmean())
 
 
 def measure_fakes(
@@ -55,7 +78,7 @@ def measure_fakes(
     labels: Sequence[int],
     batch_size: int,
     network: FeatureNetwork | None,
-    flatness: bool,
+    geometry: Collection[GeometryName] = (),
 ) -> FakeMeasures:
     """Draw one image a label, with seeds 0, 1, and so on, and measure them, with a progress bar;
     without a network their features are empty.
@@ -67,12 +90,12 @@ def measure_fakes(
         raise DataError(
             f"samples is {len(labels)}, batch_size {batch_size}: both must be at least 1."
         )
-    features, scores = [], []
+    features, figures = [], []
     for start in track(range(0, len(labels), batch_size), description="generated images"):
         some = labels[start : start + batch_size]
         seeds = range(start, start + len(some))
-        images, non_flatness = draw_fakes(drawer, some, seeds, flatness)
+        images, found = draw_fakes(drawer, some, seeds, geometry)
         features.append(Features.none(len(images)) if network is None else network(images).cpu())
-        if non_flatness is not None:
-            scores.append(non_flatness)
-    return FakeMeasures(Features.cat(features), torch.cat(scores) if scores else None)
+        figures.append(found)
+    together = {name: torch.cat([found[name] for found in figures]) for name in geometry}
+    return FakeMeasures(Features.cat(features), together)

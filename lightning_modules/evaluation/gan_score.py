@@ -11,12 +11,13 @@ from datamodules.augment import Framing
 from datamodules.errors import check_number
 from datamodules.shard_datamodule import ShardDataModule
 from datamodules.stream_datamodule import StreamDataModule
-from lightning_modules.evaluation.fakes import draw_fakes
+from lightning_modules.evaluation.fakes import GeometryName, draw_fakes
 from lightning_modules.evaluation.generator_score import GeneratorScore, open_score
 from lightning_modules.inference.gan_scenes import GANScenes
 from models.wildgan import WildGAN
 
 DRAWN_AT_ONCE = 32
+FLATNESS: tuple[GeometryName, ...] = ("nfs",)
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,8 @@ class GANScore:
         pairs = self._pairs(model.classes, trainer.global_rank, trainer.world_size)
         for start in range(0, len(pairs), DRAWN_AT_ONCE):
             labels, seeds = zip(*pairs[start : start + DRAWN_AT_ONCE], strict=True)
-            images, non_flatness = draw_fakes(drawer, labels, seeds)
-            assert non_flatness is not None
-            flatness.append(non_flatness)
+            images, found = draw_fakes(drawer, labels, seeds, FLATNESS)
+            flatness.append(found["nfs"])
             if self._kid is not None:
                 self._kid.update(images)
         return torch.cat(flatness) if flatness else torch.zeros(0, dtype=torch.float64)

@@ -1,7 +1,7 @@
 """Metrics of a generator: how they are estimated, each under the name of the network behind it."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from datamodules.errors import DataError
 from datamodules.ranges import Count, Range, Seed
@@ -10,10 +10,12 @@ from lightning_modules.evaluation.distances import (
     inception_score,
     kernel_distance,
 )
-from lightning_modules.evaluation.fakes import FakeMeasures
+from lightning_modules.evaluation.fakes import FakeMeasures, GeometryName
 from lightning_modules.evaluation.feature_network import Features
 
-MetricName = Literal["fid", "kid", "is", "nfs"]
+MetricName = Literal["fid", "kid", "is"] | GeometryName
+GEOMETRY: tuple[GeometryName, ...] = get_args(GeometryName)
+MEASURED_ON = {"nfs": "disparity", "mask_fou": "opacity", "mesh_fou": "surface"}
 
 KID_SUBSET_SIZE = 1000
 
@@ -23,7 +25,8 @@ class MetricSettings:
     """Metrics to compute, and settings of their estimates.
 
     Args:
-        metrics: fid, kid, is (Inception Score) and nfs (non-flatness score).
+        metrics: fid, kid, is (Inception Score), nfs (non-flatness score), and of objects in boxes
+            mask_fou and mesh_fou (floater over union).
         kid_subsets: random subsets that KID is averaged over.
         kid_subset_size: images of each; by default 1000, or all where there are fewer.
         is_splits: parts of the images that IS is averaged over.
@@ -35,6 +38,11 @@ class MetricSettings:
     kid_subset_size: Annotated[int, Range(2, 2**31 - 1)] | None = None
     is_splits: Count = 10
     metric_seed: Seed = 0
+
+    @property
+    def geometry(self) -> tuple[GeometryName, ...]:
+        """Those that need no network."""
+        return tuple(name for name in GEOMETRY if name in self.metrics)
 
     def subset_size(self, real: int, fake: int) -> int:
         """Images of a KID subset, given the number of real and fake ones."""
@@ -49,7 +57,9 @@ class MetricSettings:
             DataError: one sentence with the value, the limit and the knob.
         """
         if not self.metrics:
-            raise DataError("--metrics is empty: name at least one of fid, kid, is and nfs.")
+            raise DataError(
+                "--metrics is empty: name at least one of fid, kid, is, nfs, mask_fou and mesh_fou."
+            )
         if min(real, fake) < 2:
             raise DataError(f"samples is {fake}, of {real} real images: both must be at least 2.")
         size = self.subset_size(real, fake)
@@ -89,6 +99,6 @@ def metrics_of(
         elif metric == "is":
             score = inception_score(fake.features.logits, settings.is_splits, seed)
             found[f"is/{network}"], found[f"is_std/{network}"] = score.mean, score.std
-        elif (flatness := fake.flatness_score) is not None:
-            found["nfs/disparity"] = flatness
+        else:
+            found[f"{metric}/{MEASURED_ON[metric]}"] = fake.score(metric)
     return found

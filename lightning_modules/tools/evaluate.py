@@ -87,7 +87,7 @@ def evaluate(
     settings.check(images.count, samples)
     real = real_features(network, images, cache, num_workers)
     labels = label_plan(real.labels, samples, drawer.classes)
-    measured = measure_fakes(drawer, labels, batch_size, network, "nfs" in settings.metrics)
+    measured = measure_fakes(drawer, labels, batch_size, network, settings.geometry)
     name = "" if network is None else network.name
     metrics = metrics_of(name, real.features, measured, settings)
     for label, value in metrics.items():
@@ -104,7 +104,7 @@ def _network(
 ) -> FeatureNetwork | None:
     """The network of the metrics, none where Inception is the default that no metric looks at."""
     default = features == WITH_INCEPTION and inception_weights is None
-    if default and set(settings.metrics) == {"nfs"}:
+    if default and set(settings.metrics) <= set(settings.geometry):
         return None
     return open_network(features, inception_weights)
 

@@ -45,27 +45,27 @@ class Ramps:
 
 def test_every_label_is_drawn_once_with_its_seed(classifier: str) -> None:
     drawer, network = Ramps(), open_network(classifier)
-    found = measure_fakes(drawer, [2, 0, 1, 0, 0], 2, network, flatness=False)
+    found = measure_fakes(drawer, [2, 0, 1, 0, 0], 2, network)
     assert drawer.calls == [([2, 0], [0, 1]), ([1, 0], [2, 3]), ([0], [4])]
     every, _ = draw_fakes(drawer, [0] * 5, range(5))
     torch.testing.assert_close(every.mean((1, 2, 3)), torch.arange(5) / 10)
     torch.testing.assert_close(found.features.vectors, network(every).vectors)
-    assert found.flatness_score is None
+    assert found.geometry == {}
 
 
 def test_flatness_is_the_mean_over_images_that_show_anything(classifier: str) -> None:
     network = open_network(classifier)
-    found = measure_fakes(Ramps(), [0] * 5, 2, network, flatness=True)
-    assert found.non_flatness is not None
-    assert len(found.non_flatness) == 5
-    assert found.flatness_score == pytest.approx(float(found.non_flatness.mean()))
-    assert 1 <= found.flatness_score < 2  # a wall
-    empty = measure_fakes(Ramps(empty=True), [0], 1, network, flatness=True)
+    found = measure_fakes(Ramps(), [0] * 5, 2, network, ("nfs",))
+    assert found.geometry["nfs"] is not None
+    assert len(found.geometry["nfs"]) == 5
+    assert found.score("nfs") == pytest.approx(float(found.geometry["nfs"].mean()))
+    assert 1 <= found.score("nfs") < 2  # a wall
+    empty = measure_fakes(Ramps(empty=True), [0], 1, network, ("nfs",))
     with pytest.raises(DataError, match="No image shows anything: leave nfs out of --metrics"):
-        _ = empty.flatness_score
+        empty.score("nfs")
 
 
 @pytest.mark.parametrize(("labels", "batch_size"), [([], 1), ([0], 0)])
 def test_numbers_below_one_are_refused(labels: list[int], batch_size: int, classifier: str) -> None:
     with pytest.raises(DataError, match="both must be at least 1"):
-        measure_fakes(Ramps(), labels, batch_size, open_network(classifier), flatness=False)
+        measure_fakes(Ramps(), labels, batch_size, open_network(classifier))
