@@ -73,10 +73,11 @@ def hidden_photographs(root: str, resolution: int) -> Iterator[Hidden]:
         area = batch.mask == MASK_OCCLUDER
         rows = (area & whole).flatten(1).sum(1) >= LEAST_AREA
         if rows.any():
-            yield Hidden(_rows(batch, rows), truth[rows], area[rows], whole[rows])
+            yield Hidden(taken(batch, rows), truth[rows], area[rows], whole[rows])
 
 
-def _rows(batch: Batch, rows: Tensor) -> Batch:
+def taken(batch: Batch, rows: Tensor) -> Batch:
+    """Those images of a batch that a mask (B,) names."""
     keys = tuple(key for key, taken in zip(batch.keys, rows.tolist(), strict=True) if taken)
     return replace(batch.map(lambda tensor: tensor[rows]), keys=keys)
 
