@@ -200,6 +200,10 @@ class GINA3D(TokenAutoencoder):
         without any."""
         return super().image_rays(pixels) if given is None else given
 
+    def depth_share(self, rays: Rays) -> Tensor:
+        """1 for all rays (B, R): depth labels are distances along them, as LiDAR measures."""
+        return torch.ones_like(rays.directions[..., 0])
+
     def scale_disparity(self, disparity: Tensor) -> Tensor:
         """Map disparity of any shape linearly so that the far end of the largest box becomes 0, and
         its near end 1, as seen by the canonical camera."""

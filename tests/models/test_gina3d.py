@@ -73,6 +73,11 @@ def test_all_rays_of_an_image_are_its_own(model: GINA3D) -> None:
     torch.testing.assert_close(own.origins[0, 0], model.view.camera().position[0])
 
 
+def test_depth_is_the_distance_along_rays_from_any_side(model: GINA3D) -> None:
+    sides = model.view.offset(torch.tensor([0.0, 1.6, 3.1]), torch.zeros(3))
+    assert (model.depth_share(camera_rays(sides, 4, 4)) == 1).all()
+
+
 def whole_rays(yaw: float, model: GINA3D) -> Rays:
     rays = camera_rays(model.view.offset(torch.tensor([yaw]), torch.zeros(1)), 16, 16)
     return Rays(rays.origins.expand(3, -1, -1), rays.directions.expand(3, -1, -1))
