@@ -12,7 +12,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from datamodules.build.attributes import SUFFIX, ImageAttributes, read_attributes
+from datamodules.build.attributes import (
+    SUFFIX,
+    ImageAttributes,
+    check_box_seen,
+    read_attributes,
+)
 from datamodules.build.encode import encode_camera, encode_depth, encode_mask
 from datamodules.build.keys import legible
 from datamodules.build.maps import DepthKind, read_mask
@@ -130,7 +135,7 @@ class FolderSamples:
     def _sample(self, listed: Listed) -> EncodedSample:
         image, known = listed.image, self.sidecars
         prepared = self.preparation.image(image.read())
-        size, rays = prepared.source_size, None
+        size = prepared.source_size
         record: dict[str, object] = {"label": image.label}
         if image.label >= 0:
             record["class"] = self.class_names[image.label]
@@ -139,9 +144,8 @@ class FolderSamples:
             mask = self.preparation.mask(image.sidecar(known.masks), size)
         if known.depth is not None:
             depth = self.preparation.depth(image.sidecar(known.depth), size, known.depth_kind)
-        if known.attributes is not None:
-            found = read_attributes(image.sidecar(known.attributes, SUFFIX))
-            rays, record = self._camera(found, size), record | dict(found.record)
+        found = self._attributes(image)
+        rays, record = self._camera(found, size), record | dict(found.record)
         content, extension = prepared.content, prepared.extension
         sample = EncodedSample(image.key, content, extension, record, depth, mask, rays)
         return self._hidden(sample, prepared.pixels, listed.occluders)
@@ -183,10 +187,22 @@ class FolderSamples:
                 reasons.append(f"{image.where()}: {error}")
         raise ValueError(f"none of its occluders can be used ({'; '.join(reasons)})")
 
-    def _camera(self, found: ImageAttributes, size: tuple[int, int]) -> bytes | None:
-        if (found.camera is not None) != self.sidecars.cameras:
+    def _attributes(self, image: SourceImage) -> ImageAttributes:
+        """What is known of an image: nothing without a file, unless that has to tell a camera."""
+        folder, cameras = self.sidecars.attributes, self.sidecars.cameras
+        path = None if folder is None else image.sidecar(folder, SUFFIX)
+        if path is None or not (cameras or path.exists()):
+            return ImageAttributes(None, {})
+        found = read_attributes(path)
+        if (found.camera is not None) != cameras:
             has, others = ("a", "none") if found.camera is not None else ("no", "one")
             raise ValueError(f"its attributes have {has} camera, those of others have {others}")
+        return found
+
+    def _camera(self, found: ImageAttributes, size: tuple[int, int]) -> bytes | None:
+        """The camera of a prepared image."""
         if found.camera is None:
             return None
-        return encode_camera(*self.preparation.camera(found.camera, size))
+        camera = self.preparation.camera(found.camera, size)
+        check_box_seen(camera, found.record, self.preparation.resolution)
+        return encode_camera(*camera)

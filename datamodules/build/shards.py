@@ -12,7 +12,7 @@ from typing import Annotated
 
 from rich.console import Console
 
-from datamodules.build.attributes import SUFFIX, have_cameras
+from datamodules.build.attributes import SUFFIX, count_unmatched, have_cameras
 from datamodules.build.driver import REJECTED_NAME, build_shards
 from datamodules.build.folder_samples import (
     FolderSamples,
@@ -128,6 +128,8 @@ def shards(
     if complete:
         print(f"{out}: already complete, nothing to do")
     _report(manifest, out, found, val_fraction)
+    if attributes is not None and (unmatched := count_unmatched(images, attributes)):
+        print(f"{attributes} has {counted(unmatched, 'file')} of no image that was taken")
     return manifest
 
 
