@@ -29,13 +29,22 @@ CONVENTION = "cam2world, row-major, OpenCV axes; z-depth = value / 65535 * 2, 0 
 DEPTH_UNIT = 2 / 65535
 """Of stored z-depth, in units of the world."""
 
+FRONT_TO_X = (
+    (0.0, 0.0, 1.0, 0.0),
+    (0.0, 1.0, 0.0, 0.0),
+    (-1.0, 0.0, 0.0, 0.0),
+    (0.0, 0.0, 0.0, 1.0),
+)
+"""Turn from the world of the models, whose front is towards +z, to that of boxes: towards +x."""
+
 
 @dataclass(frozen=True)
 class ObjectViews:
     """V views of an object of a class `label`, whose photographs are `names`, class/name.
 
     image: (V, 3, H, W) in [0, 1]; mask: (V, H, W) bool; depth: (V, H, W) along the cameras' axes,
-    0 where there is nothing; camera: (V,).
+    0 where there is nothing; camera: (V,) in the frame of the object's box, whose front is towards
+    +x.
     """
 
     names: tuple[str, ...]
@@ -81,7 +90,7 @@ class KnownViews:
                             f"{first_line(error)}.") from error  # fmt: skip
         poses = torch.tensor([self.poses[name] for name in names]).view(-1, 4, 4)
         intrinsics = intrinsics_from_fov(self.fov_degrees).expand(len(names), 3, 3)
-        camera = Camera(poses, intrinsics)
+        camera = Camera(torch.tensor(FRONT_TO_X) @ poses, intrinsics)
         return ObjectViews(names, names[0].partition("/")[0], images, masks, depths, camera)
 
     def _pixels(self, name: str, resolution: int | None) -> tuple[Tensor, Tensor, Tensor]:

@@ -2,8 +2,9 @@
 `wild3d shards` takes them.
 
 Reads folders as `benchmarks.known_views` does. The box of an object is around the origin, where its
-cameras look, and holds all surface points of all its views. Writes attributes/<class>/<name>.json
-and depth/<class>/<name>.png, in millimetres if the world's unit is a metre.
+cameras look, its front towards +x, and holds all surface points of all its views. Writes
+attributes/<class>/<name>.json and depth/<class>/<name>.png, in millimetres if the world's unit is a
+metre.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from renderers.cameras import distance_to_z, orbit_camera, sphere_angles, unifor
 from renderers.rays import camera_rays
 
 SIDES = (0.3, 0.2, 0.6)
-"""Of the box along x, y and z."""
+"""Of the box along x, y and z, of which +z is its front."""
 SIDE = 64
 PIXEL = 2 * 1.2 * np.tan(np.radians(49.13 / 2)) / SIDE
 """Width of a pixel at the distance of the box."""

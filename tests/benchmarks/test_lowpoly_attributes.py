@@ -25,8 +25,16 @@ def test_the_box_is_found_to_a_pixel(source: Path) -> None:
     (names,) = read_known_views(source).objects()
     assert names == NAMES
     length, width, height = box_size(read_known_views(source).read(names, None))
-    for found, true in zip((length, height, width), SIDES, strict=True):
+    for found, true in zip((width, height, length), SIDES, strict=True):
         assert MARGIN * (true - PIXEL) < found < MARGIN * true + 1e-3
+
+
+def test_the_front_is_towards_x(source: Path) -> None:
+    known = read_known_views(source)
+    positions = known.read(NAMES, None).camera.position
+    for name, found in zip(NAMES, positions.tolist(), strict=True):
+        x, y, z = known.poses[name][3:12:4]
+        np.testing.assert_allclose(found, [z, y, -x], atol=1e-6)
 
 
 def test_views_are_read_at_another_size(source: Path) -> None:
