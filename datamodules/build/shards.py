@@ -79,7 +79,7 @@ def shards(
             is large enough.
         val_fraction: share of the images for validation, chosen by a hash of their names.
         val_groups: regular expression; images in whose names its first group finds the same go to
-            the same split, e.g. "(.*)-[0-9]+" for views of objects.
+            the same split, e.g. "(.*)-[0-9]+" for views of objects; each class gives its share.
         samples_per_shard: images in one tar.
         image_format: of images that are encoded anew.
         quality: of JPEGs that are encoded anew, 1 to 100.
