@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -59,7 +59,7 @@ class Listed:
 
     def line(self) -> str:
         """As a line of a list."""
-        return json.dumps([list(asdict(one).values()) for one in (self.image, *self.occluders)])
+        return json.dumps([list(vars(one).values()) for one in (self.image, *self.occluders)])
 
     @classmethod
     def of_line(cls, line: str) -> Listed:
