@@ -2,8 +2,9 @@
 `wild3d shards` takes them.
 
 Reads folders as `benchmarks.known_views` does. The box of an object is around the origin, where its
-cameras look, and holds all surface points of all its views. Writes attributes/<class>/<name>.json
-and depth/<class>/<name>.png, in millimetres if the world's unit is a metre.
+cameras look, its front towards +x, and holds all surface points of all its views. Writes
+attributes/<class>/<name>.json and depth/<class>/<name>.png, in millimetres if the world's unit is a
+metre.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from rich.progress import track
 from torch import Tensor
 
-from benchmarks.known_views import ObjectViews, read_objects
+from benchmarks.known_views import ObjectViews, read_known_views
+from datamodules.build.encode import encode_depth
+from datamodules.errors import DataError, counted
 from datamodules.files import write_atomically
 from models.spaces import box_sides
 from renderers.cameras import Camera
@@ -29,13 +31,16 @@ MARGIN = 1.02
 
 
 def surface_points(views: ObjectViews) -> Tensor:
-    """World points (N, 3) of all pixels that show the object."""
+    """World points (N, 3) of all pixels that show the object; DataError if there are none."""
     side = views.mask.shape[-1]
     rays = camera_rays(views.camera, side, side)
     axis = views.camera.cam2world[:, None, :3, 2]
     along = (rays.directions * axis).sum(-1)
     points = rays.at((views.depth.flatten(1) / along)[..., None])[:, :, 0]
-    return points[(views.mask & (views.depth > 0)).flatten(1)]
+    found = points[(views.mask & (views.depth > 0)).flatten(1)]
+    if not len(found):
+        raise DataError(f"no view of {views.names[0]} has a pixel of the object with depth.")
+    return found
 
 
 def box_size(views: ObjectViews) -> list[float]:
@@ -55,6 +60,25 @@ def attributes(camera: Camera, index: int, size: list[float]) -> dict[str, objec
     }
 
 
+def write_known(source: Path, out: Path) -> int:
+    """Write attributes/ and depth/ of all photographs of a folder; return of how many objects.
+
+    Raises:
+        DataError: the folder is of another format.
+    """
+    known = read_known_views(source)
+    objects = known.objects()
+    for names in track(objects, "objects"):
+        views = known.read(names, None)
+        size = box_size(views)
+        for index, image in enumerate(names):
+            told = json.dumps(attributes(views.camera, index, size))
+            write_atomically(out / "attributes" / f"{image}.json", told)
+            millimetres = torch.round(1000 * views.depth[index]).numpy().astype(np.uint16)
+            write_atomically(out / "depth" / f"{image}.png", encode_depth(millimetres))
+    return len(objects)
+
+
 def main() -> None:
     """Write both folders."""
     name = "python -m benchmarks.lowpoly_attributes"
@@ -62,17 +86,10 @@ def main() -> None:
     parser.add_argument("--source", type=Path, required=True, help="folder with cameras.json")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     given = parser.parse_args()
-    objects = {views.names: views for views in read_objects(given.source, resolution=None).values()}
-    for views in track(list(objects.values()), "objects"):
-        size = box_size(views)
-        for index, image in enumerate(views.names):
-            told = json.dumps(attributes(views.camera, index, size))
-            write_atomically(given.out / "attributes" / f"{image}.json", told)
-            path = given.out / "depth" / f"{image}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            millimetres = torch.round(1000 * views.depth[index]).numpy().astype(np.uint16)
-            Image.fromarray(millimetres).save(path)
-    print(f"{len(objects)} objects in {given.out}")
+    try:
+        print(f"{counted(write_known(given.source, given.out), 'object')} in {given.out}")
+    except DataError as error:
+        parser.exit(2, f"{error}\n")
 
 
 if __name__ == "__main__":

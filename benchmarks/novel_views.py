@@ -40,6 +40,9 @@ BEHIND = 1.5
 """Distance of the object's middle, times which a surface counts as behind the object, for scenes
 that do not end."""
 
+NEAR = 1e-3
+"""Of its distance to the object, by which the position of a camera may differ as it is stored."""
+
 Rows = dict[tuple[str, int], dict[str, list[float]]]
 """Figures of views by class and bin."""
 
@@ -105,6 +108,17 @@ def camera_at(camera: Camera, index: int) -> Camera:
     return Camera(camera.cam2world[part], camera.intrinsics[part])
 
 
+def check_taken(root: str, seen_by: Camera, views: ObjectViews) -> None:
+    """DataError if the camera (1,) of a photograph in shards is none of those of its object, as in
+    shards of another frame."""
+    apart = (views.camera.position - seen_by.position).norm(dim=-1).min()
+    if apart > NEAR * seen_by.position.norm():
+        raise DataError(
+            f"{root} has a camera of {views.names[0]} and its other views that is none of theirs: "
+            "write attributes and shards again, into other folders."
+        )
+
+
 def bins(seen_by: Camera, views: ObjectViews) -> list[int]:
     """Bin of the angle between each view and the input, as seen from the object's middle."""
     directions = torch.nn.functional.normalize(views.camera.position, dim=-1)
@@ -122,6 +136,7 @@ def measure(model: TokenAutoencoder, root: str, objects: dict[str, ObjectViews])
             scenes = model.reconstruct(batch.float_image(), sight(batch)).in_boxes(batch.size())
         for index, key in enumerate(batch.keys):
             seen_by, views = camera_at(batch.camera, index), objects[key]
+            check_taken(root, seen_by, views)
             found = figures(model, scenes[index : index + 1], seen_by, views)
             for angle, row in zip(bins(seen_by, views), found.tolist(), strict=True):
                 for name, value in zip(("PSNR", "IoU", "depth"), row, strict=True):

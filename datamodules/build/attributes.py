@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import numpy as np
 from datamodules.build.search import SourceImage
 from datamodules.errors import DataError
 from datamodules.json_values import shown
-from datamodules.rays import PinholeCamera, pinhole_rays
+from datamodules.picture import is_hidden
+from datamodules.rays import ImageRays, PinholeCamera, pinhole_rays
 from datamodules.sample_record import (
     MAX_RECORD_BYTES,
     parse_record,
@@ -25,7 +27,7 @@ SUFFIX = ".json"
 CAMERA = "camera"
 KNOWN = (CAMERA, "size", "time_of_day", "semantics")
 _POSE_TOLERANCE = 1e-3  # of a rotation's products; poses are written with few digits
-_GRID = 16  # rays along each side of an image that are tried against its box
+_FEW = 16  # rays along each side of an image that are tried first
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def read_attributes(path: Path) -> ImageAttributes:
     """Read the file of one image.
 
     Raises ValueError with the reason: it cannot be read, is no object, has a key that is none of
-    `KNOWN`, a value of another form, or a camera that looks past a box of the given size.
+    `KNOWN`, or a value of another form.
     """
     try:
         content = path.read_bytes()[: MAX_RECORD_BYTES + 1]
@@ -52,14 +54,12 @@ def read_attributes(path: Path) -> ImageAttributes:
     for key in given:
         if key not in KNOWN:
             raise ValueError(f"its attributes have {shown(key)}, known are {', '.join(KNOWN)}")
-    size = read_size(given)
+    read_size(given)
     read_time_of_day(given)
     semantics = given.get("semantics")
     if semantics is not None:
         read_semantics(given, max(1, len(semantics)) if isinstance(semantics, list) else 1)
     camera = None if given.get(CAMERA) is None else _camera(given[CAMERA])
-    if camera is not None and not np.isnan(size).any() and not sees_box(camera, size):
-        raise ValueError("no ray of its camera meets its box, which is around the origin")
     return ImageAttributes(camera, {key: given[key] for key in given if key != CAMERA})
 
 
@@ -89,10 +89,23 @@ def _matrix(name: str, value: Any, side: int) -> np.ndarray:
     return numbers.reshape(side, side)
 
 
-def sees_box(camera: PinholeCamera, size: np.ndarray) -> bool:
-    """Whether a ray of a camera meets the box of length, width and height (3,) at the origin."""
+def check_box_seen(camera: PinholeCamera, record: Mapping[str, Any], side: int) -> None:
+    """Raise ValueError if none of the side x side rays of a camera meets the box around the origin
+    whose size a record tells, if it does."""
+    size = read_size(record)
+    if np.isnan(size).any():
+        return
+    # Few rays find most boxes; all are for small ones.
+    if not any(_meet(pinhole_rays(camera, count), size) for count in (min(_FEW, side), side)):
+        raise ValueError(
+            f"no ray of its camera meets its box of size {size.tolist()}, which is around the "
+            "origin"
+        )
+
+
+def _meet(rays: ImageRays, size: np.ndarray) -> bool:
+    """Whether a ray meets the box of length, width and height (3,)."""
     half = size[[0, 2, 1]].astype(np.float64) / 2
-    rays = pinhole_rays(camera, _GRID)
     with np.errstate(divide="ignore", invalid="ignore"):
         ends = (np.stack([-half, half])[:, None, None] - rays.origins) / rays.directions
     near, far = np.nanmin(ends, 0).max(-1), np.nanmax(ends, 0).min(-1)
@@ -100,19 +113,39 @@ def sees_box(camera: PinholeCamera, size: np.ndarray) -> bool:
 
 
 def have_cameras(images: Sequence[SourceImage], folder: str | None, looked_at: int = 20) -> bool:
-    """Whether the attributes of images spread over the source tell cameras; then all must.
+    """Whether the attributes of some images tell cameras; then those of all must.
+
+    looked_at: how many are read at most, spread over the source where all images have some.
 
     Raises:
-        DataError: none of them can be read.
+        DataError: there are none, or none of those looked at can be read.
     """
     if folder is None:
         return False
-    found, reason = [], ""
-    for image in images[:: max(1, len(images) // looked_at)]:
+    reasons = []
+    found: list[bool] = []
+    for image in chain(images[:: max(1, len(images) // looked_at)], images):
+        path = image.sidecar(folder, SUFFIX)
+        if not path.exists():
+            continue
         try:
-            found.append(read_attributes(image.sidecar(folder, SUFFIX)).camera is not None)
+            found.append(read_attributes(path).camera is not None)
         except ValueError as error:
-            reason = str(error)
+            reasons.append(f"{path}: {error}")
+        if len(found) + len(reasons) == looked_at:
+            break
     if not found:
+        reason = reasons[0] if reasons else f"there is no {images[0].name}{SUFFIX}, nor any other"
         raise DataError(f"no attributes in {folder} can be read: {reason}.")
     return any(found)
+
+
+def count_unmatched(images: Sequence[SourceImage], folder: str) -> int:
+    """Attributes in a folder that are of no image."""
+    names = {image.name for image in images}
+    files = (path.relative_to(folder) for path in Path(folder).rglob(f"*{SUFFIX}"))
+    return sum(
+        str(path.with_suffix("")) not in names
+        for path in files
+        if not any(map(is_hidden, path.parts))
+    )

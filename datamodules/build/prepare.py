@@ -28,11 +28,13 @@ _DECODERS_DIFFER = 2  # levels, on average, by which two decoders of JPEG may di
 
 @dataclass(frozen=True)
 class Prepared:
-    """An encoded image, its file extension, and the pixel size of its source."""
+    """An encoded image, its file extension, the pixel size of its source, and its RGB pixels, which
+    a JPEG holds up to its losses."""
 
     content: bytes
     extension: str
     source_size: tuple[int, int]
+    pixels: Image.Image
 
 
 @dataclass(frozen=True)
@@ -57,15 +59,15 @@ class Preparation:
         photograph = open_photograph(content)
         image = photograph.image
         if (copied := self._copied(content, photograph)) is not None:
-            return Prepared(content, copied, image.size)
+            return Prepared(content, copied, image.size, image)
         width, height = self._target(image.size)
         if width * height > MAX_PIXELS:
             raise PictureError(
                 f"training reads {MAX_PIXELS:,} pixels at most, not {width} x {height}: make it "
                 "smaller, or let it be resized"
             )
-        stored = self.encoded(self._cut(image, Image.Resampling.LANCZOS))
-        return Prepared(stored, self.image_format, image.size)
+        pixels = self._cut(image, Image.Resampling.LANCZOS)
+        return Prepared(self.encoded(pixels), self.image_format, image.size, pixels)
 
     def mask(self, path: Path, size: tuple[int, int]) -> bytes:
         """Prepare a mask file of codes 0, 1, 2, 255; PictureError if it is not one."""
@@ -85,6 +87,12 @@ class Preparation:
         intrinsics = camera.intrinsics * np.array([[size[0]], [size[1]], [1.0]])
         intrinsics[:2, 2] -= left, top
         return PinholeCamera(camera.cam2world, (intrinsics / part).astype(np.float32))
+
+    def scale(self, size: tuple[int, int]) -> tuple[float, float]:
+        """Stored pixels a pixel of a photograph of a size (W, H), along x and y."""
+        left, top, right, bottom = self._window(size)
+        width, height = self._target(size)
+        return width / (right - left), height / (bottom - top)
 
     def encoded(self, image: Image.Image) -> bytes:
         """An image of the right size in the format of the settings; PictureError if it can't be."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 from rich.console import Console
 
-from datamodules.build.attributes import SUFFIX, have_cameras
+from datamodules.build.attributes import SUFFIX, count_unmatched, have_cameras
 from datamodules.build.driver import REJECTED_NAME, build_shards
 from datamodules.build.folder_samples import (
     FolderSamples,
@@ -74,10 +75,11 @@ def shards(
             time_of_day, semantics.
         occluded: share of the images over whose object that of an image of another class is laid,
             as an occluder whose hidden part is known; needs masks.
-        occluded_cover: least and most share of the object that is hidden then.
+        occluded_cover: least and most share of the object that is hidden then, where an occluder
+            is large enough.
         val_fraction: share of the images for validation, chosen by a hash of their names.
         val_groups: regular expression; images in whose names its first group finds the same go to
-            the same split, e.g. "(.*)-[0-9]+" for views of objects.
+            the same split, e.g. "(.*)-[0-9]+" for views of objects; each class gives its share.
         samples_per_shard: images in one tar.
         image_format: of images that are encoded anew.
         quality: of JPEGs that are encoded anew, 1 to 100.
@@ -114,7 +116,7 @@ def shards(
         parameters["val_groups"] = val_groups
     complete = Path(out, MANIFEST_NAME).exists()
     with tempfile.TemporaryDirectory(prefix="wild3d-") as lists:
-        samples = FolderSamples(lists, listed.names, preparation, sidecars)
+        samples = FolderSamples(lists, listed.names, preparation, sidecars, seed)
         splits = split_images(images, val_fraction, seed, image_groups(images, val_groups))
         if val_groups is None:
             splits = keep_usable(splits, samples.usable, seed)
@@ -126,20 +128,21 @@ def shards(
     if complete:
         print(f"{out}: already complete, nothing to do")
     _report(manifest, out, found, val_fraction)
+    if attributes is not None and (unmatched := count_unmatched(images, attributes)):
+        print(f"{attributes} has {counted(unmatched, 'file')} of no image that was taken")
     return manifest
 
 
 def _write_lists(
-    folder: Path, splits: dict[str, list[Listed]], samples_per_shard: int
+    folder: Path, splits: dict[str, Iterator[Listed]], samples_per_shard: int
 ) -> dict[str, list[int]]:
     """Write the list of images of every shard; return how many each has."""
     counts: dict[str, list[int]] = {}
     for split, images in splits.items():
-        starts = range(0, len(images), samples_per_shard)
-        parts = [images[start : start + samples_per_shard] for start in starts]
-        for index, part in enumerate(parts):
-            list_file(folder, split, index).write_text("\n".join(one.line() for one in part))
-        counts[split] = [len(part) for part in parts]
+        counts[split] = []
+        while lines := [one.line() for one in islice(images, samples_per_shard)]:
+            list_file(folder, split, len(counts[split])).write_text("\n".join(lines))
+            counts[split].append(len(lines))
     return counts
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 
 from datamodules.build.search import SourceImage
@@ -22,16 +23,21 @@ def split_images(
 
     Train gets at least one image; with a positive fraction and two or more, val does, too.
 
-    groups: by key, e.g. the object that an image shows. All images of a group go to one split;
-    groups are dealt class by class, so that each class of two groups or more is in both.
+    groups: by key, e.g. the object that an image shows. All images of a group go to one split. Of
+    each class the fraction of its groups goes to val, rounded, where it has two groups or more at
+    least one and not all.
     """
     if groups is None:
-        held_out = _dealt([image.key for image in images], val_fraction)
+        below = sum(_hash("split", image.key) < val_fraction * 2**64 for image in images)
+        held_out = _held_out([image.key for image in images], val_fraction, below)
         named = {image.key: image.key for image in images}
     else:
         named, held_out = dict(groups), set[str]()
-        for label in {image.label for image in images}:
-            held_out |= _dealt([groups[i.key] for i in images if i.label == label], val_fraction)
+        by_class: dict[int, set[str]] = defaultdict(set)
+        for image in images:
+            by_class[image.label].add(groups[image.key])
+        for names in by_class.values():
+            held_out |= _held_out(names, val_fraction, round(val_fraction * len(names)))
     parts = {
         TRAIN: [image for image in images if named[image.key] not in held_out],
         VAL: [image for image in images if named[image.key] in held_out],
@@ -39,13 +45,11 @@ def split_images(
     return {split: _shuffled(part, seed) for split, part in parts.items() if part}
 
 
-def _dealt(names: Sequence[str], val_fraction: float) -> set[str]:
-    """The names that are held out for validation."""
-    ranked = sorted(set(names), key=lambda name: _hash("split", name))
-    count = sum(_hash("split", name) < val_fraction * 2**64 for name in ranked)
-    if val_fraction > 0 and ranked:
-        count = min(max(count, 1), len(ranked) - 1)
-    return set(ranked[:count])
+def _held_out(names: Collection[str], val_fraction: float, count: int) -> set[str]:
+    """So many names for validation, chosen by a hash, at least one and not all if there can be."""
+    if val_fraction > 0:
+        count = min(max(count, 1), len(names) - 1)
+    return set(sorted(names, key=lambda name: _hash("split", name))[:count])
 
 
 def image_groups(images: Sequence[SourceImage], pattern: str | None) -> dict[str, str] | None:
@@ -64,9 +68,10 @@ def image_groups(images: Sequence[SourceImage], pattern: str | None) -> dict[str
     found = {}
     for image in images:
         match = expression.match(image.name)
-        if match is None:
+        group = match and match.group(min(1, expression.groups))
+        if group is None:
             raise DataError(f"val_groups, {pattern!r}, does not match {image.name}: change it.")
-        found[image.key] = str(match.group(min(1, expression.groups)))
+        found[image.key] = group
     return found
 
 

@@ -1,3 +1,4 @@
+import csv
 import json
 from pathlib import Path
 
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 from photo_folders import everything, files, write, write_photos
 
-from datamodules.build.attributes import read_attributes, sees_box
+from datamodules.build.attributes import check_box_seen, read_attributes
 from datamodules.build.prepare import Preparation, Resize
 from datamodules.errors import DataError
 from datamodules.rays import PinholeCamera
@@ -90,16 +91,28 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, changed: dict, said: str) 
 
 
 def test_a_camera_that_looks_past_the_box_is_refused(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path)
+    folder = Path(write_attributes(photos))
     away = POSE.copy()
     away[2, 3] = -3  # behind the box, looking away from it
-    path = tmp_path / "a.json"
-    camera = {**CAMERA, "cam2world": away.tolist()}
-    path.write_text(json.dumps({"camera": camera, "size": [0.5, 0.4, 0.3]}))
-    with pytest.raises(ValueError, match="no ray of its camera meets its box"):
-        read_attributes(path)
-    aside = PinholeCamera(POSE, INTRINSICS)
-    assert sees_box(aside, np.array([0.5, 0.4, 0.3]))
-    assert not sees_box(PinholeCamera(away, INTRINSICS), np.array([0.5, 0.4, 0.3]))
+    told = {"camera": {**CAMERA, "cam2world": away.tolist()}, "size": [0.5, 0.4, 0.3]}
+    (folder / "cat/1.json").write_text(json.dumps(told))
+    write(photos, attributes=str(folder))
+    ((source, reason),) = list(csv.reader((photos / "out/rejected.csv").open()))[1:]
+    assert source.endswith("cat/1.jpg")
+    assert reason.startswith("no ray of its camera meets its box of size [0.5, 0.4")
+
+
+def test_boxes_are_looked_for_with_every_ray() -> None:
+    # 64 x 64 rays, 1/64 of the distance apart; the one of row 19 and column 45 meets the box.
+    x, y = ((45 + 0.5) / 64 - 0.4) * 3, -((19 + 0.5) / 64 - 0.6) / 1.5 * 3
+    pose = POSE.copy()
+    pose[:2, 3] = -x, -y
+    camera = PinholeCamera(pose, INTRINSICS)
+    check_box_seen(camera, {"size": [0.02, 0.02, 0.02]}, 64)
+    with pytest.raises(ValueError, match="no ray of its camera"):
+        check_box_seen(camera, {"size": [0.02, 0.02, 0.02]}, 16)
+    check_box_seen(camera, {}, 16)
 
 
 def test_images_that_lack_what_others_have_are_listed(tmp_path: Path) -> None:
@@ -115,11 +128,33 @@ def test_images_that_lack_what_others_have_are_listed(tmp_path: Path) -> None:
     assert "its attributes have no camera, those of others have one" in listed
 
 
+def test_images_need_no_attributes_where_none_tells_a_camera(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = write_photos(tmp_path)
+    folder = tmp_path / "attributes"
+    for name in ("dog/3", "dog/30", "cow/1"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.json").write_text(json.dumps({"time_of_day": "dawn_dusk"}))
+    write(photos, attributes=str(folder))
+    batches = everything(photos / "out")
+    times = {batch.keys[0]: batch.attributes.time_of_day.item() for batch in batches}
+    assert len(times) == 10
+    assert {key for key, time in times.items() if time != -1} == {"dog_3"}
+    assert f"{folder} has 2 files of no image that was taken" in capsys.readouterr().out
+
+
 def test_a_folder_of_nothing_usable_is_refused(tmp_path: Path) -> None:
     photos = write_photos(tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"no attributes in .*empty can be read"):
+    sentence = r"no attributes in .*empty can be read: there is no cat/0.json, nor any other\.$"
+    with pytest.raises(DataError, match=sentence):
         write(photos, attributes=str(tmp_path / "empty"))
+    (tmp_path / "empty/dog").mkdir()
+    (tmp_path / "empty/dog/4.json").write_text('{"colour": 1}')
+    with pytest.raises(DataError, match=r"can be read: .*dog/4.json: its attributes have 'colour'"):
+        write(photos, attributes=str(tmp_path / "empty"))
+    assert not (photos / "out").exists()
 
 
 def test_other_attributes_need_another_folder(tmp_path: Path) -> None:

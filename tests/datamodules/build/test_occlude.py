@@ -1,69 +1,113 @@
+import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
-from photo_folders import everything, files, write, write_photos
+from photo_folders import everything, files, photograph, write, write_photos
+from PIL import Image
 
+from datamodules.build import driver
 from datamodules.build.encode import encode_mask
-from datamodules.build.folder_samples import with_occluders
-from datamodules.build.occlude import Pixels, occluded, shifted
+from datamodules.build.folder_samples import Listed, with_occluders
+from datamodules.build.occlude import cut_out, hidden_shares, occluded
 from datamodules.build.search import SourceImage
 from datamodules.errors import DataError
 
 SIDE = 32
 
 
-def square(corner: tuple[int, int], side: int, grey: int) -> Pixels:
-    """A grey square before white."""
-    mask = np.zeros((SIDE, SIDE), np.uint8)
-    mask[corner[0] : corner[0] + side, corner[1] : corner[1] + side] = 1
-    rgb = np.where(mask[..., None] == 1, np.uint8(grey), np.uint8(255)).repeat(3, -1)
-    return Pixels(rgb, mask, np.full((SIDE, SIDE), 1000, np.uint16))
+def square(corner: tuple[int, int], side: int) -> np.ndarray:
+    """Pixels (SIDE, SIDE) of a square."""
+    found = np.zeros((SIDE, SIDE), bool)
+    found[corner[0] : corner[0] + side, corner[1] : corner[1] + side] = True
+    return found
+
+
+def grey(level: int) -> Image.Image:
+    return Image.new("RGB", (SIDE, SIDE), (level, level, level))
+
+
+def cut_square(side: int, level: int) -> Image.Image:
+    return cut_out(grey(level), square((3, 5), side).astype(np.uint8))
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("cover", [(0.2, 0.3), (0.5, 0.6), (0.7, 0.9)])
+@pytest.mark.parametrize("cover", [(0.2, 0.3), (0.5, 0.6), (0.9, 1.0)])
 def test_the_wanted_share_is_hidden(seed: int, cover: tuple[float, float]) -> None:
-    target, other = square((8, 8), 16, 50), square((0, 0), 18, 200)
-    laid = occluded(target, other, cover, seed)
-    over = laid.mask == 2
-    hidden = (over & (target.mask == 1)).sum() / (target.mask == 1).sum()
-    assert cover[0] <= hidden <= cover[1]
-    assert (laid.rgb[over] == 200).all()
-    assert (laid.rgb[~over] == target.rgb[~over]).all()
-    assert (laid.mask[~over] == target.mask[~over]).all()
-    assert (laid.disparity[over] == 0).all()
-    assert (laid.disparity[~over] == 1000).all()
+    body = square((8, 8), 16)
+    image, over = occluded(grey(50), body, cut_square(18, 200), (1.0, 1.0), cover, seed)
+    assert cover[0] <= (over & body).sum() / body.sum() <= cover[1]
+    pixels = np.asarray(image)
+    assert (pixels[~over] == 50).all()
+    assert (pixels[over] > 50).all()
+    assert (pixels == 200).sum() > 0.6 * over.sum()  # all but its soft rim
+
+
+def test_sizes_and_places_follow_the_seed() -> None:
+    body, shape = square((8, 8), 16), cut_square(18, 200)
+    found = [occluded(grey(50), body, shape, (1.0, 1.0), (0.2, 0.6), n)[1] for n in (*range(9), 0)]
+    assert (found[0] == found[-1]).all()
+    heights = {over.any(1).sum() for over in found}
+    assert len(heights) > 3
+    assert max(heights) <= 18 * 1.4 + 2
 
 
 def test_a_small_occluder_hides_as_much_as_it_can() -> None:
-    laid = occluded(square((8, 8), 16, 50), square((0, 0), 4, 200), (0.5, 0.6), 0)
-    assert ((laid.mask == 2)[8:24, 8:24]).sum() == 16
+    body = square((8, 8), 16)
+    _, over = occluded(grey(50), body, cut_square(4, 200), (1.0, 1.0), (0.5, 0.6), 0)
+    assert (over <= body).all()
+    assert over.any(0).sum() in (5, 6)  # the largest of eight sizes up to 1.4 times 4
 
 
-def test_nothing_without_objects() -> None:
-    empty = Pixels(np.zeros((SIDE, SIDE, 3), np.uint8), np.zeros((SIDE, SIDE), np.uint8))
+def test_shares_of_all_places_are_those_of_moving_pixel_by_pixel() -> None:
+    rng = np.random.default_rng(0)
+    body, shape = rng.random((7, 5)) < 0.5, rng.random((3, 4)) < 0.5
+    shares = hidden_shares(body, shape)
+    wide = np.zeros((7 + 4, 5 + 6), bool)
+    for row in range(7 + 2):
+        for column in range(5 + 3):
+            wide[:] = False
+            wide[row : row + 3, column : column + 4] = shape
+            both = wide[2:9, 3:8] & body
+            assert shares[row, column] == pytest.approx(both.sum() / body.sum())
+
+
+def test_what_surrounds_an_object_does_not_shine_through_its_rim() -> None:
+    white = np.full((SIDE, SIDE, 3), 255, np.uint8)
+    shape = square((4, 4), 19)
+    white[shape] = 0
+    cut = cut_out(Image.fromarray(white), shape.astype(np.uint8))
+    image, over = occluded(grey(0), square((8, 8), 16), cut, (0.37, 0.37), (0.1, 1.0), 0)
+    assert over.any()
+    assert np.asarray(image).max() == 0
+
+
+def test_an_object_is_cut_out_by_its_mask() -> None:
+    codes = square((4, 6), 5).astype(np.uint8)
+    codes[0, 0] = 255
+    cut = np.asarray(cut_out(grey(9), codes))
+    assert cut.shape == (5, 5, 4)
+    assert (cut == [9, 9, 9, 255]).all()
     with pytest.raises(ValueError, match="has no pixel of an object"):
-        occluded(empty, square((0, 0), 4, 9), (0.3, 0.6), 0)
-
-
-def test_shifting_leaves_zeros() -> None:
-    values = np.arange(1, 10).reshape(3, 3)
-    assert shifted(values, 1, -1).tolist() == [[0, 0, 0], [2, 3, 0], [5, 6, 0]]
-    assert shifted(values, 5, 0).sum() == 0
+        cut_out(grey(9), np.full((SIDE, SIDE), 2, np.uint8))
 
 
 def test_occluders_are_of_another_class_and_the_share_is_kept() -> None:
-    images = [SourceImage(f"k{n}", n % 3, "", -1, 1, "") for n in range(600)]
-    listed = with_occluders(images, 0.5, 0)
-    hidden = [one for one in listed if one.occluder is not None]
+    # One class is most of them: those of it share the few others evenly.
+    images = [SourceImage(f"k{n}", max(0, n - 590), "", -1, 1, "") for n in range(600)]
+    listed = list(with_occluders(images, 0.5, 0))
+    hidden = [one for one in listed if one.occluders]
     assert 250 < len(hidden) < 350
-    assert all(one.occluder.label != one.image.label for one in hidden)
+    assert all(other.label != one.image.label for one in hidden for other in one.occluders)
+    assert {other.label for one in hidden for other in one.occluders} == set(range(10))
+    uses = [sum(one.occluders[0].label == label for one in hidden) for label in range(1, 10)]
+    assert min(uses) > 10
     assert [one.image for one in listed] == images
-    assert with_occluders(images, 0.5, 0) == listed
-    assert with_occluders(images, 0.5, 1) != listed
-    with pytest.raises(DataError, match="two classes or more in each split"):
-        with_occluders(images[:1], 0.5, 0)
+    assert list(with_occluders(images, 0.5, 0)) == listed
+    assert list(with_occluders(images, 0.5, 1)) != listed
+    assert Listed.of_line(hidden[0].line()) == hidden[0]
+    with pytest.raises(DataError, match="a split has images of one class only"):
+        list(with_occluders(images[:1], 0.5, 0))
 
 
 def masked_photos(tmp_path: Path) -> Path:
@@ -75,26 +119,75 @@ def masked_photos(tmp_path: Path) -> Path:
     return photos
 
 
+HIDE = {"occluded": 1.0, "occluded_cover": (0.2, 0.7), "val_fraction": 0.4}
+
+
+def build(photos: Path, name: str, **options: object) -> None:
+    """Shards of photographs with masks and depth, as PNGs."""
+    sidecars = {"masks": str(photos / "masks"), "depth": str(photos / "depth")}
+    write(photos, name, **{"image_format": "png", **sidecars, **options})
+
+
 def test_the_same_command_without_occluders_gives_the_truth(tmp_path: Path) -> None:
     photos = masked_photos(tmp_path)
-    options = {
-        "masks": str(photos / "masks"),
-        "depth": str(photos / "depth"),
-        "image_format": "png",
-    }
-    for name, more in (("hidden", {"occluded": 1.0, "occluded_cover": (0.2, 0.7)}), ("truth", {})):
-        write(photos, name, val_fraction=0.4, **options, **more)
+    build(photos, "hidden", **HIDE)
+    build(photos, "truth", val_fraction=0.4)
     hidden = everything(photos / "hidden", mask=True, depth=True)
     truth = everything(photos / "truth", mask=True, depth=True)
     for one, other in zip(hidden, truth, strict=True):
         assert one.keys == other.keys
-        over = one.mask == 2
-        assert over.any()
+        over, body = one.mask == 2, other.mask == 1
+        assert 0.2 <= (over & body).sum() / body.sum() <= 0.7
         assert (one.image == other.image).all(1)[~over].all()
+        assert (one.mask == other.mask)[~over].all()
         assert (one.depth.int()[over] == 0).all()
-    write(photos, "again", val_fraction=0.4, workers=2, **options, occluded=1.0,
-          occluded_cover=(0.2, 0.7))  # fmt: skip
-    assert files(photos / "again") == files(photos / "hidden")
+        assert (one.depth == other.depth)[~over].all()
+
+
+def test_any_number_of_workers_and_an_interruption_give_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = masked_photos(tmp_path)
+    build(photos, "one", **HIDE)
+    build(photos, "two", **HIDE, workers=2)
+    assert files(photos / "two") == files(photos / "one")
+
+    def interrupt(root: Path, jobs: list, make_samples: object, workers: int) -> None:
+        write_missing(root, jobs[:1], make_samples, workers)
+        raise KeyboardInterrupt
+
+    write_missing = driver._write_missing
+    monkeypatch.setattr(driver, "_write_missing", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        build(photos, "three", **HIDE)
+    monkeypatch.undo()
+    build(photos, "three", **HIDE)
+    assert files(photos / "three") == files(photos / "one")
+    with pytest.raises(DataError, match=r"written with other settings .*\(occluded_cover"):
+        build(photos, "three", **HIDE | {"occluded_cover": (0.2, 0.6)})
+
+
+def test_images_that_give_no_occluder_do_not_spoil_others(tmp_path: Path) -> None:
+    photos = masked_photos(tmp_path)
+    (photos / "images/cat/1.jpg").write_bytes(photograph(0)[:150])
+    (photos / "masks/dog/2.png").write_bytes(encode_mask(np.zeros((12, 16), np.uint8)))
+    build(photos, "hidden", **HIDE)
+    build(photos, "truth", val_fraction=0.4)
+    hidden, truth = (everything(photos / name, mask=True) for name in ("hidden", "truth"))
+    assert [one.keys for one in hidden] == [one.keys for one in truth]
+    assert len(hidden) == 9
+    for one in hidden:  # the one without object has none to hide
+        assert (one.mask == 2).any() == (one.keys[0] != "dog_2")
+
+
+def test_an_image_whose_occluders_cannot_be_used_is_listed(tmp_path: Path) -> None:
+    photos = masked_photos(tmp_path)
+    for path in (photos / "masks/cat").iterdir():
+        path.write_bytes(encode_mask(np.zeros((12, 16), np.uint8)))
+    build(photos, "hidden", **HIDE)
+    rows = list(csv.reader((photos / "hidden/rejected.csv").open()))[1:]
+    assert {Path(source).parent.name for source, _ in rows} == {"dog"}
+    assert all("none of its occluders can be used" in reason for _, reason in rows)
 
 
 @pytest.mark.parametrize(

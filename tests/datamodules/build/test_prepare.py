@@ -48,6 +48,12 @@ def test_masks_and_depth_show_the_window_of_the_image(tmp_path, resize, resoluti
     assert (mask == (depth > 120)).all()
 
 
+def test_scale_is_that_of_the_window():
+    assert Preparation(8).scale((16, 12)) == (8 / 12, 8 / 12)
+    assert Preparation(8, "squash").scale((16, 12)) == (8 / 16, 8 / 12)
+    assert Preparation(8, "none").scale((16, 12)) == (1, 1)
+
+
 def test_a_file_that_fits_is_copied_byte_for_byte():
     jpeg = encoded(GRADIENT[:, :8], "JPEG", quality=60)
     assert Preparation(8).image(jpeg).content == jpeg

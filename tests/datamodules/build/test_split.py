@@ -81,6 +81,27 @@ def test_a_group_is_in_one_split_and_each_class_in_both():
     assert len(splits["train"]) + len(splits["val"]) == len(images)
 
 
+@pytest.mark.parametrize(("groups", "held_out"), [(1, 0), (2, 1), (8, 1), (10, 2), (35, 6)])
+def test_each_class_gives_its_share_of_groups(groups, held_out):
+    images = [
+        SourceImage(f"{c}{n}-{v}", c, "", -1, 1, f"{c}/{n}-{v}")
+        for c in range(3) for n in range(groups) for v in range(2)
+    ]  # fmt: skip
+    named = image_groups(images, "(.*)-[0-9]+")
+    val = split_images(images, 1 / 6, 0, named).get("val", [])
+    for label in range(3):
+        assert len({named[image.key] for image in val if image.label == label}) == held_out
+    assert split_images(images, 0, 0, named).keys() == {"train"}
+
+
+def test_a_group_may_leave_out_the_end_of_a_name():
+    images = [SourceImage(name, 0, "", -1, 1, f"cup/{name}") for name in ("a-1", "a_big-2", "b-1")]
+    groups = image_groups(images, "(.*?)(_big)?-[0-9]+$")
+    assert groups == {"a-1": "cup/a", "a_big-2": "cup/a", "b-1": "cup/b"}
+    with pytest.raises(DataError, match="does not match cup/a-1: change it"):
+        image_groups(images, "cup/(.*_big)?")
+
+
 @pytest.mark.parametrize(("pattern", "said"), [("(", "no regular expression"), ("x", "not match")])
 def test_expressions_that_group_nothing_are_refused(pattern, said):
     images = [SourceImage("k0", 0, "", -1, 1, "cat/0")]
