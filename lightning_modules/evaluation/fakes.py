@@ -9,7 +9,7 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, counted
 from lightning_modules.evaluation.feature_network import FeatureNetwork, Features
 from lightning_modules.evaluation.flatness import view_flatness
 from lightning_modules.evaluation.floaters import mask_fou, scene_fou
@@ -18,8 +18,15 @@ from lightning_modules.inference.scene_maker import SceneDrawer
 from models.scenes import Scenes, View
 
 GeometryName = Literal["nfs", "mask_fou", "mesh_fou"]
+LACKING: dict[GeometryName, str] = {
+    "nfs": "without anything to see",
+    "mask_fou": "without a solid pixel",
+    "mesh_fou": "without a surface",
+}
+"""What scenes are that have no such figure."""
+
 FOU_SURFACE = Surface(resolution=64)
-"""Of which the FOU of meshes is taken."""
+"""Of which the FOU of meshes is taken by default."""
 
 
 @torch.no_grad()
@@ -28,6 +35,7 @@ def draw_fakes(
     labels: Sequence[int],
     seeds: Sequence[int],
     geometry: Collection[GeometryName] = (),
+    surface: Surface = FOU_SURFACE,
 ) -> tuple[Tensor, dict[GeometryName, Tensor]]:
     """Images (B, 3, H, W) in [0, 1] of labels, -1 any class, and seeds, at the drawer's resolution
     and from its cameras; and what is asked for of their geometry, (B,) float64 each, see
@@ -38,12 +46,14 @@ def draw_fakes(
     scenes = drawer.generate(labels, seeds)
     camera = drawer.cameras(scenes, labels, seeds)
     view = scenes.view(camera, drawer.resolution, drawer.resolution)
-    return view.rgb, {name: measure_geometry(name, scenes, view) for name in geometry}
+    return view.rgb, {name: measure_geometry(name, scenes, view, surface) for name in geometry}
 
 
-def measure_geometry(name: GeometryName, scenes: Scenes, view: View) -> Tensor:
+def measure_geometry(
+    name: GeometryName, scenes: Scenes, view: View, surface: Surface = FOU_SURFACE
+) -> Tensor:
     """A figure (B,) float64 of scenes and a view of them, NaN where there is nothing to see: nfs,
-    see `view_flatness`, mask_fou or mesh_fou.
+    see `view_flatness`, mask_fou, or mesh_fou of a surface.
 
     Raises:
         DataError: FOU of scenes that do not end before an even background.
@@ -52,7 +62,7 @@ def measure_geometry(name: GeometryName, scenes: Scenes, view: View) -> Tensor:
         return view_flatness(view)
     if scenes.space.background is None:
         raise DataError(f"{name} is of objects alone, these scenes go on: leave it out.")
-    return mask_fou(view.opacity) if name == "mask_fou" else scene_fou(scenes, FOU_SURFACE)
+    return mask_fou(view.opacity) if name == "mask_fou" else scene_fou(scenes, surface)
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,15 @@ class FakeMeasures:
             raise DataError(f"No image shows anything: leave {name} out of --metrics.")
         return float(self.geometry[name].nanmean())
 
+    def left_out(self) -> dict[str, str]:
+        """How many fakes a mean leaves out and why, by the names of those that leave out any."""
+        counts = {name: int(figures.isnan().sum()) for name, figures in self.geometry.items()}
+        return {
+            name: f"{counted(count, 'scene')} {LACKING[name]}"
+            for name, count in counts.items()
+            if count
+        }
+
 
 def measure_fakes(
     drawer: SceneDrawer,
@@ -79,6 +98,7 @@ def measure_fakes(
     batch_size: int,
     network: FeatureNetwork | None,
     geometry: Collection[GeometryName] = (),
+    surface: Surface = FOU_SURFACE,
 ) -> FakeMeasures:
     """Draw one image a label, with seeds 0, 1, and so on, and measure them, with a progress bar;
     without a network their features are empty.
@@ -94,7 +114,7 @@ def measure_fakes(
     for start in track(range(0, len(labels), batch_size), description="generated images"):
         some = labels[start : start + batch_size]
         seeds = range(start, start + len(some))
-        images, found = draw_fakes(drawer, some, seeds, geometry)
+        images, found = draw_fakes(drawer, some, seeds, geometry, surface)
         features.append(Features.none(len(images)) if network is None else network(images).cpu())
         figures.append(found)
     together = {name: torch.cat([found[name] for found in figures]) for name in geometry}

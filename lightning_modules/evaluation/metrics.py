@@ -10,12 +10,13 @@ from lightning_modules.evaluation.distances import (
     inception_score,
     kernel_distance,
 )
-from lightning_modules.evaluation.fakes import FakeMeasures, GeometryName
+from lightning_modules.evaluation.fakes import FOU_SURFACE, FakeMeasures, GeometryName
 from lightning_modules.evaluation.feature_network import Features
+from lightning_modules.inference.limits import Lattice
+from lightning_modules.inference.meshing import Surface
 
 MetricName = Literal["fid", "kid", "is"] | GeometryName
 GEOMETRY: tuple[GeometryName, ...] = get_args(GeometryName)
-MEASURED_ON = {"nfs": "disparity", "mask_fou": "opacity", "mesh_fou": "surface"}
 
 KID_SUBSET_SIZE = 1000
 
@@ -31,6 +32,7 @@ class MetricSettings:
         kid_subset_size: images of each; by default 1000, or all where there are fewer.
         is_splits: parts of the images that IS is averaged over.
         metric_seed: of the subsets and splits.
+        fou_resolution: lattice points along each side of the box of a mesh for mesh_fou.
     """
 
     metrics: tuple[MetricName, ...] = ("fid", "kid", "is")
@@ -38,11 +40,22 @@ class MetricSettings:
     kid_subset_size: Annotated[int, Range(2, 2**31 - 1)] | None = None
     is_splits: Count = 10
     metric_seed: Seed = 0
+    fou_resolution: Lattice = FOU_SURFACE.resolution
 
     @property
     def geometry(self) -> tuple[GeometryName, ...]:
         """Those that need no network."""
         return tuple(name for name in GEOMETRY if name in self.metrics)
+
+    @property
+    def surface(self) -> Surface:
+        """Of which the FOU of meshes is taken."""
+        return Surface(self.fou_resolution)
+
+    def label(self, name: GeometryName) -> str:
+        """A name with what it is measured on, e.g. mesh_fou/64 for so many lattice points."""
+        on = {"nfs": "disparity", "mask_fou": "opacity", "mesh_fou": str(self.fou_resolution)}
+        return f"{name}/{on[name]}"
 
     def subset_size(self, real: int, fake: int) -> int:
         """Images of a KID subset, given the number of real and fake ones."""
@@ -100,5 +113,5 @@ def metrics_of(
             score = inception_score(fake.features.logits, settings.is_splits, seed)
             found[f"is/{network}"], found[f"is_std/{network}"] = score.mean, score.std
         else:
-            found[f"{metric}/{MEASURED_ON[metric]}"] = fake.score(metric)
+            found[settings.label(metric)] = fake.score(metric)
     return found

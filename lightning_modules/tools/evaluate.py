@@ -87,13 +87,17 @@ def evaluate(
     settings.check(images.count, samples)
     real = real_features(network, images, cache, num_workers)
     labels = label_plan(real.labels, samples, drawer.classes)
-    measured = measure_fakes(drawer, labels, batch_size, network, settings.geometry)
+    geometry = settings.geometry
+    measured = measure_fakes(drawer, labels, batch_size, network, geometry, settings.surface)
     name = "" if network is None else network.name
     metrics = metrics_of(name, real.features, measured, settings)
     for label, value in metrics.items():
         print(f"{label}: {value:.5g}")
     protocol = _drawn(drawer, labels, images.manifest.classes) | {"sampling": sampling.given}
     protocol |= _compared(network, images) | _estimated(real.features, samples, settings)
+    if left_out := measured.left_out():
+        protocol["left_out"] = left_out
+        print("left out of the mean: " + ", ".join(f"{n}: {how}" for n, how in left_out.items()))
     provenance = made_now(checkpoint).of_results()
     write_json(Path(out), {"figures": metrics, "protocol": protocol, "provenance": provenance})
     print(f"{samples} samples, {images.count} real images; protocol in {out}")

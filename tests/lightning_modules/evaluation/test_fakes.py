@@ -60,7 +60,14 @@ def test_flatness_is_the_mean_over_images_that_show_anything(classifier: str) ->
     assert len(found.geometry["nfs"]) == 5
     assert found.score("nfs") == pytest.approx(float(found.geometry["nfs"].mean()))
     assert 1 <= found.score("nfs") < 2  # a wall
+    nothing = measure_fakes(Ramps(empty=True), [0] * 2, 1, network, ("mask_fou", "mesh_fou"))
+    assert nothing.left_out() == {
+        "mask_fou": "2 scenes without a solid pixel",
+        "mesh_fou": "2 scenes without a surface",
+    }
     empty = measure_fakes(Ramps(empty=True), [0], 1, network, ("nfs",))
+    assert found.left_out() == {}
+    assert empty.left_out() == {"nfs": "1 scene without anything to see"}
     with pytest.raises(DataError, match="No image shows anything: leave nfs out of --metrics"):
         empty.score("nfs")
 

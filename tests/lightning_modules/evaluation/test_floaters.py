@@ -2,13 +2,18 @@ import numpy as np
 import pytest
 import torch
 from tiny_gina3d import tiny_gina3d
+from torch import Tensor
 
 from datamodules.errors import DataError
 from lightning_modules.evaluation.fakes import measure_geometry
 from lightning_modules.evaluation.floaters import mask_fou, mesh_fou, scene_fou
 from lightning_modules.inference.meshing import Surface
+from models.scenes import Scenes
+from models.spaces import BoxSpace, SceneBoxes, Space
 from models.vq3d import VQ3D
+from renderers.cameras import orbit_camera
 from renderers.mesh import Mesh
+from renderers.ray_sampling import RaySampling
 
 CUBE = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], np.float32)
 FACES = np.array(
@@ -75,3 +80,25 @@ def test_scenes_that_go_on_are_refused(name: str) -> None:
     view = scenes.view(scenes.canonical, 4, 4)
     with pytest.raises(DataError, match=f"{name} is of objects alone"):
         measure_geometry(name, scenes, view)
+
+
+def balls(planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Balls at the left and right side of the cube, of the radii that the planes say."""
+    radii = planes[:, :2, 0, 0, 0]
+    middles = points.new_tensor([[-0.5, 0, 0], [0.5, 0, 0]])
+    distance = (points[:, :, None] - middles).norm(dim=-1)
+    return 1e4 * (distance < radii[:, None]).any(-1).float(), torch.zeros_like(points)
+
+
+@pytest.mark.parametrize("space", [BoxSpace(1.0), SceneBoxes(torch.ones(3, 3))])
+def test_scenes_of_two_balls_have_the_share_of_the_smaller_one(space: Space) -> None:
+    radii = torch.tensor([[0.4, 0.2, 0], [0.4, 0, 0], [0, 0, 0]])
+    camera = orbit_camera(torch.zeros(1), torch.zeros(1), 50.0, 2.5)  # nearly parallel rays
+    sampling = RaySampling(64, 0, "distance")
+    scenes = Scenes(radii[:, :, None, None, None], balls, space, sampling, camera)
+    view = scenes.view(camera, 96, 96)
+    for name in ("mask_fou", "mesh_fou"):
+        shares = measure_geometry(name, scenes, view, Surface(48))
+        assert shares[0] == pytest.approx(0.04 / (0.04 + 0.16), abs=0.02)
+        assert shares[1] == 0
+        assert shares[2].isnan()

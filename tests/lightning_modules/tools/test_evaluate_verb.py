@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_boxes import save_boxes
 from tiny_checkpoints import TinyFiles, run
 from tiny_classes import CLASSES, SIDE, save_classifier, write_classes
 from tiny_run import write_shards
@@ -145,6 +146,34 @@ def test_flatness_needs_no_network(
         tiny_files.autoregressive, tmp_path / "f.json", **measured, samples=8, metrics=("nfs",)
     )
     assert with_network["figures"] == found["figures"]
+
+
+@pytest.mark.usefixtures("offline")
+def test_floaters_of_objects_are_measured_as_they_are_drawn(
+    measured: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prior, out = save_boxes(tmp_path).prior, tmp_path / "e.json"
+    command = ["evaluate", "--checkpoint", prior, "--root", measured["root"], "--samples", "4"]
+    command += ["--batch_size", "3", "--out", str(out), "--metrics", "mesh_fou", "mask_fou"]
+    assert main([*command, "--fou_resolution", "12"]) == 0
+    figures = json.loads(out.read_text())["figures"]
+    assert list(figures) == ["mesh_fou/12", "mask_fou/opacity"]
+    assert all(0 <= share < 1 for share in figures.values())
+    assert f"mesh_fou/12: {figures['mesh_fou/12']:.5g}" in capsys.readouterr().out
+
+
+def test_floaters_of_scenes_without_end_are_refused(
+    tiny_files: TinyFiles, measured: dict[str, str], tmp_path: Path
+) -> None:
+    for metric in ("mask_fou", "mesh_fou"):
+        with pytest.raises(DataError, match=f"^{metric} is of objects alone"):
+            evaluated(
+                tiny_files.autoregressive,
+                tmp_path / "out.json",
+                **measured,
+                samples=4,
+                metrics=(metric,),
+            )
 
 
 def refusing(number: int) -> Callable[..., None]:
