@@ -1,193 +1,202 @@
-"""`python -m benchmarks.conditions`: whether samples of a prior over boxes have what was asked.
+"""`python -m benchmarks.conditions`: are conditions of a prior recovered from its samples?
 
-Class, size and time of day are those of validation images, so that they are plausible together;
-each sample is seen by the camera of its image. The class is told by a classifier of real images,
-sizes are the extents of silhouettes from far away, and the time of day shows in the brightness.
-Every condition is asked alone and with each other one.
+Samples are asked for by class, by size, by time of day, by any two and by all at once, with values
+that occur together in the training images. What is asked is compared with what is measured of the
+rendered samples: size with their extents along the axes of the box, as seen from afar (rank
+correlation); time of day with the mean luminance of the object in the canonical view; class with
+what a classifier trained on real objects on white calls that view. Everything is measured of all
+samples: figures in parentheses are of what the prior was not told, and say how much of it follows
+from the rest.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from itertools import combinations
+from pathlib import Path
 
-import torch
-from rich.progress import track
-from torch import Tensor
-
-from benchmarks.ranks import rank_correlation
-from datamodules.errors import DataError
-from datamodules.modalities import MASK_OBJECT, TIMES_OF_DAY
-from datamodules.schema import Batch
-from datamodules.shard_datamodule import ShardDataModule
+from benchmarks.condition_figures import (
+    Asked,
+    Brightness,
+    Figures,
+    Found,
+    class_figures,
+    size_figures,
+    time_figures,
+)
+from benchmarks.condition_samples import (
+    CLASS,
+    KINDS,
+    SIZE,
+    TIME,
+    WHITE,
+    draw_asked,
+    measure_real,
+    measure_samples,
+    taken_by,
+)
+from datamodules.augment import Framing
+from datamodules.errors import DataError, check_number
+from datamodules.files import write_json
+from datamodules.modalities import TRAIN, VAL
 from lightning_modules.evaluation.classifier_network import load_classifier
+from lightning_modules.evaluation.label_plan import check_classes
+from lightning_modules.evaluation.real_images import RealImages
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.prior_scenes import PriorScenes
+from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.sampling_options import SamplingOptions
-from lightning_modules.metrics.reconstruction import SOLID
 from models.classifier import SmallClassifier
-from models.priors.conditions import Conditions
-from models.priors.sampling import SampleNoise
-from models.scenes import Scenes
-from renderers.cameras import Camera, orbit_camera
 
-KINDS = ("class", "size", "time of day")
-BATCH_SIZE = 16
-FAR = 50.0
-"""Distance of the cameras that measure extents, in world units."""
-SIDE = 128
-"""Pixels of their pictures."""
-MARGIN = 1.2
-LUMINANCE = (0.299, 0.587, 0.114)
-DAY, NIGHT = TIMES_OF_DAY.index("day"), TIMES_OF_DAY.index("night")
+REAL = "real images"
+
+Column = dict[str, Figures]
+"""Figures by the kind of condition they are of."""
+
+
+def table(columns: dict[str, Column]) -> str:
+    """A Markdown table: a row a figure, a column a set of conditions; figures of what is not among
+    them in parentheses."""
+    lines = ["| | " + " | ".join(columns) + " |", "|---" * (1 + len(columns)) + "|"]
+    every = [(kind, name) for kind in KINDS for name in next(iter(columns.values())).get(kind, {})]
+    for kind, name in every:
+        cells = []
+        for title, column in columns.items():
+            value = column[kind][name]
+            cell = "" if math.isnan(value) else f"{value:.3f}"
+            known = title == REAL or kind in title.split(" + ")
+            cells.append(cell if known or not cell else f"({cell})")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What N scenes show: class logits (N, K), extents (N, 3) along x, y and z, and mean luminance
-    (N,) of their pixels, NaN where nothing is solid."""
+class Setting:
+    """What is asked for: labels and sizes of the training images in `root`, for `samples` samples
+    of each set of conditions, drawn by a seed; real images are those for validation in
+    `photographs`."""
 
-    logits: Tensor
-    extents: Tensor
-    brightness: Tensor
-
-
-def extents(scene: Scenes, reach: float) -> Tensor:
-    """Extents (3,) along x, y and z of a scene's silhouettes from the front and from the side, in
-    world units; reach: most half of one."""
-    half = MARGIN * reach
-    fov = 2 * torch.rad2deg(torch.atan(torch.tensor(half / FAR))).item()
-    found = []
-    for yaw in (0.0, torch.pi / 2):
-        view = scene.view(orbit_camera(torch.tensor([yaw]), 0.0, FAR, fov), SIDE, SIDE)
-        solid = view.opacity[0] > SOLID
-        for across in (solid.any(0), solid.any(1)):
-            at = across.nonzero()[:, 0]
-            pixels = float(at[-1] - at[0] + 1) if len(at) else torch.nan
-            found.append(pixels * 2 * half / SIDE)
-    x, y, z, _ = found
-    return torch.tensor([x, y, z])
+    root: str
+    photographs: str
+    samples: int
+    seed: int
 
 
-def brightness(rgb: Tensor, where: Tensor) -> Tensor:
-    """Mean luminance (B,) of images (B, 3, H, W) over pixels (B, H, W) bool."""
-    luminance = torch.einsum("bchw,c->bhw", rgb, torch.tensor(LUMINANCE))
-    return (luminance * where).flatten(1).sum(1) / where.flatten(1).sum(1)
+def images_of(
+    drawer: PriorScenes, setting: Setting, classifier: SmallClassifier
+) -> tuple[RealImages, RealImages]:
+    """Training images and photographs on white.
 
-
-@torch.no_grad()
-def measure(
-    scenes: Scenes, cameras: Camera, classifier: SmallClassifier, side: int, reach: float
-) -> Measured:
-    """Measure B scenes, each from its camera."""
-    view = scenes.view(cameras, side, side)
-    sizes = torch.stack([extents(scenes[n : n + 1], reach) for n in range(len(scenes))])
-    return Measured(classifier(view.rgb), sizes, brightness(view.rgb, view.opacity > SOLID))
-
-
-@torch.no_grad()
-def draw(
-    maker: PriorScenes, asked: Batch, kinds: tuple[str, ...], classifier: SmallClassifier, seed: int
-) -> Measured:
-    """Draw and measure a scene for each image of a batch, given those of its labels in `kinds`."""
-    assert asked.attributes is not None
-    assert asked.camera is not None
-    known = asked.attributes
-    conditions = Conditions.of(asked.label, known.size, known.time_of_day)
-    unasked = torch.tensor([[kind not in kinds for kind in KINDS] + [True]])
-    conditions = conditions.dropped(unasked.expand(len(asked), -1))
-    noise = SampleNoise(range(seed, seed + len(asked)), asked.label.device)
-    scenes = maker.generator.generate(conditions, noise, maker.sampling)
-    box = scenes.space.box()
-    if box is None:
-        raise DataError(f"the scenes of {maker.checkpoint} have no boxes, whose sizes are asked.")
-    reach = float(known.size.max())
-    return measure(scenes, asked.camera, classifier, maker.resolution, reach)
-
-
-def validation(root: str, resolution: int, count: int) -> list[Batch]:
-    """The first validation images of a shard root, on white."""
-    data = ShardDataModule(
-        root, resolution, BATCH_SIZE, mask=True, camera=True, flip=False, num_workers=0,
-        max_val_images=count,
-    )  # fmt: skip
-    data.setup("validate")
-    loader = data.val_dataloader()
-    if isinstance(loader, list):
-        raise DataError(f"{root} has no validation images.")
-    return list(loader)
-
-
-def figures(found: list[Measured], asked: list[Batch], threshold: float) -> dict[str, float]:
-    """Figures of all kinds, whether asked or not."""
-    logits, sizes, light = (
-        torch.cat([getattr(part, name) for part in found])
-        for name in ("logits", "extents", "brightness")
+    Raises:
+        DataError: the prior takes no condition that can be measured, or the data lack masks, or
+            have other classes than the prior or the classifier.
+    """
+    if not taken_by(drawer.generator.prior.kinds):
+        raise DataError(f"{drawer.checkpoint} takes neither class nor size nor time of day.")
+    training, held_out = (
+        RealImages.open(root, split, drawer.resolution, framing=Framing(background=WHITE))
+        for root, split in ((setting.root, TRAIN), (setting.photographs, VAL))
     )
-    label = torch.cat([batch.label for batch in asked])
-    known = [batch.attributes for batch in asked if batch.attributes is not None]
-    wanted = torch.cat([attributes.size for attributes in known])[:, [0, 2, 1]]
-    time = torch.cat([attributes.time_of_day for attributes in known])
-    seen = sizes.isfinite().all(1)
-    told = (time == DAY) | (time == NIGHT)
-    right = (light > threshold) == (time == DAY)
-    axes = [rank_correlation(wanted[seen, axis], sizes[seen, axis]) for axis in range(3)]
-    return {
-        "class, %": 100 * (logits.argmax(1) == label).double().mean().item(),
-        "size, rank correlation": rank_correlation(wanted[seen].flatten(), sizes[seen].flatten()),
-        "length": axes[0],
-        "height": axes[1],
-        "width": axes[2],
-        "day or night, %": 100 * right[told & light.isfinite()].double().mean().item(),
-        "nothing solid": float((~seen).sum()),
-    }
+    names = training.manifest.classes
+    check_classes(drawer.checkpoint, drawer.classes, len(names))
+    if names != held_out.manifest.classes or len(names) != classifier.classes:
+        raise DataError(
+            f"{setting.root} has {len(names)} classes, the classifier tells {classifier.classes} "
+            f"and {setting.photographs} has {len(held_out.manifest.classes)}: they must be the "
+            "same, see --classifier and --photographs."
+        )
+    return training, held_out
 
 
-def real_figures(asked: list[Batch], classifier: SmallClassifier) -> tuple[float, float]:
-    """The classifier's accuracy on real images in percent, and the luminance half-way between the
-    mean day and the mean night."""
-    right, light, times = [], [], []
-    for batch in asked:
-        assert batch.mask is not None
-        assert batch.attributes is not None
-        body = batch.mask == MASK_OBJECT
-        alone = torch.where(body[:, None], batch.float_image(), 1.0)
-        with torch.no_grad():
-            right.append(classifier(alone).argmax(1) == batch.label)
-        light.append(brightness(batch.float_image(), body))
-        times.append(batch.attributes.time_of_day)
-    level, time = torch.cat(light), torch.cat(times)
-    middle = (level[time == DAY].nanmean() + level[time == NIGHT].nanmean()) / 2
-    return 100 * torch.cat(right).double().mean().item(), float(middle)
+def column_of(
+    asked: Asked,
+    found: Found,
+    names: Sequence[str],
+    bright: Brightness | None,
+    taken: Sequence[str],
+) -> Column:
+    """Figures of the kinds of conditions that a prior takes; names: of the classes."""
+    column: Column = {}
+    if CLASS in taken:
+        column[CLASS] = class_figures(asked, found, names)
+    if SIZE in taken:
+        column[SIZE] = size_figures(asked, found)
+    if bright is not None:
+        column[TIME] = time_figures(asked, found, bright)
+    return column
+
+
+def recovered(
+    drawer: PriorScenes, setting: Setting, classifier: SmallClassifier
+) -> tuple[dict[str, Column], dict[str, int]]:
+    """Figures of real images and of samples of each set of conditions, by its name; and how many
+    of the samples show nothing.
+
+    Raises:
+        DataError: see `images_of`; or no image has what is to be asked.
+    """
+    training, held_out = images_of(drawer, setting, classifier)
+    kinds, names = drawer.generator.prior.kinds, training.manifest.classes
+    taken = taken_by(kinds)
+    said, seen = measure_real(held_out, classifier)
+    bright = Brightness.of(said.time, seen.luminance) if TIME in taken else None
+    columns, empty = {REAL: column_of(said, seen, names, bright, taken)}, dict[str, int]()
+    asked = draw_asked(training, setting.samples, kinds, setting.seed)
+    for number in range(1, len(taken) + 1):
+        for some in combinations(taken, number):
+            found = measure_samples(drawer, asked, some, classifier)
+            title = " + ".join(some)
+            columns[title] = column_of(asked, found, names, bright, taken)
+            empty[title] = int(found.luminance.isnan().sum())
+    return columns, empty
 
 
 def main() -> None:
-    """Print a Markdown table: a row a set of conditions."""
+    """Print a table of a prior."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.conditions", description=__doc__)
-    parser.add_argument("--checkpoint", required=True, help="of a prior over a system with boxes")
-    parser.add_argument("--classifier", required=True, help="of objects on white")
-    parser.add_argument("--root", default="data/shapeworld", help="whose validation labels to ask")
-    parser.add_argument("--samples", type=int, default=240)
-    parser.add_argument("--guidance", type=float, help="by default that of the training")
+    parser.add_argument("--checkpoint", required=True, help="of a prior")
+    parser.add_argument("--classifier", required=True, help="checkpoint, of objects on white")
+    parser.add_argument("--root", default="data/shapeworld-hidden", help="of the prior's images")
+    parser.add_argument("--photographs", help="root of real images, by default the same")
+    parser.add_argument("--samples", type=int, default=240, help="of each set of conditions")
+    parser.add_argument("--guidance", type=float, help="by default that of the checkpoint")
+    parser.add_argument("--steps", type=int, help="likewise")
+    parser.add_argument("--seed", type=int, default=0, help="of what is asked for")
+    parser.add_argument("--stage1", help="where the stage-1 checkpoint is now, if it was moved")
+    parser.add_argument("--out", type=Path, help="JSON file")
     given = parser.parse_args()
-    maker = open_maker(given.checkpoint, options=SamplingOptions(guidance=given.guidance))
-    if not isinstance(maker, PriorScenes):
-        raise DataError(f"{given.checkpoint} is of no prior.")
-    classifier = load_classifier(given.classifier).model
-    asked = validation(given.root, maker.resolution, given.samples)
-    accuracy, threshold = real_figures(asked, classifier)
-    print(f"classifier on the real images: {accuracy:.1f} %")
-    sets = [(kind,) for kind in KINDS] + list(combinations(KINDS, 2)) + [KINDS]
-    for number, kinds in enumerate(sets):
-        found = [
-            draw(maker, batch, kinds, classifier, 1000 * number + BATCH_SIZE * index)
-            for index, batch in enumerate(track(asked, ", ".join(kinds)))
-        ]
-        row = figures(found, asked, threshold)
-        if number == 0:
-            print("| asked | " + " | ".join(row) + " |\n" + "|---" * (1 + len(row)) + "|")
-        print(f"| {', '.join(kinds)} | " + " | ".join(f"{x:.3g}" for x in row.values()) + " |")
+    options = SamplingOptions(guidance=given.guidance, steps=given.steps)
+    check_number("--samples", given.samples, 1, 1_000_000)
+    drawer = open_maker(given.checkpoint, given.stage1, options)
+    if not isinstance(drawer, PriorScenes):
+        raise DataError(f"{given.checkpoint} is no prior: name one in --checkpoint.")
+    loaded = load_classifier(given.classifier)
+    photographs = given.photographs or given.root
+    setting = Setting(given.root, photographs, given.samples, given.seed)
+    columns, empty = recovered(drawer, setting, loaded.model)
+    print(table(columns))
+    for title, count in empty.items():
+        print(f"{title}: {count} of {given.samples} samples show nothing")
+    if given.out is not None:
+        protocol = asdict(setting) | {
+            "sampling": options.given,
+            "classifier": loaded.name,
+            "empty": empty,
+        }
+        provenance = made_now(given.checkpoint).of_results()
+        figures = {title: without_gaps(column) for title, column in columns.items()}
+        write_json(given.out, {"figures": figures, "protocol": protocol, "provenance": provenance})
+
+
+def without_gaps(column: Column) -> dict[str, dict[str, float | None]]:
+    """Figures as JSON has them, null for NaN."""
+    return {
+        kind: {name: None if math.isnan(value) else value for name, value in figures.items()}
+        for kind, figures in column.items()
+    }
 
 
 if __name__ == "__main__":

@@ -17,11 +17,14 @@ def ranks(values: Tensor) -> Tensor:
 
 
 def rank_correlation(first: Tensor, second: Tensor) -> float:
-    """Spearman's rank correlation of values (N,) in [-1, 1], NaN where one side is constant.
+    """Spearman's rank correlation of values (N,) in [-1, 1], pairs with a NaN left out; NaN where
+    one side is constant.
 
     >>> rank_correlation(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 4.0, 9.0]))
     1.0
     """
-    a, b = (ranks(values) - ranks(values).mean() for values in (first, second))
+    known = ~(first.isnan() | second.isnan())
+    ranked = [ranks(values[known]) for values in (first, second)]
+    a, b = (values - values.mean() for values in ranked)
     spread = (a.square().sum() * b.square().sum()).sqrt()
     return round(float((a * b).sum() / spread), 12)
