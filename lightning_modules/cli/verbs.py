@@ -66,6 +66,12 @@ VERBS = {
         results="root",
         writes="shards",
     ),
+    "semantics": Verb(
+        "lightning_modules.tools.semantics",
+        "semantics",
+        "Feature vectors of images, into shards or files.",
+        writes="shards",
+    ),
     "tokens": Verb(
         "lightning_modules.tools.tokens",
         "tokens",

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torchvision import models as torchvision_models
-from torchvision.models import get_model, get_model_weights, list_models
+from torchvision.models import get_model_weights
 
-from datamodules.errors import DataError, first_line
+from datamodules.errors import DataError
 from lightning_modules.inference.loading import load_model
+from lightning_modules.inference.torchvision_models import open_torchvision, torchvision_names
 from models.classifier import SmallClassifier
-from models.weights_file import read_weights
 
 IMAGENET_SIDE = 256
 """Side that photographs have before torchvision's preprocessing, in pixels."""
@@ -54,16 +53,12 @@ def open_guess(classifier: str, weights: str | None, names: Sequence[str]) -> Cl
     """
     if weights is not None:
         return _torchvision(classifier, weights, names)
-    if not Path(classifier).exists() and classifier in _torchvision_names():
+    if not Path(classifier).exists() and classifier in torchvision_names():
         raise DataError(
             f"Nothing is downloaded: name a file of torchvision's {classifier} in "
             "--classifier_weights."
         )
     return _ours(classifier, names)
-
-
-def _torchvision_names() -> list[str]:
-    return list_models(module=torchvision_models)
 
 
 def _ours(path: str, names: Sequence[str]) -> ClassGuess:
@@ -73,20 +68,9 @@ def _ours(path: str, names: Sequence[str]) -> ClassGuess:
 
 
 def _torchvision(name: str, weights: str, names: Sequence[str]) -> ClassGuess:
-    if name not in _torchvision_names():
-        raise DataError(f"torchvision has no model {name!r}: name one, e.g. resnet50.")
+    network = open_torchvision(name, weights, "--classifier_weights")
     known = get_model_weights(name).DEFAULT
     categories = known.meta.get("categories", ())
-    network = get_model(name, weights=None)
-    if not Path(weights).is_file():
-        raise FileNotFoundError(f"There is no file {weights}: check --classifier_weights.")
-    try:
-        network.load_state_dict(read_weights(weights))
-    except (RuntimeError, ValueError) as error:
-        raise DataError(
-            f"{weights} does not hold the weights of torchvision's {name} ({first_line(error)}): "
-            "check --classifier_weights."
-        ) from error
     shared = _shared(name, _as_folders(categories, names), names)
     return ClassGuess(nn.Sequential(known.transforms(), network).eval(), IMAGENET_SIDE, *shared)
 

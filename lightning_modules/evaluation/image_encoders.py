@@ -1,0 +1,93 @@
+"""Networks that turn images into feature vectors, given by name or path."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torchvision.transforms import Normalize
+
+from datamodules.errors import DataError, first_line
+from lightning_modules.evaluation.trunks import (
+    Trunk,
+    classifier_trunk,
+    torchvision_trunk,
+    transformers_trunk,
+)
+from lightning_modules.inference.loading import weights_hash
+from lightning_modules.inference.sampling_options import check_unused
+
+TORCHVISION = "torchvision:"
+TRANSFORMERS = "transformers:"
+
+
+@dataclass(frozen=True)
+class ImageEncoder:
+    """A frozen image encoder.
+
+    name: for people, e.g. torchvision:resnet50; weights: SHA-256 in hex; side: of its images in
+    pixels; width: numbers F in a vector; network: images (B, 3, side, side) in [0, 1] to (B, F).
+    """
+
+    name: str
+    weights: str
+    side: int
+    width: int
+    network: nn.Module
+
+    def to(self, device: torch.device | str) -> "ImageEncoder":
+        """Move it to a device."""
+        self.network.to(device)
+        return self
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Tensor:
+        """Vectors (B, F) float32 of length 1, of images (B, 3, side, side) in [0, 1]; NaN where the
+        network gives zeros or what is not finite.
+
+        Computed in float32 whatever autocast is active.
+        """
+        with torch.autocast(images.device.type, enabled=False):
+            vectors = self.network(images).float()
+        return vectors / vectors.norm(dim=1, keepdim=True)
+
+
+def open_encoder(network: str, weights: str | None = None, side: int | None = None) -> ImageEncoder:
+    """An image encoder on the CPU; nothing is downloaded, and no weights are left at random.
+
+    Args:
+        network: `torchvision:NAME` of a classifier; `transformers:NAME` or `transformers:FOLDER`;
+            or the path of a checkpoint of `make classifier`.
+        weights: state dict of torchvision's network; by default it is looked for in torch's cache.
+        side: of its images in pixels; by default that of its training.
+
+    Raises:
+        FileNotFoundError, DataError: it is not there, or holds something else, or takes no images
+            of that side, or weights are named that are not used.
+    """
+    trunk = _trunk(network, weights)
+    side = trunk.side if side is None else side
+    whole = nn.Sequential(Normalize(trunk.mean, trunk.std), trunk.network).eval()
+    try:
+        with torch.no_grad():
+            width = whole(torch.zeros(1, 3, side, side)).shape[1]
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise DataError(
+            f"{trunk.name} takes no images of {side} pixels ({first_line(error)}): change --side, "
+            f"or leave it out for {trunk.side}."
+        ) from error
+    return ImageEncoder(trunk.name, weights_hash(trunk.network), side, width, whole)
+
+
+def _trunk(network: str, weights: str | None) -> Trunk:
+    if network.startswith(TORCHVISION):
+        return torchvision_trunk(network.removeprefix(TORCHVISION), weights)
+    check_unused({"weights": weights}, "only networks of torchvision take weights from a file")
+    if network.startswith(TRANSFORMERS):
+        return transformers_trunk(network.removeprefix(TRANSFORMERS))
+    if not Path(network).exists():
+        raise DataError(
+            f"There is no file {network}: name a checkpoint of a classifier (`make classifier`), "
+            "torchvision:NAME or transformers:NAME in --network."
+        )
+    return classifier_trunk(network)
