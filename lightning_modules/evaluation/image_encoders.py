@@ -8,12 +8,8 @@ from torch import Tensor, nn
 from torchvision.transforms import Normalize
 
 from datamodules.errors import DataError, first_line
-from lightning_modules.evaluation.trunks import (
-    Trunk,
-    classifier_trunk,
-    torchvision_trunk,
-    transformers_trunk,
-)
+from lightning_modules.evaluation.transformers_trunk import transformers_trunk
+from lightning_modules.evaluation.trunks import Trunk, classifier_trunk, torchvision_trunk
 from lightning_modules.inference.loading import weights_hash
 from lightning_modules.inference.sampling_options import check_unused
 
