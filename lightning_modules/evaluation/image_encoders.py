@@ -1,7 +1,7 @@
 """Networks that turn images into feature vectors, given by name or path."""
 
+import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -81,7 +81,7 @@ def _trunk(network: str, weights: str | None) -> Trunk:
     check_unused({"weights": weights}, "only networks of torchvision take weights from a file")
     if network.startswith(TRANSFORMERS):
         return transformers_trunk(network.removeprefix(TRANSFORMERS))
-    if not Path(network).exists():
+    if not os.path.exists(network):
         raise DataError(
             f"There is no file {network}: name a checkpoint of a classifier (`make classifier`), "
             "torchvision:NAME or transformers:NAME in --network."

@@ -27,11 +27,10 @@ def transformers_trunk(name: str) -> Trunk:
             "Networks of transformers need the package, which is not installed: "
             "pip install 'wild3d[semantics]'."
         ) from error
+    local = {"local_files_only": True, "trust_remote_code": False}
     try:
-        model, found = AutoModel.from_pretrained(
-            name, local_files_only=True, output_loading_info=True
-        )
-        processor = AutoImageProcessor.from_pretrained(name, local_files_only=True)
+        model, found = AutoModel.from_pretrained(name, output_loading_info=True, **local)
+        processor = AutoImageProcessor.from_pretrained(name, **local)
     except Exception as error:  # whatever the package makes of files and names
         raise DataError(
             f"transformers can't open {name} ({first_line(error)}): name the folder of an image "

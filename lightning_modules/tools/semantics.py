@@ -67,32 +67,37 @@ def semantics(
     if root is not None and images:
         raise DataError("--root and --images are both given: name shards or photographs.")
     if root is not None:
-        _of_shards(root, out, open_encoder(network, weights, side), masked, batch_size, device)
+        source = _read_source(root, out, masked)
+        encoder = open_encoder(network, weights, side).to(device)
+        _of_shards(DescribedImages(encoder, root, source, masked, batch_size, device), out)
         return
     if not images:
         raise DataError("Neither --root nor --images is given: name shards or photographs.")
     check_unused({"masked": masked or None}, "photographs have no masks")
-    _of_photographs(images, Path(out), open_encoder(network, weights, side).to(device), device)
+    paths = find_images(list(images))
+    _of_photographs(paths, Path(out), open_encoder(network, weights, side).to(device), device)
 
 
-def _of_shards(
-    root: str, out: str, encoder: ImageEncoder, masked: bool, batch_size: int, device: str
-) -> None:
+def _read_source(root: str, out: str, masked: bool) -> Manifest:
+    """The manifest of shards that can be described into `out`; DataError if they can't."""
     check_outside(out, [f"{root}/{split}" for split in SPLITS])
     source = read_manifest(root)
     check_holds_images(source, root)
     if masked and MASK not in source.modalities:
         raise DataError(f"{root} has no masks: add them, or leave --masked out.")
-    samples = DescribedImages(encoder.to(device), root, source, masked, batch_size, device)
+    return source
+
+
+def _of_shards(samples: "DescribedImages", out: str) -> None:
+    source = samples.source
     counts = {split: [shard.samples for shard in found] for split, found in source.splits.items()}
     parameters = samples.parameters()
     written = build_shards(out, counts, samples, 1, source.classes, source.resolution, parameters)
-    total = sum(written.samples(split) for split in written.splits)
-    print(f"{counted(total, 'image')} in {out}: their semantics have {encoder.width} numbers")
+    images = counted(sum(written.samples(split) for split in written.splits), "image")
+    print(f"{images} in {out}: their semantics have {samples.encoder.width} numbers")
 
 
-def _of_photographs(images: Sequence[str], out: Path, encoder: ImageEncoder, device: str) -> None:
-    paths = find_images(list(images))
+def _of_photographs(paths: Sequence[Path], out: Path, encoder: ImageEncoder, device: str) -> None:
     failures = Failures(len(paths))
     for path in paths:
         with failures.kept():

@@ -72,6 +72,11 @@ def test_batches_have_the_types_that_models_take(token_root):
     assert next(iter(ready(token_root).train_dataloader())).attributes.semantics is None
 
 
+def test_semantics_of_another_length_name_both(token_root):
+    with pytest.raises(DataError, match=r"its semantics has 2 numbers, the datamodule's .* is 7"):
+        next(iter(ready(token_root, semantics=7).train_dataloader()))
+
+
 def test_without_flip_and_in_validation_no_image_is_mirrored(token_root):
     run = ready(token_root, flip=False)
     assert not any(batch.tokens[:, 1].any() for batch in two_passes(run.train_dataloader()))
