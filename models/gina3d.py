@@ -23,7 +23,7 @@ from models.blocks.plane_upsampler import PlaneUpsampler, UpsamplerSize
 from models.blocks.quantizer import CodebookSize, VectorQuantizer
 from models.blocks.token_layout import TokenLayout
 from models.blocks.token_transformer import TokenTransformer
-from models.blocks.vit import ConvStem, PatchEmbedding, Transformer, ViTSize
+from models.blocks.vit import PatchEmbedding, Transformer, ViTSize
 from models.limits import LENGTHS, SIDES, WIDTHS
 from models.recipe import Recipe
 from models.scenes import Scenes
@@ -36,9 +36,6 @@ from renderers.rays import Rays, rays_to_image
 Coordinates = Literal["box", "metric"]
 """What the cube of the planes stands for: each object's box, or a cube of one size for all."""
 
-Stem = Literal["patch", "convolution"]
-"""How an image becomes the first tokens: by a linear map of each patch, or by convolutions."""
-
 
 class GINA3D(TokenAutoencoder):
     """The stage-1 autoencoder.
@@ -48,8 +45,6 @@ class GINA3D(TokenAutoencoder):
         patch: side of the patch behind one image token.
         grid: side of the token grid of each plane; T = 3 grid^2.
         encoder: size of the image encoder.
-        stem: `patch` as in a ViT; `convolution`, with which small sets of images are learned sooner
-            (on the embedded data in three quarters of the images).
         lifting: size of the transformer whose plane queries attend to the image tokens.
         codebook: size of the quantiser.
         decoder: size of the transformer over the tokens of all planes.
@@ -75,7 +70,6 @@ class GINA3D(TokenAutoencoder):
         patch: int = 16,
         grid: int = 16,
         encoder: ViTSize = ViTSize(768, 12, 12),
-        stem: Stem = "patch",
         lifting: ViTSize = ViTSize(768, 4, 12),
         codebook: CodebookSize = CodebookSize(codes=2048, width=256),
         decoder: ViTSize = ViTSize(768, 8, 12),
@@ -105,11 +99,7 @@ class GINA3D(TokenAutoencoder):
             raise ValueError(
                 f"model.autoencoder.coordinates is {coordinates!r}, it must be 'box' or 'metric'."
             )
-        if stem not in ("patch", "convolution"):
-            raise ValueError(
-                f"model.autoencoder.stem is {stem!r}, it must be 'patch' or 'convolution'."
-            )
-        self.resolution, self.patch, self.stem = resolution, patch, stem
+        self.resolution, self.patch = resolution, patch
         self.sizes = {
             "encoder": asdict(encoder),
             "lifting": asdict(lifting),
@@ -121,8 +111,7 @@ class GINA3D(TokenAutoencoder):
         self.view, self.coordinates, self.reach = view, coordinates, reach
         self.background, self.sampling = background, sampling
         self._layout = TokenLayout(grid, grid, PLANES)
-        embedding = ConvStem if stem == "convolution" else PatchEmbedding
-        self.embed = embedding(patch, encoder.width)
+        self.embed = PatchEmbedding(patch, encoder.width)
         self.encoder = Transformer(encoder, resolution // patch)
         self.to_object = nn.Linear(encoder.width, patch * patch)
         self.lifting = PlaneLifting(lifting, self._layout, encoder.width)
@@ -148,7 +137,6 @@ class GINA3D(TokenAutoencoder):
                 "patch": self.patch,
                 "grid": self._layout.rows,
                 **self.sizes,
-                "stem": self.stem,
                 "field_hidden": self.field.hidden.out_features,
                 "prior": asdict(self.field.prior),
                 "view": asdict(self.view),

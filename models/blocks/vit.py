@@ -4,7 +4,6 @@ ViT-VQGAN (arXiv 2110.04627), the parent of VQ3D, builds both sides of its autoe
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import cast
 
 import torch
@@ -17,9 +16,6 @@ from renderers.ranges import check_number
 
 POSITION_SCALE = 0.3
 """Amplitude of the initial positions beside tokens of about unit size."""
-
-NORM_GROUPS = 8
-"""Groups of channels that a convolutional stem normalises together."""
 
 LONGEST_WAVE = 100.0
 """Longest wavelength of the initial positions, in units of 2 pi tokens."""
@@ -195,36 +191,6 @@ class PatchEmbedding(nn.Module):
             2 * images - 1, "b c (h p) (w q) -> b (h w) (p q c)", p=self.patch, q=self.patch
         )
         return self.linear(pixels)
-
-
-class ConvStem(nn.Module):
-    """Halve an image by convolutions until a pixel is a token, (B, 3, H, W) -> (B, T, D).
-
-    In place of one linear map of a patch, as in arXiv 2106.14881, where transformers learn sooner
-    with it.
-
-    Raises ValueError for a patch that is no power of two, or a width that leaves fewer than 8
-    channels or such as are no multiple of 8.
-    """
-
-    def __init__(self, patch: int, width: int) -> None:
-        super().__init__()
-        steps = patch.bit_length() - 1
-        if steps < 1 or patch != 1 << steps or width % (NORM_GROUPS << (steps - 1)):
-            raise ValueError(
-                f"patch is {patch} and width {width}: a convolutional stem takes a patch that is a "
-                f"power of two, and a width that {NORM_GROUPS * max(patch // 2, 1)} divides."
-            )
-        widths = [width >> (steps - 1 - step) for step in range(steps)]
-        layers: list[nn.Module] = []
-        for inputs, outputs in pairwise([3, *widths]):
-            norm = nn.GroupNorm(NORM_GROUPS, outputs)
-            layers += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), norm, nn.GELU()]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(width, width, 1))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Embed images in [0, 1]; tokens are in raster order."""
-        return rearrange(self.layers(2 * images - 1), "b c h w -> b (h w) c")
 
 
 def scale_residual_branches(blocks: nn.ModuleList) -> None:

@@ -130,7 +130,6 @@ def test_the_published_size() -> None:
         ({"resolution": 30}, "resolution is 30, it must be a multiple of the patch, 16"),
         ({"grid": 12}, "Tokens on 3 planes of 12 x 12 do not grow to planes of side 256"),
         ({"coordinates": "world"}, "coordinates is 'world', it must be 'box' or 'metric'"),
-        ({"stem": "cnn"}, "stem is 'cnn', it must be 'patch' or 'convolution'"),
         ({"reach": 0.0}, "reach"),
         ({"background": 2.0}, "background"),
     ],

@@ -5,7 +5,6 @@ import torch
 from torch import Tensor, nn
 
 from models.blocks.vit import (
-    ConvStem,
     CrossAttention,
     PatchEmbedding,
     Transformer,
@@ -172,21 +171,3 @@ def test_residual_branches_shrink_with_their_number() -> None:
         for name, weight in blocks.state_dict().items():
             factor = branches**-0.5 if name.endswith(ends) else 1.0
             torch.testing.assert_close(weight, factor * before[name])
-
-
-def test_a_convolutional_stem_makes_a_token_of_each_patch() -> None:
-    torch.manual_seed(0)
-    stem = ConvStem(8, 32)
-    images = torch.rand(2, 3, 16, 32)
-    tokens = stem(images)
-    assert tokens.shape == (2, 8, 32)
-    changed = images.clone()
-    changed[:, :, 12, 28] = 1 - changed[:, :, 12, 28]  # of the last patch in raster order
-    moved = (stem(changed) - tokens).abs().sum(-1)
-    assert (moved.argmax(1) == 7).all()
-
-
-@pytest.mark.parametrize(("patch", "width"), [(6, 32), (1, 32), (8, 24)])
-def test_a_stem_that_does_not_divide_is_refused(patch: int, width: int) -> None:
-    with pytest.raises(ValueError, match=f"patch is {patch} and width {width}"):
-        ConvStem(patch, width)
