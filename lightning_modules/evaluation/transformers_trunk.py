@@ -41,6 +41,9 @@ def transformers_trunk(name: str) -> Trunk:
     mean, std = ((0.0,) * 3, (1.0,) * 3) if plain else (processor.image_mean, processor.image_std)
     called = f"transformers:{Path(name).name if Path(name).is_dir() else name}"
     pooled = _is_pooled(name, found["missing_keys"])
+    for key in found["missing_keys"]:
+        # Drawn at random and unused, they would change the hash of the weights with every run.
+        model.get_parameter(key).data.zero_()
     network = TokenFeatures(getattr(model, "vision_model", model), pooled)
     network = network.float().eval().requires_grad_(False)
     return Trunk(called, network, side, tuple(mean), tuple(std))

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from datamodules.errors import DataError
+from lightning_modules.evaluation.image_encoders import open_encoder
 from lightning_modules.evaluation.transformers_trunk import transformers_trunk
 
 transformers = pytest.importorskip("transformers")
@@ -42,6 +43,12 @@ def test_a_pooling_without_weights_gives_way_to_the_mean_of_tokens(vit: Path) ->
     images = torch.randn(2, 3, 32, 32)
     expected = model(images).last_hidden_state.mean(1)
     torch.testing.assert_close(transformers_trunk(str(vit)).network(images), expected)
+
+
+def test_a_pooling_without_weights_does_not_change_their_hash(vit: Path) -> None:
+    transformers.ViTModel.from_pretrained(vit, add_pooling_layer=False).save_pretrained(vit)
+    one, other = (open_encoder(f"transformers:{vit}") for _ in range(2))
+    assert one.weights == other.weights
 
 
 def test_weights_that_lack_a_part_are_refused(vit: Path) -> None:
