@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchvision.transforms import Normalize
 
 from datamodules.errors import DataError, first_line
-from lightning_modules.evaluation.transformers_trunk import transformers_trunk
+from lightning_modules.evaluation.transformers_trunk import Pool, transformers_trunk
 from lightning_modules.evaluation.trunks import Trunk, classifier_trunk, torchvision_trunk
 from lightning_modules.inference.loading import weights_hash
 from lightning_modules.inference.sampling_options import check_unused
@@ -48,7 +48,9 @@ class ImageEncoder:
         return vectors / vectors.norm(dim=1, keepdim=True)
 
 
-def open_encoder(network: str, weights: str | None = None, side: int | None = None) -> ImageEncoder:
+def open_encoder(
+    network: str, weights: str | None = None, side: int | None = None, pool: Pool | None = None
+) -> ImageEncoder:
     """An image encoder on the CPU; nothing is downloaded, and no weights are left at random.
 
     Args:
@@ -56,12 +58,13 @@ def open_encoder(network: str, weights: str | None = None, side: int | None = No
             or the path of a checkpoint of `make classifier`.
         weights: state dict of torchvision's network; by default it is looked for in torch's cache.
         side: of its images in pixels; by default that of its training.
+        pool: of a model of transformers; see `transformers_trunk`.
 
     Raises:
         FileNotFoundError, DataError: it is not there, or holds something else, or takes no images
-            of that side, or weights are named that are not used.
+            of that side, or weights or a pooling are named that are not used.
     """
-    trunk = _trunk(network, weights)
+    trunk = _trunk(network, weights, pool)
     side = trunk.side if side is None else side
     whole = nn.Sequential(Normalize(trunk.mean, trunk.std), trunk.network).eval()
     try:
@@ -75,12 +78,14 @@ def open_encoder(network: str, weights: str | None = None, side: int | None = No
     return ImageEncoder(trunk.name, weights_hash(trunk.network), side, width, whole)
 
 
-def _trunk(network: str, weights: str | None) -> Trunk:
+def _trunk(network: str, weights: str | None, pool: Pool | None) -> Trunk:
+    if not network.startswith(TRANSFORMERS):
+        check_unused({"pool": pool}, "only models of transformers have tokens to pool")
     if network.startswith(TORCHVISION):
         return torchvision_trunk(network.removeprefix(TORCHVISION), weights)
     check_unused({"weights": weights}, "only networks of torchvision take weights from a file")
     if network.startswith(TRANSFORMERS):
-        return transformers_trunk(network.removeprefix(TRANSFORMERS))
+        return transformers_trunk(network.removeprefix(TRANSFORMERS), pool)
     if not os.path.exists(network):
         raise DataError(
             f"There is no file {network}: name a checkpoint of a classifier (`make classifier`), "

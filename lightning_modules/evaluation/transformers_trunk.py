@@ -2,19 +2,22 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
 from datamodules.errors import DataError, first_line
 from lightning_modules.evaluation.trunks import Trunk
 
+Pool = Literal["cls", "mean"]
 
-def transformers_trunk(name: str) -> Trunk:
+
+def transformers_trunk(name: str, pool: Pool | None = None) -> Trunk:
     """An image model of the transformers package, of which the vision part is taken.
 
     Args:
         name: a folder, or a model in its cache, e.g. facebook/dinov2-small.
+        pool: the first token, or the mean of all; None takes its pooled output, else the mean.
 
     Raises:
         DataError: the package is not installed, nothing of that name is there, or its weights are
@@ -40,11 +43,12 @@ def transformers_trunk(name: str) -> Trunk:
     plain = processor.do_normalize is False
     mean, std = ((0.0,) * 3, (1.0,) * 3) if plain else (processor.image_mean, processor.image_std)
     called = f"transformers:{Path(name).name if Path(name).is_dir() else name}"
+    called += f", {pool}" if pool else ""
     pooled = _is_pooled(name, found["missing_keys"])
     for key in found["missing_keys"]:
         # Drawn at random and unused, they would change the hash of the weights with every run.
         model.get_parameter(key).data.zero_()
-    network = TokenFeatures(getattr(model, "vision_model", model), pooled)
+    network = TokenFeatures(getattr(model, "vision_model", model), pooled, pool)
     network = network.float().eval().requires_grad_(False)
     return Trunk(called, network, side, tuple(mean), tuple(std))
 
@@ -71,21 +75,30 @@ def _processed_side(processor: Any) -> int:
 
 
 class TokenFeatures(nn.Module):
-    """The pooled output of an image model of transformers, or the mean of its tokens.
+    """The pooled output of an image model of transformers, or its first token, or the mean of all.
 
     Args:
         pooled: its weights hold those of its pooling, if it has one.
+        pool: of the tokens; None takes the pooled output where there is one, else the mean.
     """
 
-    def __init__(self, model: nn.Module, pooled: bool) -> None:
+    def __init__(self, model: nn.Module, pooled: bool, pool: Pool | None = None) -> None:
         super().__init__()
-        self.model, self.pooled = model, pooled
+        self.model, self.pooled, self.pool = model, pooled, pool
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features (B, F) of normalised images (B, 3, H, W)."""
+        """Features (B, F) of normalised images (B, 3, H, W); DataError if the first token is asked
+        of a model without tokens."""
         output = self.model(pixel_values=images)
         vector = getattr(output, "pooler_output", None)
-        if self.pooled and vector is not None:
+        if self.pool is None and self.pooled and vector is not None:
             return vector.flatten(1)
         tokens = output.last_hidden_state  # (B, T, F), or (B, F, h, w) of a convolutional model
+        if self.pool == "cls":
+            if tokens.ndim == 4:
+                raise DataError(
+                    "--pool is cls, but this convolutional model has no tokens: give mean, or "
+                    "leave it out."
+                )
+            return tokens[:, 0]
         return tokens.mean(1) if tokens.ndim == 3 else tokens.mean((2, 3))

@@ -24,6 +24,7 @@ from datamodules.places import check_outside
 from datamodules.remote import read_manifest
 from datamodules.shard_datamodule import check_holds_images
 from lightning_modules.evaluation.image_encoders import ImageEncoder, open_encoder
+from lightning_modules.evaluation.transformers_trunk import Pool
 from lightning_modules.inference.limits import BatchSize, Device, Pixels
 from lightning_modules.inference.photographs import find_images, load_square
 from lightning_modules.inference.sampling_options import check_unused
@@ -39,6 +40,7 @@ def semantics(
     images: tuple[str, ...] = (),
     weights: str | None = None,
     side: Pixels | None = None,
+    pool: Pool | None = None,
     masked: bool = False,
     batch_size: BatchSize = 32,
     device: Device = "cpu",
@@ -60,6 +62,8 @@ def semantics(
         images: photographs or folders of them, e.g. a.jpg b.jpg; or give root.
         weights: state dict of torchvision's network; by default it is looked for in torch's cache.
         side: pixels along the images that the network sees; by default as in its training.
+        pool: of a model of transformers, its first token (cls) or the mean of all; by default its
+            pooled output, or the mean where it has none.
         masked: show the network the object's pixels by the masks of `root`, all else white.
         batch_size: images encoded at once.
         device: where to compute, e.g. cuda.
@@ -68,14 +72,14 @@ def semantics(
         raise DataError("--root and --images are both given: name shards or photographs.")
     if root is not None:
         source = _read_source(root, out, masked)
-        encoder = open_encoder(network, weights, side).to(device)
+        encoder = open_encoder(network, weights, side, pool).to(device)
         _of_shards(DescribedImages(encoder, root, source, masked, batch_size, device), out)
         return
     if not images:
         raise DataError("Neither --root nor --images is given: name shards or photographs.")
     check_unused({"masked": masked or None}, "photographs have no masks")
     paths = find_images(list(images))
-    _of_photographs(paths, Path(out), open_encoder(network, weights, side).to(device), device)
+    _of_photographs(paths, Path(out), open_encoder(network, weights, side, pool).to(device), device)
 
 
 def _read_source(root: str, out: str, masked: bool) -> Manifest:

@@ -70,6 +70,7 @@ BY_HAND: Sequence[tuple[str, str]] = (
     ("semantics --network torchvision:resnet18 --root {root} --out {out}", "--weights"),
     ("semantics --network {gan} --root {root} --out {out}", "gan.ckpt"),
     ("semantics --network {classifier} --weights {first} --root {root} --out {out}", "--weights"),
+    ("semantics --network {classifier} --pool cls --root {root} --out {out}", "--pool"),
     ("semantics --network {classifier} --out {out}", "--root nor --images"),
     (
         "semantics --network {classifier} --root {root} --images {first} --out {out}",

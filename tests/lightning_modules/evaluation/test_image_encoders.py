@@ -44,6 +44,8 @@ def test_a_classifier_gives_its_features(classifier: str) -> None:
 def test_what_is_no_encoder_is_told(weights: str, classifier: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"--weights is w\.pth, but only networks of torchvision"):
         open_encoder(classifier, "w.pth")
+    with pytest.raises(DataError, match="--pool is mean, but only models of transformers have"):
+        open_encoder(f"torchvision:{NETWORK}", weights, pool="mean")
     with pytest.raises(DataError, match=r"no file resnet50: name .* torchvision:NAME or"):
         open_encoder("resnet50")
     with pytest.raises(DataError, match=r"squeezenet1_1 takes no images of 3 pixels .*--side"):

@@ -51,6 +51,15 @@ def test_a_pooling_without_weights_does_not_change_their_hash(vit: Path) -> None
     assert one.weights == other.weights
 
 
+def test_tokens_are_pooled_as_asked_and_the_name_tells(vit: Path) -> None:
+    images, model = torch.randn(2, 3, 32, 32), transformers.ViTModel.from_pretrained(vit).eval()
+    tokens = model(images).last_hidden_state
+    for pool, expected in (("cls", tokens[:, 0]), ("mean", tokens.mean(1))):
+        trunk = transformers_trunk(str(vit), pool)
+        assert trunk.name == f"transformers:vit, {pool}"
+        torch.testing.assert_close(trunk.network(images), expected)
+
+
 def test_weights_that_lack_a_part_are_refused(vit: Path) -> None:
     weights = safetensors.load_file(vit / "model.safetensors")
     lost = next(name for name in weights if "attention" in name)
@@ -87,7 +96,12 @@ def test_convolutional_models_give_a_vector_too(tmp_path: Path) -> None:
     transformers.ConvNextImageProcessor(size={"shortest_edge": 40}).save_pretrained(tmp_path)
     trunk = transformers_trunk(str(tmp_path))
     assert trunk.side == 40
-    assert trunk.network(torch.randn(2, 3, 40, 40)).shape == (2, 16)
+    images = torch.randn(2, 3, 40, 40)
+    assert trunk.network(images).shape == (2, 16)
+    mean = transformers_trunk(str(tmp_path), "mean").network(images)
+    torch.testing.assert_close(mean, trunk.network(images))
+    with pytest.raises(DataError, match="--pool is cls, but this convolutional model has no tok"):
+        open_encoder(f"transformers:{tmp_path}", pool="cls")
 
 
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:
