@@ -71,7 +71,7 @@ def rendered_views(model: VQ3D) -> tuple[Pixels, Renderings]:
     rng = torch.Generator().manual_seed(0)
     pixels = draw_pixels(PLAN, 4, SIDE, True, rng)
     novel = NovelViews().draw(model.view, 2, 1.0, rng)
-    return pixels, render_views(model, model(images())[1], pixels, novel, rng)
+    return pixels, render_views(model, model.reconstruct(images()), pixels, novel, rng)
 
 
 def compare(pixels: Pixels, views: Renderings, model: VQ3D | None = None) -> Compared:
