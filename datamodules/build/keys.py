@@ -36,3 +36,8 @@ def make_key(folder: str, stem: str) -> str:
     digest = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
     kept = key.encode()[: MAX_KEY_LENGTH - len(digest) - 1].decode(errors="ignore")
     return f"{kept}-{digest}"
+
+
+def key_hash(salt: str, key: str) -> int:
+    """A number below 2^64 that follows from a key, another one for each salt."""
+    return int.from_bytes(hashlib.blake2b(f"{salt}/{key}".encode(), digest_size=8).digest())

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 from PIL import Image
 
+from datamodules.build.keys import key_hash
 from datamodules.modalities import MASK_OBJECT
 
 SCALES = (0.7, 1.4)
@@ -96,5 +95,4 @@ def _pasted(
 
 def chance(seed: int, key: str, purpose: str) -> int:
     """A number below 2^64 that follows from a seed, a key and what it is for."""
-    text = f"{seed}/{purpose}/{key}".encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest())
+    return key_hash(f"{seed}/{purpose}", key)

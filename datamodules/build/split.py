@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 
+from datamodules.build.keys import key_hash
 from datamodules.build.search import SourceImage
 from datamodules.errors import DataError
 from datamodules.modalities import TRAIN, VAL
@@ -28,7 +28,7 @@ def split_images(
     least one and not all.
     """
     if groups is None:
-        below = sum(_hash("split", image.key) < val_fraction * 2**64 for image in images)
+        below = sum(key_hash("split", image.key) < val_fraction * 2**64 for image in images)
         held_out = _held_out([image.key for image in images], val_fraction, below)
         named = {image.key: image.key for image in images}
     else:
@@ -49,7 +49,7 @@ def _held_out(names: Collection[str], val_fraction: float, count: int) -> set[st
     """So many names for validation, chosen by a hash, at least one and not all if there can be."""
     if val_fraction > 0:
         count = min(max(count, 1), len(names) - 1)
-    return set(sorted(names, key=lambda name: _hash("split", name))[:count])
+    return set(sorted(names, key=lambda name: key_hash("split", name))[:count])
 
 
 def image_groups(images: Sequence[SourceImage], pattern: str | None) -> dict[str, str] | None:
@@ -99,12 +99,8 @@ def keep_usable(
 
 
 def _shuffled(images: Sequence[SourceImage], seed: int) -> list[SourceImage]:
-    return sorted(images, key=lambda image: _hash(str(seed), image.key))
+    return sorted(images, key=lambda image: key_hash(str(seed), image.key))
 
 
 def _rank(image: SourceImage) -> int:
-    return _hash("split", image.key)
-
-
-def _hash(salt: str, key: str) -> int:
-    return int.from_bytes(hashlib.blake2b(f"{salt}/{key}".encode(), digest_size=8).digest())
+    return key_hash("split", image.key)

@@ -25,7 +25,7 @@ class PlaneLifting(nn.Module):
 
     Ours: every query starts from what is seen in the cells of its column of the object's box.
     Attention alone has to find out by rendering which patch belongs where; on the embedded data set
-    it had not after ten times the images.
+    it had not after 6,000 images.
 
     Args:
         size: of the transformer.

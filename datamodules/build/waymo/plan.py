@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
+from datamodules.build.keys import key_hash
 from datamodules.build.waymo.samples import Part, Plan
 from datamodules.build.waymo.schema import CAMERA_SENSOR, CODEC_CONFIG, RAY_COMPRESSED, Kind
 from datamodules.build.waymo.segments import Filters, Segment, find_segments, join_segment
@@ -46,8 +47,8 @@ def split_segments(
     else:
         fraction = DEFAULT_VAL_FRACTION if val_fraction is None else val_fraction
         together = [segment for segments in found.values() for segment in segments]
-        names = sorted({segment.name for segment in together}, key=lambda n: _hash("split", n))
-        held_out = sum(_hash("split", name) < fraction * 2**64 for name in names)
+        names = sorted({segment.name for segment in together}, key=lambda n: key_hash("split", n))
+        held_out = sum(key_hash("split", name) < fraction * 2**64 for name in names)
         if fraction > 0:
             held_out = min(max(held_out, 1), len(names) - 1)
         val = set(names[:held_out])
@@ -56,7 +57,7 @@ def split_segments(
             VAL: [segment for segment in together if segment.name in val],
         }
     return {
-        split: sorted(segments, key=lambda s: _hash(f"{seed}/{s.kind}", s.name))
+        split: sorted(segments, key=lambda s: key_hash(f"{seed}/{s.kind}", s.name))
         for split, segments in dealt.items()
         if segments
     }
@@ -118,7 +119,3 @@ def fingerprint(splits: dict[str, list[Segment]]) -> str:
                 count += 1
                 total += size
     return f"{count} files, {total} bytes, {digest.hexdigest()}"
-
-
-def _hash(salt: str, name: str) -> int:
-    return int.from_bytes(hashlib.blake2b(f"{salt}/{name}".encode(), digest_size=8).digest())
