@@ -62,7 +62,7 @@ def inputs(root: str, resolution: int) -> Iterator[Batch]:
 def placed(model: TokenAutoencoder, seen_by: Camera, views: ObjectViews) -> tuple[Camera, float]:
     """Cameras (V,) of an object's views in the world of a scene reconstructed from a photograph
     that `seen_by` (1,) took, and that world's unit over the object's."""
-    if model.uses_rays:
+    if model.uses_sight:
         return views.camera, 1.0
     canonical = model.view.camera()
     scale = model.view.radius / float(seen_by.position.norm())

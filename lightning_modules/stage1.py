@@ -24,7 +24,6 @@ from lightning_modules.losses.occlusion import (
     alpha_loss,
     opacity_entropy,
     require_masks,
-    segmentation_loss,
     shown,
     visible_pixels,
 )
@@ -47,7 +46,7 @@ from lightning_modules.training.base import TrainingModule
 from lightning_modules.training.checks import check_warmup
 from lightning_modules.training.ema import averaged_copy
 from lightning_modules.training.optimization import OptimizerSettings
-from lightning_modules.training.rng import Purpose
+from lightning_modules.training.rng import Purpose, seed_dropout
 from lightning_modules.training.schedules import Schedule, check_schedule, scheduled_value
 from models.autoencoder import Reconstruction, TokenAutoencoder
 from models.blocks.quantizer import Quantized, perplexity
@@ -122,9 +121,8 @@ class Stage1(TrainingModule):
     @property
     def leaves_parameters_unused(self) -> bool:
         """Whether a step leaves parameters without a gradient: with discriminators, the step of
-        either optimiser does, and so does an encoder whose segmentation is not compared."""
-        idle = self.autoencoder.segments and not self.weights.ever_used("segmentation")
-        return idle or any(True for _ in self.adversaries.parameters())
+        either optimiser does."""
+        return any(True for _ in self.adversaries.parameters())
 
     def setup(self, stage: str) -> None:
         """Refuse data that do not fit, before training begins."""
@@ -132,6 +130,7 @@ class Stage1(TrainingModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One batch: encode, render, weigh, step; see the methods in the order they are called."""
+        seed_dropout(self.seed, self.images_seen, self.global_rank)
         rng = self.step_rng(Purpose.VIEWS, self.global_rank)
         weights = self.weights.at(self.images_seen)
         if self.images_seen == 0:
@@ -144,7 +143,7 @@ class Stage1(TrainingModule):
         compared = compared_images(patch, views, self.autoencoder)
         scored = self.adversaries.score(compared, self.images_seen, weights)
         terms = self._image_terms(grid, compared) | self._code_terms(quantized)
-        terms |= self._geometry_terms(batch, pixels, views, grid) | self._label_terms(made, batch)
+        terms |= self._geometry_terms(batch, pixels, views, grid) | self._box_terms(made, batch)
         terms |= self.adversaries.generator_terms(compared, scored, weights)
         logs = {f"loss/{name}": value for name, value in grid.l2_by_mask().items()}
         logs |= self._step_autoencoder(terms, weights)
@@ -227,15 +226,12 @@ class Stage1(TrainingModule):
             terms["opacity_entropy"] = opacity_entropy(grid.opacity, grid.visible)
         return terms
 
-    def _label_terms(self, made: Reconstruction, batch: Batch) -> dict[str, Tensor]:
-        """Terms of what a system finds that is labelled: the objects' pixels, and their boxes."""
-        terms, size, space = {}, batch.size(), made.scenes.space
-        logits, mask = made.object_logits, batch.mask
-        if self.weights.ever_used("segmentation") and logits is not None and mask is not None:
-            terms["segmentation"] = segmentation_loss(logits, visible_pixels(mask, self.occluders))
-        if size is not None and isinstance(space, SceneBoxes):
-            terms["size"] = box_size_loss(space.half_extents, size)
-        return terms
+    def _box_terms(self, made: Reconstruction, batch: Batch) -> dict[str, Tensor]:
+        """Terms of the boxes that a system finds."""
+        size, space = batch.size(), made.scenes.space
+        if size is None or not isinstance(space, SceneBoxes):
+            return {}
+        return {"size": box_size_loss(space.half_extents, size)}
 
     def _step_autoencoder(
         self, terms: dict[str, Tensor], weights: dict[str, float]

@@ -53,10 +53,13 @@ class Sight:
 
     rays: (B, H * W) through the centres of all pixels, row by row; None: the canonical camera's.
     size: (B, 3) length, width and height of the objects' boxes, NaN where unknown; None: unknown.
+    mask: (B, 2, H, W) whether pixels show the object, and whether what is behind it; neither where
+        something is before it, or where it is unknown. None: unknown.
     """
 
     rays: Rays | None = None
     size: Tensor | None = None
+    mask: Tensor | None = None
 
 
 UNKNOWN = Sight()
@@ -64,14 +67,10 @@ UNKNOWN = Sight()
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """B images as tokens and as scenes.
-
-    object_logits: (B, H, W) log-odds that a pixel shows the object, of image encoders that tell.
-    """
+    """B images as tokens and as scenes."""
 
     quantized: Quantized
     scenes: Scenes
-    object_logits: Tensor | None = None
 
 
 class TokenAutoencoder(nn.Module, ABC):
@@ -82,12 +81,10 @@ class TokenAutoencoder(nn.Module, ABC):
     untrained model is calibrated by its quantiser.
 
     resolution: side of the square images it encodes, in pixels; view: camera they are seen from;
-    uses_rays: whether images have rays of their own, which `features` looks at; segments: whether
-    the image encoder tells which pixels show the object.
+    uses_sight: whether `features` looks at the rays and the masks of the images.
     """
 
-    uses_rays: ClassVar[bool] = False
-    segments: ClassVar[bool] = False
+    uses_sight: ClassVar[bool] = False
 
     resolution: int
     view: CanonicalView

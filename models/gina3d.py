@@ -1,7 +1,7 @@
 """GINA-3D (arXiv 2304.02163), stage 1: a crop of a driving scene becomes a tri-plane of tokens
 becomes a NeRF in the object's box.
 
-    image -> ViT encoder -> cross-attention from plane queries, along its rays -> quantiser
+    image, mask -> ViT encoder -> cross-attention from plane queries, along its rays -> quantiser
           -> token transformer -> style-based upsampler -> three planes -> Scenes
 
 Every image is seen along rays of its own, in the frame of its object's labelled box; the box ends
@@ -12,10 +12,9 @@ from dataclasses import asdict
 from typing import Literal
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 
-from models.autoencoder import UNKNOWN, CanonicalView, Reconstruction, Sight, TokenAutoencoder
+from models.autoencoder import UNKNOWN, CanonicalView, Sight, TokenAutoencoder
 from models.blocks.field import DensityPrior, TriplaneField
 from models.blocks.plane_decoder import PLANES, PlaneSize
 from models.blocks.plane_lifting import PlaneLifting
@@ -35,6 +34,9 @@ from renderers.rays import Rays, rays_to_image
 
 Coordinates = Literal["box", "metric"]
 """What the cube of the planes stands for: each object's box, or a cube of one size for all."""
+
+RGB_AND_MASK = 5
+"""Channels that the image encoder sees: colours, object, and what is behind it."""
 
 
 class GINA3D(TokenAutoencoder):
@@ -58,11 +60,13 @@ class GINA3D(TokenAutoencoder):
         reach: half side of the largest object's box, in world units; the first guess of a size.
         background: grey level in [0, 1] behind objects.
         sampling: coarse and fine samples of a ray, between its two crossings of the box.
+        mask_dropout: share of the training images whose masks the image encoder isn't shown, so
+            that it learns to do without.
 
     Raises ValueError for a number outside its range, and sizes that do not divide.
     """
 
-    uses_rays = segments = True
+    uses_sight = True
 
     def __init__(
         self,
@@ -82,6 +86,7 @@ class GINA3D(TokenAutoencoder):
         reach: float = 3.0,
         background: float = 1.0,
         sampling: RaySampling = RaySampling(48, 48, "distance"),
+        mask_dropout: float = 0.1,
     ) -> None:
         super().__init__()
         check_number("model.autoencoder.resolution", resolution, *SIDES)
@@ -90,6 +95,7 @@ class GINA3D(TokenAutoencoder):
         check_number("model.autoencoder.field_hidden", field_hidden, *WIDTHS)
         check_number("model.autoencoder.reach", reach, *LENGTHS)
         check_number("model.autoencoder.background", background, 0, 1)
+        check_number("model.autoencoder.mask_dropout", mask_dropout, 0, 1)
         if resolution % patch:
             raise ValueError(
                 f"model.autoencoder.resolution is {resolution}, it must be a multiple of the "
@@ -110,10 +116,10 @@ class GINA3D(TokenAutoencoder):
         }
         self.view, self.coordinates, self.reach = view, coordinates, reach
         self.background, self.sampling = background, sampling
+        self.mask_dropout = mask_dropout
         self._layout = TokenLayout(grid, grid, PLANES)
-        self.embed = PatchEmbedding(patch, encoder.width)
+        self.embed = PatchEmbedding(patch, encoder.width, RGB_AND_MASK)
         self.encoder = Transformer(encoder, resolution // patch)
-        self.to_object = nn.Linear(encoder.width, patch * patch)
         self.lifting = PlaneLifting(lifting, self._layout, encoder.width)
         self.quantizer = VectorQuantizer(
             lifting.width, decoder.width, codebook, self._layout.tokens
@@ -144,29 +150,27 @@ class GINA3D(TokenAutoencoder):
                 "reach": self.reach,
                 "background": self.background,
                 "sampling": asdict(self.sampling),
+                "mask_dropout": self.mask_dropout,
             },
         }
 
     def features(self, images: Tensor, sight: Sight = UNKNOWN) -> Tensor:
         """Images (B, 3, H, W) in [0, 1] to what is quantised, (B, T, D): plane queries look at
         image tokens (B, T', D') along the rays of their patches."""
-        return self._lift(self.encoder(self.embed(images)), sight)
-
-    def forward(self, images: Tensor, sight: Sight = UNKNOWN) -> Reconstruction:
-        """Tokens and scenes of images (B, 3, H, W) in [0, 1], and which pixels show the objects."""
-        seen = self.encoder(self.embed(images))
-        quantized = self.quantizer(self._lift(seen, sight))
-        return Reconstruction(quantized, self.decode(quantized.vectors), self._segment(seen))
-
-    def _lift(self, seen: Tensor, sight: Sight) -> Tensor:
+        seen = self.encoder(self.embed(torch.cat([images, self._shown_mask(images, sight)], 1)))
         lifted: Tensor = self.lifting(seen, self._patch_rays(len(seen), sight))
         return lifted
 
-    def _segment(self, seen: Tensor) -> Tensor:
-        side = self.resolution // self.patch
-        return rearrange(
-            self.to_object(seen), "b (h w) (p q) -> b (h p) (w q)", h=side, p=self.patch
-        )
+    def _shown_mask(self, images: Tensor, sight: Sight) -> Tensor:
+        """The masks (B, 2, H, W) that the image encoder is shown beside images: of training images
+        a share at random not, as if they were unknown."""
+        if sight.mask is None:
+            return torch.zeros_like(images[:, :2])
+        mask = sight.mask.to(images.dtype)
+        if not self.training:
+            return mask
+        draws = torch.rand(len(images), 1, 1, 1, device=images.device)
+        return mask * (draws >= self.mask_dropout)
 
     def _patch_rays(self, images: int, sight: Sight) -> Rays:
         """Rays (B, T') through the middles of the patches, in the cube of the planes; objects of

@@ -20,12 +20,6 @@ def check_settings(autoencoder: TokenAutoencoder, weights: Stage1Weights, rays: 
         ValueError: one sentence with the value, the limit and the knob.
     """
     resolution = autoencoder.resolution
-    if weights.ever_used("segmentation") and not autoencoder.segments:
-        system = type(autoencoder).__name__
-        raise ValueError(
-            f"weights.segmentation needs an image encoder that segments, {system} has none: set it "
-            "to 0."
-        )
     smallest = {"adversarial": 8, "perceptual": 16}
     for term, limit in smallest.items():
         if weights.ever_used(term) and not limit <= rays.patch <= resolution:
@@ -68,7 +62,7 @@ def check_data(
             f"{datamodule.resolution}: make `data.resolution` and `model.autoencoder.resolution` "
             "equal."
         )
-    needs = {"depth": DEPTH, "alpha": MASK, "segmentation": MASK}
+    needs = {"depth": DEPTH, "alpha": MASK}
     for term, modality in needs.items():
         if stage == "fit" and weights.ever_used(term) and modality not in datamodule.modalities:
             raise DataError(

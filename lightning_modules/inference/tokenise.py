@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
+from datamodules.modalities import MASK_BACKGROUND, MASK_OBJECT
 from datamodules.schema import Batch
 from models.autoencoder import Sight, TokenAutoencoder
 from renderers.rays import Rays
@@ -14,7 +15,10 @@ def sight(batch: Batch) -> Sight:
     rays = None
     if batch.rays is not None:
         rays = Rays(batch.rays.origins.flatten(1, 2), batch.rays.directions.flatten(1, 2))
-    return Sight(rays, batch.size())
+    mask = None
+    if batch.mask is not None:
+        mask = torch.stack([batch.mask == MASK_OBJECT, batch.mask == MASK_BACKGROUND], 1)
+    return Sight(rays, batch.size(), mask)
 
 
 @torch.no_grad()

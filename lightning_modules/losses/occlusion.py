@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.modalities import MASK_BACKGROUND, MASK_OBJECT, MASK_OCCLUDER
@@ -86,23 +85,6 @@ def alpha_loss(opacity: Tensor, visible: Visible) -> Tensor:
     0.0625
     """
     return mean_over((opacity - visible.object.float()).square(), visible.either)
-
-
-def segmentation_loss(logits: Tensor, visible: Visible) -> Tensor:
-    """Mean cross-entropy of log-odds (B, H, W) that pixels show the object, over visible pixels
-    (B, H, W), in nats.
-
-    It has an image encoder tell objects from what is before and behind them within the first
-    thousands of images; renderings alone, all alike as long as it cannot, hardly teach it.
-
-    >>> visible = visible_pixels(torch.tensor([[[0, 1, 2]]]))
-    >>> round(segmentation_loss(torch.tensor([[[0.0, 0.0, 9.0]]]), visible).item(), 4)
-    0.6931
-    """
-    entropy = F.binary_cross_entropy_with_logits(
-        logits.float(), visible.object.float(), reduction="none"
-    )
-    return mean_over(entropy, visible.either)
 
 
 def opacity_entropy(opacity: Tensor, visible: Visible | None) -> Tensor:

@@ -20,8 +20,7 @@ class Stage1Weights:
 
     A term whose weight is zero throughout is not computed, but for `l2`, `quantizer` and, in
     systems whose scenes have boxes, `size`. Defaults for the pixel, perceptual, quantiser and
-    adversarial terms are ViT-VQGAN's, the parent of VQ3D; the rest are ours. `alpha` and
-    `segmentation` need masks, the latter an image encoder that tells which pixels show the object.
+    adversarial terms are ViT-VQGAN's, the parent of VQ3D; the rest are ours. `alpha` needs masks.
     """
 
     l2: Schedule = 1.0
@@ -34,7 +33,6 @@ class Stage1Weights:
     alpha: Schedule = 0.0
     opacity_entropy: Schedule = 0.0
     code_entropy: Schedule = 0.0
-    segmentation: Schedule = 0.0
     size: Schedule = 1.0
 
     def __post_init__(self) -> None:

@@ -17,7 +17,7 @@ from datamodules.errors import DataError, counted
 from datamodules.join import JoinedShard
 from datamodules.loader import ShardLoader
 from datamodules.manifest import Manifest, ShardInfo, images_hash
-from datamodules.modalities import RAYS, RGB, SPLITS, TRAIN
+from datamodules.modalities import MASK, RAYS, RGB, SPLITS, TRAIN
 from datamodules.order import StorageOrder
 from datamodules.places import check_outside
 from datamodules.plan import ValPlan
@@ -123,11 +123,11 @@ class ImageTokens:
 
     def _images(self, split: str, shard: ShardInfo) -> ShardLoader[Batch]:
         """The images of one shard as they are stored, cropped to the middle square, with their rays
-        for a model that uses them."""
-        view = Augmentation(self.model.resolution)
-        rays = self.model.uses_rays and RAYS in self.source.modalities
-        decoder = ImageDecoder(view, rays=rays, classes=len(self.source.classes))
-        modalities = (RGB, RAYS) if rays else (RGB,)
+        and masks for a model that uses them."""
+        wanted = (MASK, RAYS) if self.model.uses_sight else ()
+        modalities = (RGB, *(name for name in wanted if name in self.source.modalities))
+        view, classes = Augmentation(self.model.resolution), len(self.source.classes)
+        decoder = ImageDecoder(view, rays=RAYS in modalities, classes=classes)
         source = Source(
             root=self.root,
             split=split,

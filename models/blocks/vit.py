@@ -178,12 +178,12 @@ def sine_waves(count: int, width: int) -> Tensor:
 
 
 class PatchEmbedding(nn.Module):
-    """Cut an image into patches and map each linearly to a token, (B, 3, H, W) -> (B, T, D)."""
+    """Cut an image into patches and map each linearly to a token, (B, C, H, W) -> (B, T, D)."""
 
-    def __init__(self, patch: int, width: int) -> None:
+    def __init__(self, patch: int, width: int, channels: int = 3) -> None:
         super().__init__()
         self.patch = patch
-        self.linear = nn.Linear(3 * patch * patch, width)
+        self.linear = nn.Linear(channels * patch * patch, width)
 
     def forward(self, images: Tensor) -> Tensor:
         """Embed images in [0, 1]; tokens are in raster order."""

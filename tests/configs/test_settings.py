@@ -47,7 +47,7 @@ ACCEPTED: dict[float, str] = {
     0: """
     AdaptiveAugmentation.target AutoregressivePrior.dropout
     AutoregressivePrior.label_smoothing BoxSpace.background CanonicalView.pitch
-    GINA3D.background
+    GINA3D.background GINA3D.mask_dropout
     CanonicalView.yaw ClassifierTraining.seed CodebookSize.commitment
     CodebookSize.dead_share CollapseWatch.low ConditionDropout.each
     ConditionDropout.everything ConditionKinds.classes ConditionKinds.semantics
@@ -73,8 +73,6 @@ ACCEPTED: dict[float, str] = {
     Stage1Weights.opacity_entropy[1]
     Stage1Weights.perceptual Stage1Weights.perceptual[0] Stage1Weights.perceptual[1]
     Stage1Weights.quantizer Stage1Weights.quantizer[0] Stage1Weights.quantizer[1]
-    Stage1Weights.segmentation Stage1Weights.segmentation[0]
-    Stage1Weights.segmentation[1]
     Stage1Weights.size Stage1Weights.size[0] Stage1Weights.size[1] Stage2.seed
     TokenSampling.guidance TokenSampling.temperature TokenSampling.top_k
     ViewCells.lr_multiplier ViewDistribution.perturbation_degrees
@@ -91,7 +89,7 @@ ACCEPTED: dict[float, str] = {
     Stage1Weights.code_entropy[0] Stage1Weights.depth[0]
     Stage1Weights.l2[0] Stage1Weights.logit_laplace[0] Stage1Weights.novel_view[0]
     Stage1Weights.opacity_entropy[0] Stage1Weights.perceptual[0]
-    Stage1Weights.quantizer[0] Stage1Weights.segmentation[0] Stage1Weights.size[0]
+    Stage1Weights.quantizer[0] Stage1Weights.size[0]
     Stage2.ema_half_life Stage2.max_images TokenSampling.guidance TokenSampling.temperature
     TokenSampling.top_k
     """,

@@ -14,7 +14,6 @@ from lightning_modules.losses.weights import Stage1Weights
 from lightning_modules.stage1 import Stage1
 from lightning_modules.stage1_rays import RayPlan, view_images
 from lightning_modules.training.optimization import OptimizerSettings
-from models.vq3d import VQ3D
 from renderers.cameras import orbit_camera
 from renderers.rays import camera_rays
 
@@ -22,7 +21,7 @@ SIDE = 16
 WEIGHTS = Stage1Weights(
     logit_laplace=0.0, perceptual=0.0, depth=0.0, adversarial=0.0, novel_view=0.0, quantizer=0.1
 )
-MASKED = replace(WEIGHTS, alpha=0.5, segmentation=0.5)
+MASKED = replace(WEIGHTS, alpha=0.5)
 
 
 def red_box_batch() -> Batch:
@@ -52,7 +51,7 @@ def stage(weights: Stage1Weights = MASKED, occluders: Occluders = "unseen") -> S
 def test_shape_colour_size_and_pixels_of_the_object_are_learned() -> None:
     logs = train(stage(), red_box_batch(), 120)
     first, last = logs[0], logs[-1]
-    for name, share in (("alpha", 0.3), ("l2_object", 0.3), ("size", 0.3), ("segmentation", 0.3)):
+    for name, share in (("alpha", 0.3), ("l2_object", 0.3), ("size", 0.3)):
         assert last[f"loss/{name}"] < share * first[f"loss/{name}"], name
 
 
@@ -71,8 +70,3 @@ def test_occluders_are_reconstructed_only_where_they_count_as_the_object(
     assert before.all()
     excess = (greens - red)[:, 6:10, 8:10].mean().item()
     assert (excess > 0.2) is green
-
-
-def test_a_system_that_does_not_segment_is_refused() -> None:
-    with torch.device("meta"), pytest.raises(ValueError, match="segments, VQ3D has none"):
-        Stage1(VQ3D(), weights=MASKED)

@@ -12,7 +12,7 @@ from models.gina3d import GINA3D, Coordinates
 from renderers.ray_sampling import RaySampling
 
 
-def tiny_gina3d(coordinates: Coordinates = "box") -> GINA3D:
+def tiny_gina3d(coordinates: Coordinates = "box", mask_dropout: float = 0.1) -> GINA3D:
     torch.manual_seed(0)
     return GINA3D(
         resolution=16,
@@ -31,4 +31,5 @@ def tiny_gina3d(coordinates: Coordinates = "box") -> GINA3D:
         reach=0.8,
         background=0.5,
         sampling=RaySampling(4, 4, "distance"),
+        mask_dropout=mask_dropout,
     )

@@ -94,12 +94,43 @@ def test_tokens_depend_on_where_an_image_is_seen_from(model: GINA3D, images: Ten
     assert (smaller - unknown).abs().max() > 0.05
 
 
+def object_on_the_left(images: Tensor) -> Tensor:
+    left = torch.zeros_like(images[:, 0], dtype=torch.bool)
+    left[..., :8] = True
+    return torch.stack([left, ~left], 1)
+
+
+def test_tokens_depend_on_the_mask(model: GINA3D, images: Tensor) -> None:
+    unknown, mask = model.features(images), object_on_the_left(images)
+    known = model.features(images, Sight(mask=mask))
+    assert (known - unknown).abs().max() > 0.05
+    occluded = mask & mask[:, :1]  # nothing is seen of what is behind the object
+    assert (model.features(images, Sight(mask=occluded)) - known).abs().max() > 0.05
+    nowhere = Sight(mask=torch.zeros_like(mask))
+    torch.testing.assert_close(model.features(images, nowhere), unknown)
+
+
+@pytest.mark.parametrize(("share", "hidden"), [(0.0, 0), (1.0, 200), (0.25, 50)])
+def test_a_share_of_masks_is_hidden_in_training_alone(share: float, hidden: int) -> None:
+    torch.manual_seed(0)
+    model, images = (
+        tiny_gina3d(mask_dropout=share),
+        torch.rand(1, 3, 16, 16).expand(200, -1, -1, -1),
+    )
+    known, unknown = Sight(mask=object_on_the_left(images)), model.eval().features(images[:1])
+    evaluated = model.features(images, known)
+    assert (evaluated - unknown).abs().amax((1, 2)).min() > 0.01
+    trained = model.train().features(images, known)
+    found = ((trained - unknown).abs().amax((1, 2)) < 1e-3).sum().item()
+    assert found == pytest.approx(hidden, abs=20 * (0 < share < 1))
+
+
 def test_a_rendering_loss_trains_every_part(model: GINA3D, images: Tensor) -> None:
-    made = model(images)
+    made = model(images, Sight(mask=object_on_the_left(images)))
     quantized, scenes = made.quantized, made.scenes
     points = 0.2 * (torch.rand(3, 20, 3, generator=torch.Generator().manual_seed(1)) - 0.5)
     density, color = scenes.at(points)
-    (density.sum() + color.sum() + quantized.loss + made.object_logits.sum()).backward()
+    (density.sum() + color.sum() + quantized.loss).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
@@ -132,6 +163,7 @@ def test_the_published_size() -> None:
         ({"coordinates": "world"}, "coordinates is 'world', it must be 'box' or 'metric'"),
         ({"reach": 0.0}, "reach"),
         ({"background": 2.0}, "background"),
+        ({"mask_dropout": 1.5}, "mask_dropout is 1.5"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(setting: dict[str, object], said: str) -> None:

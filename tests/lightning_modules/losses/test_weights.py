@@ -44,7 +44,6 @@ def test_weights_follow_their_schedules() -> None:
         "alpha",
         "opacity_entropy",
         "code_entropy",
-        "segmentation",
         "size",
     }
 
