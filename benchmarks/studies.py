@@ -67,12 +67,15 @@ STUDIES: dict[str, tuple[Row, ...]] = {
 
 
 def train(row: Row, number: int, study: str, seed: int, given: argparse.Namespace) -> Path:
-    """Train a row with a seed, or continue; returns the folder of the run."""
-    root = given.root
+    """Train a row with a seed, or continue; returns the folder of the run. Rows that alter nothing
+    are one run for all studies."""
+    root, name = given.root, f"{study}-{number}"
+    if row == Row(row.name):
+        name = "unaltered"
     if row.alteration is not None:
-        root = f"{given.out}/data-{study}-{number}"
+        root = f"{given.out}/data-{name}"
         altered_shards(given.root, root, row.alteration)
-    run = Path(given.out, f"{study}-{number}-seed{seed}")
+    run = Path(given.out, f"{name}-seed{seed}")
     if not (run / "result.json").is_file():
         seeds = ("--model.seed", "--data.seed", "--seed_everything")
         words = [word for name in seeds for word in (name, str(seed))]
@@ -84,7 +87,7 @@ def train(row: Row, number: int, study: str, seed: int, given: argparse.Namespac
 
 def measured(run: Path, root: str, rare: bool) -> dict[str, float]:
     """Figures of a finished run, kept beside its result."""
-    kept = run / "study.json"
+    kept = run / ("study-rare.json" if rare else "study.json")
     if not kept.is_file():
         checkpoint = str(run / "checkpoints" / "best.ckpt")
         write_json(kept, reconstruction_figures(checkpoint, root, RARE if rare else None))

@@ -9,14 +9,21 @@ from models.blocks.token_transformer import TokenTransformer
 from models.blocks.vit import ViTSize
 from renderers.rays import Rays
 
-COLUMNS = ("b z y x c -> b (y x) (z c)", "b z y x c -> b (z x) (y c)", "b z y x c -> b (z y) (x c)")
+CELLS = 2
+"""Cells of the volume along each side of a plane's token."""
+
+COLUMNS = (
+    "b (z n) (y i) (x j) c -> b (y x) (z n i j c)",
+    "b (z n) (y i) (x j) c -> b (z x) (y n i j c)",
+    "b (z n) (y i) (x j) c -> b (z y) (x n i j c)",
+)
 """Columns of a volume along the normals of the planes (x, y), (x, z), (y, z), in raster order."""
+
+CELL_WIDTH = 16
+"""Features of a cell."""
 
 GUIDE_CELLS = 1.0
 """Distance from a cell's middle, in cells, at which a patch is taken e^(-1/2) as much."""
-
-SHARE = 4
-"""Width of a plane's token over that of a cell of the volume."""
 
 
 class PlaneLifting(nn.Module):
@@ -25,7 +32,7 @@ class PlaneLifting(nn.Module):
 
     Ours: every query starts from what is seen in the cells of its column of the object's box.
     Attention alone has to find out by rendering which patch belongs where; on the embedded data set
-    it had not after 6,000 images.
+    it had not after 6,000 images. Shapes come out no finer than patches and cells.
 
     Args:
         size: of the transformer.
@@ -35,10 +42,11 @@ class PlaneLifting(nn.Module):
 
     def __init__(self, size: ViTSize, layout: TokenLayout, context_width: int) -> None:
         super().__init__()
-        self.grid, width = layout.rows, size.width // SHARE
+        self.grid = CELLS * layout.rows
         self.queries = nn.Parameter(torch.zeros(layout.tokens, size.width))
-        self.seen = nn.Linear(context_width, width)
-        self.columns = nn.ModuleList(nn.Linear(self.grid * width, size.width) for _ in COLUMNS)
+        self.seen = nn.Linear(context_width, CELL_WIDTH)
+        column = CELLS**2 * self.grid * CELL_WIDTH
+        self.columns = nn.ModuleList(nn.Linear(column, size.width) for _ in COLUMNS)
         self.transformer = TokenTransformer(size, layout, context_width)
 
     def forward(self, tokens: Tensor, rays: Rays) -> Tensor:
@@ -47,7 +55,7 @@ class PlaneLifting(nn.Module):
         cells = guides @ self.seen(tokens)  # (B, grid^3, c)
         volume = cells.unflatten(1, (self.grid, self.grid, self.grid))
         planes = [
-            to_token(rearrange(volume, column))
+            to_token(rearrange(volume, column, n=CELLS, i=CELLS, j=CELLS))
             for to_token, column in zip(self.columns, COLUMNS, strict=True)
         ]
         lifted: Tensor = self.transformer(self.queries + torch.cat(planes, 1), tokens)
@@ -72,10 +80,17 @@ def cell_guides(rays: Rays, grid: int) -> Tensor:
     z, y, x = torch.meshgrid(middles, middles, middles, indexing="ij")
     cells = torch.stack([x, y, z], -1).flatten(0, 2)  # (grid^3, 3)
     way = rays.directions / rays.directions.norm(dim=-1, keepdim=True)
-    # |p - o|^2 - ((p - o) . d)^2, with o moved to the ray's point nearest to the cube's centre,
-    # so that distances of far cameras lose no digits.
+    # With o moved to the ray's point nearest to the cube's centre, so that distances of far cameras
+    # lose no digits, d^2 is |p|^2 + |o|^2 - 2 p . o - (p . way)^2: the first is the same for all
+    # patches, the rest one product of numbers of the cell with numbers of the ray.
     origins = rays.origins - (rays.origins * way).sum(-1, keepdim=True) * way  # (B, T', 3)
-    along = cells @ way.transpose(1, 2)  # (B, grid^3, T')
-    apart = cells.square().sum(-1)[:, None] - 2 * cells @ origins.transpose(1, 2)
-    squares = apart + origins.square().sum(-1)[:, None] - along.square()
-    return (-squares * (grid / 2 / GUIDE_CELLS) ** 2 / 2).softmax(-1)
+    of_cells = torch.cat([_products(cells, cells), cells, torch.ones_like(cells[:, :1])], -1)
+    squares = origins.square().sum(-1, keepdim=True)
+    of_rays = torch.cat([_products(way, way), 2 * origins, -squares], -1)  # (B, T', 13)
+    scale = (grid / 2 / GUIDE_CELLS) ** 2 / 2
+    logits = of_cells @ (scale * of_rays).transpose(1, 2)  # -d^2 / 2 but for a number of each cell
+    return logits.softmax(-1)
+
+
+def _products(a: Tensor, b: Tensor) -> Tensor:
+    return (a[..., :, None] * b[..., None, :]).flatten(-2)
