@@ -19,8 +19,6 @@ SHIFT = 1 / 8
 """Largest translation, as a share of the side."""
 HOLE = 1 / 2
 """Side of what is cut out, as a share of the side."""
-NEGLIGIBLE_BLUR = 0.15
-"""Standard deviation in pixels below which the next pixel weighs less than 1e-9."""
 
 
 def augment(
@@ -105,21 +103,3 @@ def _hole(images: Tensor, side: int, rng: torch.Generator) -> Tensor:
     start = _integers(images, -(length // 2), side - length // 2 - 1, rng)
     place = torch.arange(side, device=images.device)
     return (place >= start) & (place < start + length)
-
-
-def gaussian_matrix(side: int, sigma: float, like: Tensor) -> Tensor:
-    """Matrix (side, side) that blurs a column of pixels: rows are Gaussians of standard deviation
-    `sigma` in pixels, cut at the border and normalised, so that even areas stay as they are."""
-    place = torch.arange(side, dtype=torch.float32, device=like.device)
-    distance = (place[:, None] - place) / sigma
-    return torch.softmax(-0.5 * distance.square(), dim=1).to(like.dtype)
-
-
-def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
-    """Images (B, C, H, W) blurred with standard deviation `sigma` in pixels: two matrix products,
-    which can be differentiated any number of times."""
-    if sigma < NEGLIGIBLE_BLUR:
-        return images
-    rows = gaussian_matrix(images.shape[-2], sigma, images)
-    columns = gaussian_matrix(images.shape[-1], sigma, images)
-    return rows @ images @ columns.mT

@@ -10,8 +10,9 @@ from lightning_modules.adversarial.adaptive_augmentation import (
     AdaptiveAugmentation,
     ChangeProbability,
 )
-from lightning_modules.adversarial.diffaugment import augment, gaussian_blur
+from lightning_modules.adversarial.diffaugment import augment
 from lightning_modules.adversarial.gan_views import Judged
+from lightning_modules.training.blur import gaussian_blur
 from lightning_modules.training.schedules import Schedule, check_schedule, scheduled_value
 from models.scenes import resized
 

@@ -1,4 +1,4 @@
-"""Random mirroring, shifts and colours of training images, drawn on their device."""
+"""Random mirroring, shifts, colours and blur of training images, drawn on their device."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
+from lightning_modules.training.blur import gaussian_blur_each
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a grey image (ITU-R BT.601)."""
@@ -17,8 +18,9 @@ class Jitter:
 
     shift: largest move along either axis as a share of the side, the edge repeated behind it;
     brightness: largest amount that is added to all colours; contrast, saturation: largest
-    deviation from 1 of the factor on the distance from the image's mean, and from its grey image.
-    Half the images are mirrored if `mirror`.
+    deviation from 1 of the factor on the distance from the image's mean, and from its grey image;
+    blur: largest standard deviation of a Gaussian, as a share of the side. Half the images are
+    mirrored if `mirror`.
 
     Raises DataError for a number outside its range.
     """
@@ -28,17 +30,22 @@ class Jitter:
     brightness: float = 0.1
     contrast: float = 0.2
     saturation: float = 0.2
+    blur: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("shift", "brightness", "contrast", "saturation"):
+        for name in ("shift", "brightness", "contrast", "saturation", "blur"):
             value = getattr(self, name)
             if not 0 <= value < 1:
                 raise DataError(f"{name} is {value}, it must be at least 0 and below 1.")
 
     def apply(self, images: Tensor, rng: torch.Generator) -> Tensor:
         """Change images (B, 3, H, W) in [0, 1], each in its own way; the result is clipped."""
-        return self._recoloured(self._moved(images, rng), rng).clamp(0, 1)
+        changed = self._recoloured(self._moved(images, rng), rng).clamp(0, 1)
+        if self.blur == 0:
+            return changed
+        share = torch.rand(len(images), generator=rng, device=images.device)
+        return gaussian_blur_each(changed, self.blur * images.shape[-1] * share)
 
     def _moved(self, images: Tensor, rng: torch.Generator) -> Tensor:
         """Shifted by whole pixels, and mirrored."""

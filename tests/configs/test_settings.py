@@ -53,7 +53,7 @@ ACCEPTED: dict[float, str] = {
     ConditionDropout.everything ConditionKinds.classes ConditionKinds.semantics
     DensityPrior.bias DensityPrior.slope DensitySmoothness.weight
     DiscriminatorSettings.r1 GAN.seed ImagesProgressBar.log_seconds InputSettings.blur
-    InputSettings.blur[0] InputSettings.blur[1] Jitter.brightness Jitter.contrast
+    InputSettings.blur[0] InputSettings.blur[1] Jitter.blur Jitter.brightness Jitter.contrast
     Jitter.saturation Jitter.shift LastCheckpoint.minutes LateDiscriminator.r1
     LateDiscriminator.train_from MaskedDecoding.choice_temperature MaskedPrior.dropout
     MaskedPrior.label_smoothing MultiView.from_images NovelViews.pitch NovelViews.yaw

@@ -7,9 +7,10 @@ from torch import Tensor
 from datamodules.errors import DataError
 from lightning_modules.adversarial.adaptive_augmentation import AdaptiveAugmentation
 from lightning_modules.adversarial.adversary import Adversary, DiscriminatorSettings, Scored
-from lightning_modules.adversarial.diffaugment import Change, gaussian_blur
+from lightning_modules.adversarial.diffaugment import Change
 from lightning_modules.adversarial.discriminator_input import DiscriminatorInput, InputSettings
 from lightning_modules.adversarial.gan_views import Judged
+from lightning_modules.training.blur import gaussian_blur
 from models.blocks.discriminators import group_size
 from models.scenes import resized
 

@@ -3,6 +3,7 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
+from lightning_modules.training.blur import gaussian_blur
 from lightning_modules.training.image_jitter import Jitter
 
 STILL = Jitter(mirror=False, shift=0.0, brightness=0.0, contrast=0.0, saturation=0.0)
@@ -42,6 +43,15 @@ def test_shifts_are_whole_pixels_within_the_limit_and_repeat_the_edge() -> None:
         assert row.tolist() == [min(max(column + move, 0), 7) for column in range(8)]
         moves.add(move)
     assert moves == {-2, -1, 0, 1, 2}
+
+
+def test_images_are_blurred_by_up_to_a_share_of_the_side() -> None:
+    stripes = torch.tensor([0.0, 1.0]).repeat(8).expand(64, 3, 16, 16).contiguous()
+    spread = only("blur", 0.1).apply(stripes, noise()).std((1, 2, 3))
+    most = gaussian_blur(stripes, 1.6).std()
+    assert (spread >= most).all()
+    assert spread.min() < 1.1 * most + 0.01
+    assert spread.max() > 0.4  # hardly
 
 
 def test_brightness_is_added_to_all_colours_alike() -> None:
