@@ -134,10 +134,11 @@ class Batch(AnyBatch):
         )
 
     def mirrored(self) -> Batch:
-        """The mirrored images with rays alone of what is known of them beside their labels."""
+        """The mirrored images with rays and masks alone of what is known of them beside their
+        labels."""
         rays = self.rays and self.rays.mirrored()
-        image = self.image.flip(-1)
-        return replace(self, image=image, depth=None, mask=None, camera=None, rays=rays)
+        image, mask = self.image.flip(-1), None if self.mask is None else self.mask.flip(-1)
+        return replace(self, image=image, depth=None, mask=mask, camera=None, rays=rays)
 
     def float_image(self) -> Tensor:
         """Images as float32 in [0, 1]: (B, 3, H, W)."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from lightning_modules.training.blur import gaussian_blur_each
+from lightning_modules.training.blur import gaussian_blur
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a grey image (ITU-R BT.601)."""
@@ -45,7 +45,7 @@ class Jitter:
         if self.blur == 0:
             return changed
         share = torch.rand(len(images), generator=rng, device=images.device)
-        return gaussian_blur_each(changed, self.blur * images.shape[-1] * share)
+        return gaussian_blur(changed, self.blur * images.shape[-1] * share)
 
     def _moved(self, images: Tensor, rng: torch.Generator) -> Tensor:
         """Shifted by whole pixels, and mirrored."""

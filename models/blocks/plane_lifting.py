@@ -84,13 +84,14 @@ def cell_guides(rays: Rays, grid: int) -> Tensor:
     # lose no digits, d^2 is |p|^2 + |o|^2 - 2 p . o - (p . way)^2: the first is the same for all
     # patches, the rest one product of numbers of the cell with numbers of the ray.
     origins = rays.origins - (rays.origins * way).sum(-1, keepdim=True) * way  # (B, T', 3)
-    of_cells = torch.cat([_products(cells, cells), cells, torch.ones_like(cells[:, :1])], -1)
+    of_cells = torch.cat([_products(cells), cells, torch.ones_like(cells[:, :1])], -1)
     squares = origins.square().sum(-1, keepdim=True)
-    of_rays = torch.cat([_products(way, way), 2 * origins, -squares], -1)  # (B, T', 13)
+    of_rays = torch.cat([_products(way), 2 * origins, -squares], -1)  # (B, T', 13)
     scale = (grid / 2 / GUIDE_CELLS) ** 2 / 2
     logits = of_cells @ (scale * of_rays).transpose(1, 2)  # -d^2 / 2 but for a number of each cell
     return logits.softmax(-1)
 
 
-def _products(a: Tensor, b: Tensor) -> Tensor:
-    return (a[..., :, None] * b[..., None, :]).flatten(-2)
+def _products(vectors: Tensor) -> Tensor:
+    """Products (..., 9) of the coordinates of vectors (..., 3) with each other."""
+    return (vectors[..., :, None] * vectors[..., None, :]).flatten(-2)

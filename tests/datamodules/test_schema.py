@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -46,11 +48,14 @@ def test_rays_go_with_the_rows_and_through_shared_memory():
 
 
 def test_a_mirrored_batch_shows_the_world_mirrored_at_x_0():
-    mirrored = batch(torch.zeros(2, 2, 2, dtype=torch.uint16)).mirrored()
+    mask = torch.tensor([[0, 1], [2, 255]], dtype=torch.uint8).repeat(2, 1, 1)
+    given = replace(batch(torch.zeros(2, 2, 2, dtype=torch.uint16)), mask=mask)
+    mirrored = given.mirrored()
     assert mirrored.rays.origins[0, 0].tolist() == [[-3, 4, 5], [0, 1, 2]]
     assert torch.equal(mirrored.rays.directions, -mirrored.rays.origins)
     assert mirrored.depth is None
     assert mirrored.camera is None
+    assert mirrored.mask[0].tolist() == [[1, 0], [255, 2]]
     again = mirrored.mirrored()
     assert torch.equal(again.image, batch().image)
     assert torch.equal(again.rays.origins, batch().rays.origins)

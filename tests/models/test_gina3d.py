@@ -100,8 +100,9 @@ def object_on_the_left(images: Tensor) -> Tensor:
     return torch.stack([left, ~left], 1)
 
 
-def test_tokens_depend_on_the_mask(model: GINA3D, images: Tensor) -> None:
-    unknown, mask = model.features(images), object_on_the_left(images)
+def test_tokens_depend_on_the_mask(images: Tensor) -> None:
+    model, mask = tiny_gina3d().eval(), object_on_the_left(images)
+    unknown = model.features(images)
     known = model.features(images, Sight(mask=mask))
     assert (known - unknown).abs().max() > 0.05
     occluded = mask & mask[:, :1]  # nothing is seen of what is behind the object
@@ -113,10 +114,7 @@ def test_tokens_depend_on_the_mask(model: GINA3D, images: Tensor) -> None:
 @pytest.mark.parametrize(("share", "hidden"), [(0.0, 0), (1.0, 200), (0.25, 50)])
 def test_a_share_of_masks_is_hidden_in_training_alone(share: float, hidden: int) -> None:
     torch.manual_seed(0)
-    model, images = (
-        tiny_gina3d(mask_dropout=share),
-        torch.rand(1, 3, 16, 16).expand(200, -1, -1, -1),
-    )
+    images, model = torch.rand(1, 3, 16, 16).expand(200, -1, -1, -1), tiny_gina3d("box", share)
     known, unknown = Sight(mask=object_on_the_left(images)), model.eval().features(images[:1])
     evaluated = model.features(images, known)
     assert (evaluated - unknown).abs().amax((1, 2)).min() > 0.01

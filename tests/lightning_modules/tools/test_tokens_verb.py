@@ -2,17 +2,20 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from tiny_checkpoints import save_stage1, spread_model
+from tiny_gina3d import tiny_gina3d
 from tiny_model import SIDE
 from tiny_run import write_shards
 
 from datamodules.build.driver import build_shards
 from datamodules.build.encode import encode_png
+from datamodules.build.shapeworld.verb import shapeworld
 from datamodules.build.writer import EncodedSample
 from datamodules.errors import DataError
 from datamodules.loader import ShardLoader
@@ -73,6 +76,26 @@ def test_tokens_equal_those_computed_on_the_fly(
     for image, token in zip(images.val_dataloader(), stored.val_dataloader(), strict=True):
         assert token.keys == image.keys
         assert torch.equal(token.tokens, tokenise(model, image))
+
+
+def test_a_model_that_looks_at_rays_and_masks_is_given_both(tmp_path: Path) -> None:
+    root, out = str(tmp_path / "images"), str(tmp_path / "tokens")
+    shapeworld(root, images=24, val_fraction=0.5, resolution=64, half_hidden=1.0, workers=1)
+    model = tiny_gina3d().eval()
+    tokens(save_stage1(model, tmp_path / "best.ckpt"), root, out, batch_size=5)
+    images = ShardDataModule(root, 16, 4, mask=True, rays=True, num_workers=0, lanes=4)
+    stored = TokenDataModule(out, 4, num_workers=0, lanes=4)
+    images.setup()
+    stored.setup()
+    pairs = [
+        *zip(images.train_dataloader(), stored.train_dataloader(), strict=True),  # some mirrored
+        *zip(images.val_dataloader(), stored.val_dataloader(), strict=True),
+    ]
+    for image, token in pairs:
+        assert token.keys == image.keys
+        assert torch.equal(token.tokens, tokenise(model, image))
+        assert not torch.equal(token.tokens, tokenise(model, replace(image, mask=None)))
+        assert not torch.equal(token.tokens, tokenise(model, replace(image, rays=None)))
 
 
 def test_autocast_does_not_reach_the_encoder() -> None:
