@@ -77,6 +77,11 @@ class JoinedShard:
             raise
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of the samples that the leading tar holds."""
+        return self._leader.index.keys
+
+    @property
     def present(self) -> int:
         """Samples, from the first, that the leading tar holds."""
         return min(self._samples, len(self._leader.index.keys))

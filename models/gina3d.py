@@ -27,10 +27,10 @@ from models.limits import LENGTHS, SIDES, WIDTHS
 from models.recipe import Recipe
 from models.scenes import Scenes
 from models.spaces import SceneBoxes
-from renderers.pixels import pixel_centres, sample_image
+from renderers.pixels import pixel_centres
 from renderers.ranges import check_number
 from renderers.ray_sampling import RaySampling
-from renderers.rays import Rays, rays_to_image
+from renderers.rays import Rays, resampled_rays
 
 Coordinates = Literal["box", "metric"]
 """What the cube of the planes stands for: each object's box, or a cube of one size for all."""
@@ -178,10 +178,7 @@ class GINA3D(TokenAutoencoder):
         side, patches = self.resolution, self.resolution // self.patch
         device = self.to_size.weight.device
         pixels = pixel_centres(patches, patches, device).expand(images, -1, -1)
-        given = sight.rays
-        if given is not None:
-            parts = (given.origins, given.directions)
-            given = Rays(*(sample_image(rays_to_image(part, side, side), pixels) for part in parts))
+        given = None if sight.rays is None else resampled_rays(sight.rays, side, pixels)
         rays = self.image_rays(pixels, given)
         space = self._space(torch.full((images, 3), self.reach, device=device))
         space = space if sight.size is None else space.sized(sight.size)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from renderers.cameras import Camera, transform
-from renderers.pixels import pixel_centres
+from renderers.pixels import pixel_centres, sample_image
 
 
 @dataclass(frozen=True)
@@ -72,3 +72,13 @@ def rays_to_image(values: Tensor, height: int, width: int) -> Tensor:
     [[[[0, 1, 2], [3, 4, 5]]]]
     """
     return values.transpose(1, 2).unflatten(2, (height, width))
+
+
+def resampled_rays(rays: Rays, side: int, pixels: Tensor) -> Rays:
+    """Return the rays through `pixels` (B, R, 2), x and y in [0, 1], of images of which those
+    through all side x side pixel centres are known; beyond these, the nearest."""
+    origins, directions = (
+        sample_image(rays_to_image(part, side, side), pixels)
+        for part in (rays.origins, rays.directions)
+    )
+    return Rays(origins, normalize(directions, dim=-1))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from datamodules.classes import class_label
 from datamodules.errors import DataError, check_number
+from lightning_modules.inference.encoded_photographs import photo_tokens
 from lightning_modules.inference.layout import (
     Asset,
     Between,
@@ -18,9 +19,8 @@ from lightning_modules.inference.layout import (
     FromTokens,
     Layout,
 )
-from lightning_modules.inference.photographs import load_square
+from lightning_modules.inference.photographs import load_photograph
 from lightning_modules.inference.sampling_options import SamplingOptions, check_unused
-from lightning_modules.inference.scene_choice import photo_tokens
 from lightning_modules.inference.scene_maker import SceneDrawer, SceneMaker
 from lightning_modules.inference.token_files import read_tokens
 from models.composition import Composition, PlacedObject
@@ -151,8 +151,8 @@ def _of_file(
     """The asset of a photograph or of stored tokens."""
     model, seeds = maker.autoencoder, tuple[int, ...]()
     if isinstance(source, FromPhoto):
-        square = load_square(Path(source.image), model.resolution).to(device)
-        tokens = photo_tokens(model, square)
+        photo = load_photograph(Path(source.image), model.resolution, device)
+        tokens = photo_tokens(model, photo)
     else:
         found = read_tokens(source.tokens, model, maker.checkpoint)
         check_number(f"row of {source.tokens}", source.row, 0, len(found.tokens) - 1)

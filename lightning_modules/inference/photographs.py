@@ -1,7 +1,8 @@
-"""Photographs that users name: which files they are, and their pixels."""
+"""Photographs that users name: which files they are, their pixels, and what is known of them."""
 
 import os
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,25 @@ from torch import Tensor
 
 from datamodules.build.search import PassedOver
 from datamodules.errors import DataError
+from datamodules.lookup import find_image, is_shard_root
 from datamodules.photograph import read_photograph
 from datamodules.picture import SUFFIXES, PictureError, is_hidden
+from lightning_modules.inference.tokenise import sight
+from models.autoencoder import UNKNOWN, Sight
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A square photograph (1, 3, side, side) in [0, 1], and what is known of how it was seen."""
+
+    pixels: Tensor
+    sight: Sight = UNKNOWN
 
 
 def find_images(names: list[str], option: str = "--images") -> list[Path]:
     """Files as they are named, folders as the images in them, each once; hidden ones are passed
     over where there are others. What is not there, and folders without images, stay in the list,
-    for their reading to say so; what else folders hold is told.
+    for their reading to say so; what else folders hold is told. ROOT/KEY is an image in shards.
 
     Args:
         names: files and folders.
@@ -40,6 +52,10 @@ def find_images(names: list[str], option: str = "--images") -> list[Path]:
         paths += (_images_in(Path(name), option) if os.path.isdir(name) else []) or [Path(name)]
     paths = list(dict.fromkeys(paths))
     paths = [path for path in paths if not is_hidden(path.name)] or paths
+    if roots := [path for path in paths if is_shard_root(path)]:
+        raise DataError(
+            f"{roots[0]} holds shards: name their photographs by keys, e.g. {roots[0]}/KEY."
+        )
     if all(map(os.path.isdir, paths)):
         raise DataError(f"No .jpg, .png or .webp in {', '.join(names)}: check {option}.")
     by_stem = {path.stem: path for path in paths}
@@ -51,25 +67,40 @@ def find_images(names: list[str], option: str = "--images") -> list[Path]:
     return paths
 
 
-def load_square(path: Path, side: int) -> Tensor:
-    """The central square of a photograph as (1, 3, side, side) in [0, 1].
+def load_photograph(path: Path, side: int, device: torch.device | str = "cpu") -> Photograph:
+    """The central square of a photograph, and, of one in shards, its mask, rays and box.
+
+    path: of an image file, or a shard root and a key in it.
 
     Raises:
-        DataError: the file can't be read as an image.
+        DataError: there is no such image, or it can't be read.
     """
+    if _in_shards(path):
+        batch = find_image(path.parent, path.name, side).to(device)
+        return Photograph(batch.float_image(), sight(batch))
     try:
         upright = read_photograph(path)
     except PictureError as error:
         raise DataError(f"{path} is no readable image: {error}.") from error
     square = ImageOps.fit(upright, (side, side), Image.Resampling.LANCZOS)
-    return torch.from_numpy(np.asarray(square) / np.float32(255)).permute(2, 0, 1)[None]
+    pixels = torch.from_numpy(np.asarray(square) / np.float32(255)).permute(2, 0, 1)[None]
+    return Photograph(pixels.to(device))
+
+
+def load_square(path: Path, side: int) -> Tensor:
+    """The pixels of `load_photograph`."""
+    return load_photograph(path, side).pixels
+
+
+def _in_shards(path: Path) -> bool:
+    return not os.path.lexists(path) and is_shard_root(path.parent)
 
 
 def _fault(name: str, option: str) -> str:
     """Why there is nothing of a name, empty if there is; of a pipe its reading says what it is."""
     path = Path(name)
     try:
-        if name and (path.is_dir() or path.exists()):
+        if name and (path.is_dir() or path.exists() or _in_shards(path)):
             return ""
     except OSError as error:  # of a folder around it, or of its name
         return f"{name} cannot be read: {error.strerror}; check {option}."

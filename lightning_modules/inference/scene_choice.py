@@ -11,8 +11,9 @@ from torch import Tensor
 
 from datamodules.errors import DataError, Failures, check_number, counted
 from datamodules.ranges import Range
+from lightning_modules.inference.encoded_photographs import photo_scene, photo_tokens
 from lightning_modules.inference.limits import MOST_SEED, DrawnSeed
-from lightning_modules.inference.photographs import find_images, load_square
+from lightning_modules.inference.photographs import Photograph, find_images, load_photograph
 from lightning_modules.inference.sampling_options import SamplingOptions, check_unused
 from lightning_modules.inference.token_files import read_tokens
 from models.autoencoder import TokenAutoencoder
@@ -27,7 +28,7 @@ class SceneChoice:
     these options.
 
     Args:
-        images: photographs or folders of them, e.g. a.jpg b.jpg.
+        images: photographs or folders of them, e.g. a.jpg b.jpg; ROOT/KEY is one in shards.
         classes: names or numbers of classes to draw, e.g. chair mug, or all, or any to leave the
             class unknown.
         seeds: of the scenes drawn of each class, e.g. 0,1,2; by default 0.
@@ -133,25 +134,18 @@ def photos_passage(model: TokenAutoencoder, images: Sequence[str]) -> Passage:
     if len(paths) != 2:
         given = counted(len(paths), "photograph")
         raise DataError(f"--images names {given}, interpolation is between 2.")
-    squares, failures = [], Failures(1)
+    photos, failures = [], Failures(1)
     for path in paths:
         with failures.kept():
-            squares.append(_square(model, path))
+            photos.append(_photograph(model, path))
     failures.tell()
-    first, second = (photo_tokens(model, square) for square in squares)
+    first, second = (photo_tokens(model, photo) for photo in photos)
     names = paths[0].stem, paths[1].stem
     return Passage(names, lambda share: model.decode(model.blend(first, second, share)))
 
 
-@torch.no_grad()
-def photo_tokens(model: TokenAutoencoder, square: Tensor) -> Tensor:
-    """Tokens (1, T) of a square photograph (1, 3, H, W)."""
-    return model.encode(square).tokens
-
-
-@torch.no_grad()
 def _reconstructed(model: TokenAutoencoder, path: Path) -> Scenes:
-    return model.reconstruct(_square(model, path))
+    return photo_scene(model, _photograph(model, path))
 
 
 @torch.no_grad()
@@ -159,8 +153,8 @@ def _decoded(model: TokenAutoencoder, tokens: Tensor) -> Scenes:
     return model.decode_tokens(tokens.to(_device(model)))
 
 
-def _square(model: TokenAutoencoder, path: Path) -> Tensor:
-    return load_square(path, model.resolution).to(_device(model))
+def _photograph(model: TokenAutoencoder, path: Path) -> Photograph:
+    return load_photograph(path, model.resolution, _device(model))
 
 
 def _device(model: TokenAutoencoder) -> torch.device:

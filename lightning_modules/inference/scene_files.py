@@ -18,7 +18,7 @@ from lightning_modules.inference.meshing import MeshFormat, Surface, write_mesh
 from lightning_modules.inference.photographs import enlarged
 from lightning_modules.pictures.drawing import colored_disparity, sheet, write_png
 from models.autoencoder import CanonicalView
-from models.scenes import Scenes
+from models.scenes import Scenes, View
 from renderers.cameras import Camera
 from renderers.renderer import POINTS_PER_CHUNK
 
@@ -53,6 +53,7 @@ class SceneFiles:
         self,
         name: str,
         photo: Tensor,
+        seen: View,
         scenes: Scenes,
         view: CanonicalView,
         novel: Camera,
@@ -60,13 +61,13 @@ class SceneFiles:
     ) -> None:
         """Write NAME-sheet.png, NAME-TRAJECTORY.mp4 and NAME.glb of a scene (1).
 
-        photo: (1, 3, H, W) in [0, 1]; view: where the camera's path begins; novel: cameras (V,) of
-        the sheet's last columns.
+        photo: (1, 3, H, W) in [0, 1]; seen: the scene as the photograph shows it; view: where the
+        camera's path begins; novel: cameras (V,) of the sheet's last columns.
 
         Raises:
             DataError: there is no mesh, but there are the others.
         """
-        picture = photo_sheet(scenes, photo, novel, self.size, self.points_per_chunk)
+        picture = photo_sheet(photo, seen, scenes, novel, self.points_per_chunk)
         write_png(self.folder / f"{name}-sheet.png", picture, note)
         camera = trajectory_cameras(view, self.trajectory, self.frames)
         stem = self.folder / f"{name}-{self.trajectory}"
@@ -79,14 +80,11 @@ class SceneFiles:
 
 
 def photo_sheet(
-    scenes: Scenes,
-    photo: Tensor,
-    novel: Camera,
-    size: int,
-    points_per_chunk: int = POINTS_PER_CHUNK,
+    photo: Tensor, seen: View, scenes: Scenes, novel: Camera, points_per_chunk: int
 ) -> Tensor:
-    """Photograph, its scene, disparity and novel views in a row, each `size` pixels wide."""
-    canonical = scenes.view(scenes.canonical, size, size, points_per_chunk)
-    columns = [enlarged(photo, size), canonical.rgb, colored_disparity(canonical)]
+    """Photograph, its scene as it shows it, disparity and novel views in a row, all as wide as the
+    scene as it is seen."""
+    size = seen.rgb.shape[-1]
+    columns = [enlarged(photo, size), seen.rgb, colored_disparity(seen)]
     others = render_path(scenes, novel, size, points_per_chunk)
     return sheet([column.cpu() for column in columns] + [frame[None] for frame in others])

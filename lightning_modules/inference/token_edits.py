@@ -8,7 +8,8 @@ from rich.progress import track
 from torch import Tensor
 
 from datamodules.errors import DataError
-from lightning_modules.inference.photographs import enlarged, find_images, load_square
+from lightning_modules.inference.encoded_photographs import photo_tokens
+from lightning_modules.inference.photographs import enlarged, find_images, load_photograph
 from lightning_modules.inference.regions import Corners, TokenBox, token_box
 from lightning_modules.inference.scene_maker import TokenDrawer
 from lightning_modules.pictures.drawing import colored_disparity, sheet
@@ -48,9 +49,9 @@ def open_photo(
     if len(paths) != 1:
         raise DataError(f"{name} holds {len(paths)} photographs: name one with {named}.")
     box = token_box(region, model.layout, option)
-    pixels = load_square(paths[0], model.resolution).to(device)
+    photo = load_photograph(paths[0], model.resolution, device)
     inside = box.mask(model.layout).to(device)
-    return Photo(pixels, model.encode(pixels).tokens, box, inside)
+    return Photo(photo.pixels, photo_tokens(model, photo), box, inside)
 
 
 def inserted_tokens(photo: Photo, source: Photo) -> Tensor:

@@ -103,7 +103,9 @@ def invert(
                 f"{path.stem}: {results['class']}, PSNR {found.start.psnr:.2f} -> "
                 f"{found.latent.psnr:.2f} -> {found.tuned.psnr:.2f} dB"
             )
-            files.write(path.stem, photo, shown.scenes(), shown.view, novel, note)
+            scenes = shown.scenes()
+            seen = scenes.view(scenes.canonical, size, size, points_per_chunk)
+            files.write(path.stem, photo, seen, scenes, shown.view, novel, note)
     print(f"{counted(len(paths) - len(failures.reasons), 'scene')} in {files.folder}")
     failures.tell()
 

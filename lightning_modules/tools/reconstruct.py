@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-import torch
 from rich.progress import track
 
 from datamodules.errors import Failures, counted
 from lightning_modules.inference.camera_paths import Trajectory, trajectory_cameras
+from lightning_modules.inference.encoded_photographs import photo_scene, photo_view
 from lightning_modules.inference.limits import Device, Frames, Lattice, Level, Pixels, Points
 from lightning_modules.inference.meshing import MeshFormat, Surface
 from lightning_modules.inference.opening import open_maker
-from lightning_modules.inference.photographs import find_images, load_square
+from lightning_modules.inference.photographs import find_images, load_photograph
 from lightning_modules.inference.provenance import made_now
 from lightning_modules.inference.scene_files import SceneFiles
 from renderers.renderer import POINTS_PER_CHUNK
@@ -32,13 +32,15 @@ def reconstruct(
 ) -> None:
     """Turn photographs into scenes: for each a sheet, a video and a mesh.
 
-    Each photograph is cropped to its central square and encoded once.
+    Each photograph is cropped to its central square and encoded once. Of those in shards masks,
+    rays and boxes are read too, for systems that look at them.
 
     Args:
         checkpoint: stage-1 checkpoint, e.g. runs/vq3d-shapeworld/checkpoints/best.ckpt, or that of
             a prior, whose stage-1 model is used.
-        images: photographs or folders of them, e.g. a.jpg b.jpg.
-        out: folder for NAME-sheet.png, NAME-TRAJECTORY.mp4 and NAME.glb.
+        images: photographs or folders of them, e.g. a.jpg b.jpg; ROOT/KEY is one in shards.
+        out: folder for NAME-sheet.png (photograph, its scene as it shows it, disparity, novel
+            views), NAME-TRAJECTORY.mp4 and NAME.glb.
         size: side of the rendered pictures in pixels, even.
         trajectory: path of the video's camera. wiggle and front_arc stay within the views that
             training judges; orbit and spiral show what no loss has seen.
@@ -60,9 +62,9 @@ def reconstruct(
     failures = Failures(len(paths))
     for path in track(paths, description="reconstruct"):
         with failures.kept():
-            photo = load_square(path, model.resolution).to(device)
-            with torch.no_grad():
-                scenes = model.reconstruct(photo)
-            files.write(path.stem, photo, scenes, model.view, novel, note)
+            photo = load_photograph(path, model.resolution, device)
+            scenes = photo_scene(model, photo)
+            seen = photo_view(model, photo, scenes, size, points_per_chunk)
+            files.write(path.stem, photo.pixels, seen, scenes, model.view, novel, note)
     print(f"{counted(len(paths) - len(failures.reasons), 'scene')} in {files.folder}")
     failures.tell()
