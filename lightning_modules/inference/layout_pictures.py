@@ -7,7 +7,7 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, Failures
 from lightning_modules.inference.layout import LayoutCamera
 from lightning_modules.inference.meshing import MeshStatistics, Surface, scene_mesh
 from lightning_modules.pictures.captions import labelled
@@ -62,19 +62,18 @@ class Shoot:
 
 
 def mesh_nodes(
-    objects: Sequence[PlacedObject], surface: Surface
-) -> tuple[list[MeshNode], list[MeshStatistics]]:
-    """The mesh of each object in its own frame, how it is placed, and its size.
-
-    Raises:
-        DataError: one has no surface.
-    """
-    nodes, statistics = [], []
+    objects: Sequence[PlacedObject], surface: Surface, failures: Failures
+) -> list[tuple[MeshNode, MeshStatistics]]:
+    """The mesh of each object in its own frame, how it is placed, and its size; objects without a
+    surface are left out, and `failures` keeps which."""
+    nodes = []
     for one in track(objects, "mesh"):
-        try:
-            mesh, found = scene_mesh(one.scene, surface)
-        except ValueError as error:
-            raise DataError(f"No mesh for {one.name}: {error} (--level, --quantile).") from error
-        nodes.append(MeshNode(one.name, mesh, one.placement.matrix().numpy()))
-        statistics.append(found)
-    return nodes, statistics
+        with failures.kept():
+            try:
+                mesh, found = scene_mesh(one.scene, surface)
+            except ValueError as error:
+                raise DataError(
+                    f"No mesh for {one.name}: {error} (--level, --quantile)."
+                ) from error
+            nodes.append((MeshNode(one.name, mesh, one.placement.matrix().numpy()), found))
+    return nodes

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from datamodules.classes import file_part
+from datamodules.errors import Failures
 from datamodules.files import write_atomically
 from lightning_modules.inference.camera_paths import VideoFormat, check_video, write_video
 from lightning_modules.inference.layout_assets import composed, make_assets
@@ -83,16 +84,21 @@ def compose(
         plan, partial(open_maker, checkpoint, stage1, device=device), sampling, device
     )
     scene = composed(plan, made)
-    nodes, statistics = mesh_nodes(scene.objects, surface)
     shoot = Shoot(scene, plan.camera, behind, size, device, points_per_chunk)
     picture, film = shoot.sheet(views), shoot.film(frames)
+    failures = Failures(len(scene.objects))
+    nodes = mesh_nodes(scene.objects, surface, failures)
 
     seeds = dict.fromkeys(seed for asset in plan.shown for seed in made[asset.name].seeds)
     note, name = made_now(checkpoint).note(*seeds), file_part(Path(layout).stem) or "layout"
     png, glb, orbit = (Path(out) / f"{name}{end}" for end in ("-sheet.png", ".glb", "-orbit"))
     write_png(png, picture, note)
-    write_atomically(glb, glb_bytes(nodes, note))
-    for path in [png, glb, *write_video(film, orbit, formats, fps, note)]:
+    written = [png, *write_video(film, orbit, formats, fps, note)]
+    if nodes:
+        write_atomically(glb, glb_bytes([node for node, _ in nodes], note))
+        written.append(glb)
+    for path in written:
         print(path)
-    for one, found in zip(scene.objects, statistics, strict=True):
-        print(f"{one.name}: {found}")
+    for node, found in nodes:
+        print(f"{node.name}: {found}")
+    failures.tell()

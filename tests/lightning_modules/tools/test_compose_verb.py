@@ -15,7 +15,7 @@ from tiny_boxes import SIDE, BoxFiles, box_model, save_boxes, write_layout
 from tiny_checkpoints import TinyFiles, run, save_photo, save_stage1
 from tiny_gan import save_gan, tiny_gan
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, Failures
 from lightning_modules.cli.main import main
 from lightning_modules.inference.layout_assets import MadeAsset, composed, make_assets
 from lightning_modules.inference.layout_file import read_layout
@@ -92,8 +92,8 @@ def test_each_asset_is_a_node_of_the_mesh_with_its_pose(boxes: BoxFiles, tmp_pat
     layout = read_layout(path)
     made = make_assets(layout, partial(open_maker, boxes.prior, None), SamplingOptions(), "cpu")
     objects = composed(layout, made).objects
-    nodes, _ = mesh_nodes(objects, Surface(12))
-    for one, node in zip(objects, nodes, strict=True):
+    nodes = mesh_nodes(objects, Surface(12), Failures(1))
+    for one, (node, _) in zip(objects, nodes, strict=True):
         matrix, geometry = scene.graph[one.name]
         vertices = scene.geometry[geometry].vertices  # in its own frame
         np.testing.assert_allclose(vertices, node.mesh.vertices, atol=1e-6)
@@ -318,6 +318,7 @@ def test_options_that_do_nothing_and_surfaces_that_are_none_are_told(
     command += ["--out", str(tmp_path / "out"), "--size", "16"]
     assert main([*command, "--temperature", "0.5"]) == 2
     assert "--temperature is 0.5, but no asset of the layout is drawn" in capsys.readouterr().err
-    assert main([*command, "--level", "1000000", "--resolution", "6"]) == 2
-    assert "No mesh for a: no surface at density 1e+06" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+    assert main([*command, "--level", "1000000", "--resolution", "6", "--frames", "2"]) == 2
+    assert "No mesh for a: no surface at density 1e+06" in capsys.readouterr().err
+    assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".png", ".mp4"}
