@@ -22,6 +22,7 @@ from lightning_modules.inference.layout import (
     Source,
     Stand,
 )
+from lightning_modules.inference.photographs import in_shards
 from lightning_modules.inference.sampling_options import SamplingOptions
 from models.stored import as_type, told
 
@@ -85,7 +86,7 @@ def _layout(found: Mapping[str, Any], folder: Path) -> Layout:
 def _background(found: Mapping[str, Any], folder: Path) -> float | str:
     given = found.get("background", 1.0)
     if isinstance(given, str):
-        return _file(folder, given, "background")
+        return _photograph(folder, given, "background")
     grey = as_type(given, float, "background")
     check_number("background", grey, 0, 1)
     return float(grey)
@@ -128,7 +129,7 @@ def _source(kind: str, given: Mapping[str, Any], folder: Path, place: str) -> So
     match kind:
         case "image":
             photo = _read(FromPhoto, given, place)
-            return FromPhoto(_file(folder, photo.image, f"{place}.image"))
+            return FromPhoto(_photograph(folder, photo.image, f"{place}.image"))
         case "tokens":
             stored = _read(FromTokens, given, place)
             return replace(stored, tokens=_file(folder, stored.tokens, f"{place}.tokens"))
@@ -184,6 +185,12 @@ def _check_keys(given: Mapping[str, Any], known: Sequence[str], place: str) -> N
             near = difflib.get_close_matches(key, known, n=1)
             meant = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known)}."
             raise DataError(f"{place} has the unknown key {shown(key)}: {meant}")
+
+
+def _photograph(folder: Path, name: str, place: str) -> str:
+    """The path of a photograph, a file or one in shards, that is named relative to a folder."""
+    path = os.path.join(folder, name)
+    return path if in_shards(Path(path)) else _file(folder, name, place)
 
 
 def _file(folder: Path, name: str, place: str) -> str:

@@ -75,7 +75,7 @@ def load_photograph(path: Path, side: int, device: torch.device | str = "cpu") -
     Raises:
         DataError: there is no such image, or it can't be read.
     """
-    if _in_shards(path):
+    if in_shards(path):
         batch = find_image(path.parent, path.name, side).to(device)
         return Photograph(batch.float_image(), sight(batch))
     try:
@@ -92,7 +92,8 @@ def load_square(path: Path, side: int) -> Tensor:
     return load_photograph(path, side).pixels
 
 
-def _in_shards(path: Path) -> bool:
+def in_shards(path: Path) -> bool:
+    """Whether a path is no file, but a shard root and a key."""
     return not os.path.lexists(path) and is_shard_root(path.parent)
 
 
@@ -100,7 +101,7 @@ def _fault(name: str, option: str) -> str:
     """Why there is nothing of a name, empty if there is; of a pipe its reading says what it is."""
     path = Path(name)
     try:
-        if name and (path.is_dir() or path.exists() or _in_shards(path)):
+        if name and (path.is_dir() or path.exists() or in_shards(path)):
             return ""
     except OSError as error:  # of a folder around it, or of its name
         return f"{name} cannot be read: {error.strerror}; check {option}."

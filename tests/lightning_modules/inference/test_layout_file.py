@@ -77,6 +77,13 @@ def test_a_layout_says_where_assets_come_from_and_stand(street: Path) -> None:
     assert placement.stretch == (2, 1, 2)
 
 
+def test_a_photograph_may_be_one_in_shards(street: Path) -> None:
+    (street / "cars").mkdir()
+    (street / "cars/manifest.json").touch()
+    path = write_layout(street, "assets: {a: {image: cars/key}}", "cars.yaml")
+    assert read_layout(path).assets[0].source == FromPhoto(str(street / "cars/key"))
+
+
 def test_what_is_not_shown_is_made_only_for_those_between(street: Path) -> None:
     layout = read_layout(str(street / "street.yaml"))
     assert "stored" not in {asset.name for asset in layout.shown}
