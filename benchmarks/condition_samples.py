@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import torch
 from rich.progress import track
+from torch import Tensor
 
 from benchmarks.condition_figures import Asked, Found
 from benchmarks.sample_measures import extents, luminance
@@ -23,10 +24,14 @@ from lightning_modules.metrics.reconstruction import SOLID
 from models.classifier import SmallClassifier
 from models.priors.conditions import ConditionKinds
 from models.scenes import Scenes
+from renderers.cameras import Camera
 
 CLASS, SIZE, TIME = KINDS = ("class", "size", "time of day")
 WHITE = 1.0
 """Grey level around the objects that the classifier was trained on (`data.background`)."""
+
+GOLDEN = (5**0.5 - 1) / 2
+"""Share of a whole by which one of any number of even places follows the one before."""
 
 AT_ONCE = 20
 """Samples drawn, or photographs read, at once."""
@@ -90,10 +95,10 @@ def measure_real(images: RealImages, classifier: SmallClassifier) -> tuple[Asked
 
 
 def measure_scenes(
-    scenes: Scenes, resolution: int, classifier: SmallClassifier, sized: bool
+    scenes: Scenes, camera: Camera, resolution: int, classifier: SmallClassifier, sized: bool
 ) -> Found:
-    """What samples show in the canonical view, and, where that is wanted, how large they are."""
-    view = scenes.view(scenes.canonical, resolution, resolution)
+    """What samples show to a camera each, and, where that is wanted, how large they are."""
+    view = scenes.view(camera, resolution, resolution)
     grey, opacity = scenes.space.background, view.opacity[:, None]
     through, behind = (0.0, 0.0) if grey is None else (1 - opacity, grey)
     colour = (view.rgb - through * behind) / opacity.clamp(min=SOLID)
@@ -101,6 +106,12 @@ def measure_scenes(
     bright = luminance(colour.clamp(0, 1), view.opacity > SOLID)
     unmeasured = torch.full((len(scenes), 3), torch.nan)
     return Found(extents(scenes) if sized else unmeasured, bright, guess)
+
+
+def spread_yaws(numbers: Sequence[int], turn: float) -> Tensor:
+    """Yaws in radians of the cameras of samples, up to `turn` radians to both sides of the
+    canonical one, even over any range of samples' numbers."""
+    return turn * (2 * ((torch.tensor(numbers) + 1) * GOLDEN % 1) - 1)
 
 
 def told(options: SamplingOptions, asked: Asked, kinds: Sequence[str]) -> list[SamplingOptions]:
@@ -118,10 +129,14 @@ def told(options: SamplingOptions, asked: Asked, kinds: Sequence[str]) -> list[S
 
 @torch.no_grad()
 def measure_samples(
-    drawer: PriorScenes, asked: Asked, kinds: Sequence[str], classifier: SmallClassifier
+    drawer: PriorScenes,
+    asked: Asked,
+    kinds: Sequence[str],
+    classifier: SmallClassifier,
+    turn: float,
 ) -> Found:
     """Draw samples whose prior is told some kinds of conditions, and measure them; a sample's seed
-    is its number."""
+    is its number. turn: see `spread_yaws`."""
     groups: dict[SamplingOptions, list[int]] = {}
     for number, options in enumerate(told(drawer.options, asked, kinds)):
         groups.setdefault(options, []).append(number)
@@ -135,6 +150,8 @@ def measure_samples(
             maker.check_labels(labels)
             scenes = maker.generate(labels, some)
             sized = maker.generator.prior.kinds.size
-            parts.append(measure_scenes(scenes, maker.resolution, classifier, sized))
+            yaws = spread_yaws(some, turn)
+            camera = maker.view.offset(yaws, torch.zeros_like(yaws))
+            parts.append(measure_scenes(scenes, camera, maker.resolution, classifier, sized))
             order += some
     return Found.cat(parts).at(torch.tensor(order).argsort())

@@ -3,10 +3,11 @@
 Samples are asked for by class, by size, by time of day, by any two and by all at once, with values
 that occur together in the training images. What is asked is compared with what is measured of the
 rendered samples: size with their extents along the axes of the box, as seen from afar (rank
-correlation); time of day with the mean luminance of the object in the canonical view; class with
-what a classifier trained on real objects on white calls that view. Everything is measured of all
-samples: figures in parentheses are of what the prior was not told, and say how much of it follows
-from the rest.
+correlation); time of day with the mean luminance of the object in one view of each; class with
+what a classifier trained on real objects on white calls that view. Samples are seen from the
+canonical camera, or, where real images show objects from all sides (`--turn 180`), each from
+another side. Everything is measured of all samples: figures in parentheses are of what the prior
+was not told, and say how much of it follows from the rest.
 """
 
 from __future__ import annotations
@@ -77,12 +78,13 @@ def table(columns: dict[str, Column]) -> str:
 class Setting:
     """What is asked for: labels and sizes of the training images in `root`, for `samples` samples
     of each set of conditions, drawn by a seed; real images are those for validation in
-    `photographs`."""
+    `photographs`. turn: of the samples' cameras, in degrees."""
 
     root: str
     photographs: str
     samples: int
     seed: int
+    turn: float
 
 
 def images_of(
@@ -147,7 +149,8 @@ def recovered(
     asked = draw_asked(training, setting.samples, kinds, setting.seed)
     for number in range(1, len(taken) + 1):
         for some in combinations(taken, number):
-            found = measure_samples(drawer, asked, some, classifier)
+            turn = math.radians(setting.turn)
+            found = measure_samples(drawer, asked, some, classifier, turn)
             title = " + ".join(some)
             columns[title] = column_of(asked, found, names, bright, taken)
             empty[title] = int(found.luminance.isnan().sum())
@@ -165,17 +168,21 @@ def main() -> None:
     parser.add_argument("--guidance", type=float, help="by default that of the checkpoint")
     parser.add_argument("--steps", type=int, help="likewise")
     parser.add_argument("--seed", type=int, default=0, help="of what is asked for")
+    parser.add_argument(
+        "--turn", type=float, default=0.0, help="degrees to both sides that samples are seen from"
+    )
     parser.add_argument("--stage1", help="where the stage-1 checkpoint is now, if it was moved")
     parser.add_argument("--out", type=Path, help="JSON file")
     given = parser.parse_args()
     options = SamplingOptions(guidance=given.guidance, steps=given.steps)
     check_number("--samples", given.samples, 1, 1_000_000)
+    check_number("--turn", given.turn, 0, 180)
     drawer = open_maker(given.checkpoint, given.stage1, options)
     if not isinstance(drawer, PriorScenes):
         raise DataError(f"{given.checkpoint} is no prior: name one in --checkpoint.")
     loaded = load_classifier(given.classifier)
     photographs = given.photographs or given.root
-    setting = Setting(given.root, photographs, given.samples, given.seed)
+    setting = Setting(given.root, photographs, given.samples, given.seed, given.turn)
     columns, empty = recovered(drawer, setting, loaded.model)
     print(table(columns))
     for title, count in empty.items():

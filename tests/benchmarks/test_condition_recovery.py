@@ -24,6 +24,7 @@ from benchmarks.condition_figures import (
     size_figures,
     time_figures,
 )
+from benchmarks.condition_samples import spread_yaws
 from benchmarks.conditions import REAL, main, table
 from benchmarks.ranks import rank_correlation
 from benchmarks.sample_measures import best_threshold, extents, luminance, told_apart
@@ -123,6 +124,14 @@ def test_figures_of_samples_that_are_what_was_asked() -> None:
         Brightness.of(torch.zeros(3).long() + torch.tensor([0, 1, 1]), torch.ones(3))
 
 
+def test_samples_are_seen_from_all_sides_alike() -> None:
+    yaws = spread_yaws(range(360), math.pi)
+    assert torch.histc(yaws, 12, -math.pi, math.pi).tolist() == pytest.approx([30] * 12, abs=1)
+    assert spread_yaws([7, 3], math.pi).tolist() == [yaws[7], yaws[3]]
+    assert spread_yaws(range(20), 0.5).abs().max() <= 0.5
+    assert not spread_yaws(range(20), 0).any()
+
+
 def test_figures_of_what_was_not_asked_are_in_parentheses() -> None:
     one = {"class": {"called so": 0.5}, "size": {"length": NAN}}
     other = {"class": {"called so": 0.25}, "size": {"length": 0.75}}
@@ -166,7 +175,7 @@ def test_the_program_prints_a_table_of_all_sets_and_writes_it(
     files, root = save_boxes(tmp_path), write_described(tmp_path / "shards")
     classifier, out = save_classifier(tmp_path / "classifier.ckpt"), tmp_path / "found.json"
     command = ["conditions", "--classifier", classifier, "--root", root, "--samples", "6"]
-    command += ["--steps", "2", "--out", str(out), "--checkpoint"]
+    command += ["--turn", "180", "--steps", "2", "--out", str(out), "--checkpoint"]
     monkeypatch.setattr("sys.argv", [*command, files.prior])
     main()
     printed, found = capsys.readouterr().out, json.loads(out.read_text())
@@ -179,6 +188,7 @@ def test_the_program_prints_a_table_of_all_sets_and_writes_it(
     assert found["figures"][REAL]["time of day"]["luminance: rank correlation"] > 0.9
     assert found["figures"][REAL]["size"]["length: rank correlation"] is None
     assert found["protocol"]["sampling"] == {"steps": 2}
+    assert found["protocol"]["turn"] == 180
     assert all(count <= 6 for count in found["protocol"]["empty"].values())
     other = write_described(tmp_path / "other", classes=2)
     monkeypatch.setattr("sys.argv", [*command, files.prior, "--photographs", other])
