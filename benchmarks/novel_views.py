@@ -22,6 +22,8 @@ from rich.progress import track
 from torch import Tensor
 
 from benchmarks.known_views import ObjectViews, read_objects
+from benchmarks.novel_cameras import angles, camera_at, check_taken, placed
+from benchmarks.novel_view_sheets import class_sheets
 from datamodules.errors import DataError
 from datamodules.schema import Batch
 from datamodules.shard_datamodule import ShardDataModule
@@ -29,6 +31,7 @@ from lightning_modules.inference.loading import load_stage1
 from lightning_modules.inference.tokenise import sight
 from lightning_modules.metrics.image import masked_iou, psnr
 from lightning_modules.metrics.reconstruction import SOLID
+from lightning_modules.pictures.drawing import write_png
 from models.autoencoder import TokenAutoencoder
 from models.scenes import Scenes, View
 from renderers.cameras import Camera
@@ -39,9 +42,6 @@ EDGES = (30.0, 60.0, 120.0, 180.0)
 BEHIND = 1.5
 """Distance of the object's middle, times which a surface counts as behind the object, for scenes
 that do not end."""
-
-NEAR = 1e-3
-"""Of its distance to the object, by which the position of a camera may differ as it is stored."""
 
 Rows = dict[tuple[str, int], dict[str, list[float]]]
 """Figures of views by class and bin."""
@@ -59,18 +59,6 @@ def inputs(root: str, resolution: int) -> Iterator[Batch]:
     yield from loader
 
 
-def placed(model: TokenAutoencoder, seen_by: Camera, views: ObjectViews) -> tuple[Camera, float]:
-    """Cameras (V,) of an object's views in the world of a scene reconstructed from a photograph
-    that `seen_by` (1,) took, and that world's unit over the object's."""
-    if model.uses_sight:
-        return views.camera, 1.0
-    canonical = model.view.camera()
-    scale = model.view.radius / float(seen_by.position.norm())
-    relative = torch.linalg.inv(seen_by.cam2world) @ views.camera.cam2world
-    relative[:, :3, 3] *= scale
-    return Camera(canonical.cam2world @ relative, views.camera.intrinsics), scale
-
-
 def silhouette(view: View, depth: Tensor, scenes: Scenes, middle: Tensor) -> Tensor:
     """Pixels (V, H, W) of a view that show the object: solid ones, or, in scenes that do not end,
     those near enough; depth: of the view, middle: (V,) of the object."""
@@ -83,7 +71,7 @@ def silhouette(view: View, depth: Tensor, scenes: Scenes, middle: Tensor) -> Ten
 def figures(model: TokenAutoencoder, scene: Scenes, seen_by: Camera, views: ObjectViews) -> Tensor:
     """PSNR in dB, IoU of the silhouette and mean absolute depth error where both show the object,
     in the object's unit, of each of its views: (V, 3)."""
-    camera, unit = placed(model, seen_by, views)
+    camera, unit = placed(model, seen_by, views.camera)
     side, count = views.image.shape[-1], len(views.image)
     rendered = [scene.view(camera_at(camera, v), side, side) for v in range(count)]
     rgb = torch.cat([view.rgb for view in rendered])
@@ -102,29 +90,10 @@ def figures(model: TokenAutoencoder, scene: Scenes, seen_by: Camera, views: Obje
     return torch.stack([psnr(rgb, views.image), iou, error], 1)
 
 
-def camera_at(camera: Camera, index: int) -> Camera:
-    """One camera (1,) of several."""
-    part = slice(index, index + 1)
-    return Camera(camera.cam2world[part], camera.intrinsics[part])
-
-
-def check_taken(root: str, seen_by: Camera, views: ObjectViews) -> None:
-    """DataError if the camera (1,) of a photograph in shards is none of those of its object, as in
-    shards of another frame."""
-    apart = (views.camera.position - seen_by.position).norm(dim=-1).min()
-    if apart > NEAR * seen_by.position.norm():
-        raise DataError(
-            f"{root} has a camera of {views.names[0]} and its other views that is none of theirs: "
-            "write attributes and shards again, into other folders."
-        )
-
-
 def bins(seen_by: Camera, views: ObjectViews) -> list[int]:
-    """Bin of the angle between each view and the input, as seen from the object's middle."""
-    directions = torch.nn.functional.normalize(views.camera.position, dim=-1)
-    towards = torch.nn.functional.normalize(seen_by.position, dim=-1)
-    angles = torch.rad2deg(torch.acos((directions @ towards[0]).clamp(-1, 1)))
-    return torch.bucketize(angles, torch.tensor(EDGES)).clamp(max=len(EDGES) - 1).tolist()
+    """Bin of the angle between each view and the input."""
+    found = torch.bucketize(angles(seen_by, views.camera), torch.tensor(EDGES))
+    return found.clamp(max=len(EDGES) - 1).tolist()
 
 
 def measure(model: TokenAutoencoder, root: str, objects: dict[str, ObjectViews]) -> Rows:
@@ -185,11 +154,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.novel_views", description=__doc__)
     parser.add_argument("--source", type=Path, required=True, help="folder of the true views")
     parser.add_argument("--root", required=True, help="shards of these; inputs are of validation")
+    parser.add_argument("--sheets", type=Path, help="folder for a sheet a class")
     parser.add_argument("checkpoints", nargs="+", help="stage-1 checkpoints")
     given = parser.parse_args()
     models = {path: load_stage1(path) for path in given.checkpoints}
     resolution = next(iter(models.values())).resolution
     objects = read_objects(given.source, resolution)
+    if given.sheets is not None:
+        batches = inputs(given.root, resolution)
+        for label, picture in class_sheets(list(models.values()), batches, objects).items():
+            write_png(given.sheets / f"{label}.png", picture)
     report("mean image of the class", measure_means(given.root, objects, resolution))
     for path, model in models.items():
         report(path, measure(model, given.root, objects))

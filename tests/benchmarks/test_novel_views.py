@@ -5,7 +5,7 @@ import torch
 from known_box import SIDE, write_box
 
 from benchmarks.known_views import read_objects
-from benchmarks.novel_views import camera_at, check_taken
+from benchmarks.novel_cameras import camera_at, check_taken
 from datamodules.errors import DataError
 from renderers.cameras import Camera
 
