@@ -127,7 +127,7 @@ class ClassifierTraining(TrainingModule):
 
     def configure_optimizers(self) -> list[Optimizer]:
         """The one optimiser."""
-        return [self.optimizer.build(self.classifier.parameters())]
+        return [self.optimizer.build(self.classifier)]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store progress, the recipe, and the data set's name and classes."""

@@ -294,8 +294,8 @@ class GAN(TrainingModule):
     def configure_optimizers(self) -> list[Optimizer]:
         """The generator's and the discriminator's."""
         return [
-            self.optimizer.build(self.generator.parameters()),
-            self.discriminator_optimizer.build(self.adversary.parameters()),
+            self.optimizer.build(self.generator),
+            self.discriminator_optimizer.build(self.adversary),
         ]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

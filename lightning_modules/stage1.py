@@ -309,8 +309,7 @@ class Stage1(TrainingModule):
 
     def configure_optimizers(self) -> list[Optimizer]:
         """One optimiser for the autoencoder and, if there are any, one for the discriminators."""
-        optimizers = [self.optimizer.build(self.autoencoder.parameters())]
-        judges = list(self.adversaries.parameters())
-        if judges:
-            optimizers.append(self.discriminator_optimizer.build(judges))
+        optimizers = [self.optimizer.build(self.autoencoder)]
+        if any(True for _ in self.adversaries.parameters()):
+            optimizers.append(self.discriminator_optimizer.build(self.adversaries))
         return optimizers

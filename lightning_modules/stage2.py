@@ -199,7 +199,7 @@ class Stage2(TrainingModule):
 
     def configure_optimizers(self) -> list[Optimizer]:
         """The one optimiser."""
-        return [self.optimizer.build(self.prior.parameters())]
+        return [self.optimizer.build(self.prior)]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store progress, the prior's recipe, and which stage-1 model it belongs to."""

@@ -1,8 +1,8 @@
 """Optimisers and learning rates of the systems."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
@@ -10,8 +10,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from datamodules.errors import DataError, check_number
+from lightning_modules.training.muon import MuonAdamW
 from lightning_modules.training.schedules import MOST_IMAGES, warmup_cosine
 from models.stored import told
+
+Method = Literal["adamw", "muon"]
+
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+"""What AdamW keeps of a parameter."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +25,8 @@ class OptimizerSettings:
     """AdamW with a learning rate that warms up and then follows a cosine, counted in images.
 
     lr: peak; warmup: images until it is reached; floor: final share of the peak;
-    grad_clip: largest global gradient norm, 0 for no limit.
+    grad_clip: largest global gradient norm, 0 for no limit; method: `muon` moves the weights of
+    linear layers by Muon instead, see `MuonAdamW`.
 
     Raises DataError for a number outside its range.
     """
@@ -30,6 +37,7 @@ class OptimizerSettings:
     warmup: int = 10_000
     floor: float = 0.0
     grad_clip: float = 1.0
+    method: Method = "adamw"
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -42,14 +50,18 @@ class OptimizerSettings:
         check_number("warmup", self.warmup, 0, MOST_IMAGES)
         check_number("floor", self.floor, 0, 1)
         check_number("grad_clip", self.grad_clip, 0, 1_000_000)
+        if self.method not in get_args(Method):
+            raise DataError(f"method is {self.method!r}, it must be 'adamw' or 'muon'.")
 
     def lr_at(self, images_seen: int, max_images: int) -> float:
         """Learning rate after `images_seen` of `max_images`."""
         return self.lr * warmup_cosine(images_seen, self.warmup, max_images, self.floor)
 
-    def build(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
-        """AdamW that decays matrices and leaves vectors (biases, norms) alone."""
-        parameters = list(parameters)
+    def build(self, network: nn.Module) -> Optimizer:
+        """An optimiser that decays matrices and leaves vectors (biases, norms) alone."""
+        if self.method == "muon":
+            return MuonAdamW(network, self.lr, self.betas, self.weight_decay)
+        parameters = list(network.parameters())
         groups = [
             {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": self.weight_decay},
             {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
@@ -59,9 +71,10 @@ class OptimizerSettings:
     def apply(self, optimizer: Optimizer | LightningOptimizer, lr: float) -> None:
         """Give an optimiser that `build` made a learning rate, and the settings of now: a
         checkpoint brings back those of before."""
-        decays = (self.weight_decay, 0.0)
-        for group, decay in zip(optimizer.param_groups, decays, strict=False):
-            group.update(lr=lr, betas=self.betas, weight_decay=decay)
+        *matrices, vectors = optimizer.param_groups
+        for group in matrices:
+            group.update(lr=lr, betas=self.betas, weight_decay=self.weight_decay)
+        vectors.update(lr=lr, betas=self.betas, weight_decay=0.0)
 
 
 def check_optimizer_states(saved: object, own: Sequence[Optimizer]) -> None:
@@ -82,6 +95,7 @@ def _check_state(saved: object, own: Optimizer, name: str) -> None:
     groups, states = (_part(saved, part, name) for part in ("param_groups", "state"))
     if not isinstance(groups, list) or len(groups) != len(own.param_groups):
         raise ValueError(f"its {name}.param_groups is {told(groups)}, not of this optimiser")
+    is_muon = isinstance(own, MuonAdamW)
     for number, (group, ours) in enumerate(zip(groups, own.param_groups, strict=True)):
         place = f"{name}.param_groups.{number}"
         for option in ours.keys() - {"params", "lr", "betas", "weight_decay"}:  # see `apply`
@@ -93,16 +107,16 @@ def _check_state(saved: object, own: Optimizer, name: str) -> None:
             raise ValueError(f"its {place}.params are not those of the model")
         for key, parameter in zip(keys, ours["params"], strict=True):
             known = isinstance(key, int | str) and isinstance(states, Mapping) and key in states
-            _check_moments(states[key] if known else {}, parameter, f"{name}.state.{key}")
+            parts = MOMENTS if not is_muon or number else ("step", "momentum")
+            _check_moments(states[key] if known else {}, parts, parameter, f"{name}.state.{key}")
 
 
-def _check_moments(saved: object, parameter: Tensor, name: str) -> None:
-    """Adam's of one parameter; a parameter without a gradient so far has none."""
+def _check_moments(saved: object, parts: tuple[str, ...], parameter: Tensor, name: str) -> None:
+    """The moments of one parameter; a parameter without a gradient so far has none."""
     if saved == {}:
         return
-    shapes = {"step": (), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
-    for part, shape in shapes.items():
-        value = _part(saved, part, name)
+    for part in parts:
+        value, shape = _part(saved, part, name), () if part == "step" else parameter.shape
         fits = isinstance(value, Tensor) and value.is_floating_point() and value.shape == shape
         if not fits or not value.isfinite().all():
             raise ValueError(f"its {name}.{part} is no finite array of shape {list(shape)}")

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
-from lightning_modules.training.optimization import OptimizerSettings
+from datamodules.errors import DataError
+from lightning_modules.training.optimization import Method, OptimizerSettings
 
 
 def network() -> nn.Module:
@@ -15,7 +18,7 @@ def test_matrices_decay_and_vectors_do_not() -> None:
     model = network()
     nn.init.constant_(model[0].bias, 1.0)
     before = [p.detach().clone() for p in model.parameters()]
-    optimizer = OptimizerSettings(lr=0.1, weight_decay=0.5).build(model.parameters())
+    optimizer = OptimizerSettings(lr=0.1, weight_decay=0.5).build(model)
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
@@ -23,15 +26,16 @@ def test_matrices_decay_and_vectors_do_not() -> None:
         torch.testing.assert_close(new.detach(), old * (0.95 if old.ndim == 2 else 1.0))
 
 
-def test_every_parameter_is_optimised_once_from_a_generator_too() -> None:
-    model = network()
-    optimizer = OptimizerSettings().build(p for p in model.parameters())
+@pytest.mark.parametrize("method", ["adamw", "muon"])
+def test_every_parameter_is_optimised_once(method: Method) -> None:
+    model = nn.Sequential(network(), nn.Linear(20, 30), nn.Embedding(40, 50))
+    optimizer = OptimizerSettings(method=method).build(model)
     held = [id(p) for group in optimizer.param_groups for p in group["params"]]
     assert sorted(held) == sorted(id(p) for p in model.parameters())
 
 
 def test_settings_reach_adamw() -> None:
-    optimizer = OptimizerSettings(lr=0.02, betas=(0.0, 0.9)).build(network().parameters())
+    optimizer = OptimizerSettings(lr=0.02, betas=(0.0, 0.9)).build(network())
     assert isinstance(optimizer, torch.optim.AdamW)
     for group in optimizer.param_groups:
         assert (group["lr"], group["betas"]) == (0.02, (0.0, 0.9))
@@ -46,12 +50,21 @@ def test_learning_rate_at_a_count_of_images(images_seen: int, lr: float) -> None
     assert settings.lr_at(images_seen, 1100) == pytest.approx(lr)
 
 
-def test_settings_of_now_replace_those_of_a_checkpoint() -> None:
-    before, now = OptimizerSettings(), OptimizerSettings(betas=(0.0, 0.9), weight_decay=0.5)
-    optimizer = now.build(network().parameters())
-    optimizer.load_state_dict(before.build(network().parameters()).state_dict())
+@pytest.mark.parametrize("method", ["adamw", "muon"])
+def test_settings_of_now_replace_those_of_a_checkpoint(method: Method) -> None:
+    before = OptimizerSettings(method=method)
+    now = replace(before, betas=(0.0, 0.9), weight_decay=0.5)
+    optimizer = now.build(network())
+    optimizer.load_state_dict(before.build(network()).state_dict())
     now.apply(optimizer, 0.3)
     found = [
         (group["lr"], group["betas"], group["weight_decay"]) for group in optimizer.param_groups
     ]
-    assert found == [(0.3, (0.0, 0.9), 0.5), (0.3, (0.0, 0.9), 0.0)]
+    *matrices, vectors = found
+    assert set(matrices) == {(0.3, (0.0, 0.9), 0.5)}
+    assert vectors == (0.3, (0.0, 0.9), 0.0)
+
+
+def test_a_method_that_is_none_is_told() -> None:
+    with pytest.raises(DataError, match="method is 'sgd', it must be 'adamw' or 'muon'"):
+        OptimizerSettings(method="sgd")  # type: ignore[arg-type]

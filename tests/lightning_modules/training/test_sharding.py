@@ -47,10 +47,12 @@ def test_what_is_not_divided_is_refused(mesh: DeviceMesh) -> None:
 
 
 def tiny_prior(
-    build: Callable[..., TokenPrior] = AutoregressivePrior, checkpointing: bool = False
+    build: Callable[..., TokenPrior] = AutoregressivePrior,
+    checkpointing: bool = False,
+    width: int = 8,
 ) -> TokenPrior:
     torch.manual_seed(0)
-    layout, size = TokenLayout(2, 2), ViTSize(8, 2, 2)
+    layout, size = TokenLayout(2, 2), ViTSize(width, 2, 2)
     return build(8, layout, size, dropout=0.0, checkpointing=checkpointing)
 
 
@@ -77,7 +79,7 @@ def test_a_divided_prior_learns_what_a_whole_one_does(
     shard_blocks(averages[1], averages[1].transformer.blocks, data_mesh(mesh))
     assert all(isinstance(parameter, DTensor) for parameter in priors[1].parameters())
     for prior, average in zip(priors, averages, strict=True):
-        optimizer = OptimizerSettings(lr=0.1).build(prior.parameters())
+        optimizer = OptimizerSettings(lr=0.1).build(prior)
         for _ in range(2):
             optimizer.zero_grad()
             loss(prior).backward()
@@ -90,6 +92,24 @@ def test_a_divided_prior_learns_what_a_whole_one_does(
         for name, value in ours.items():
             torch.testing.assert_close(whole(theirs[name]), value)
     moved = averages[0].head.weight - tiny_prior(*settings).head.weight
+    assert moved.abs().mean() > 0.01
+
+
+def test_muon_moves_a_divided_prior_as_a_whole_one(mesh: DeviceMesh) -> None:
+    settings = (MaskedPrior, False, 16)
+    priors = tiny_prior(*settings), divided(mesh, *settings)
+    for prior in priors:
+        optimizer = OptimizerSettings(lr=0.1, method="muon").build(prior)
+        assert optimizer.param_groups[0]["params"]
+        for _ in range(2):
+            optimizer.zero_grad()
+            loss(prior).backward()
+            optimizer.step()
+    ours, theirs = (prior.state_dict() for prior in priors)
+    for name, value in ours.items():
+        torch.testing.assert_close(whole(theirs[name]), value)
+    name = "transformer.blocks.0.mlp.0.weight"
+    moved = ours[name] - tiny_prior(*settings).state_dict()[name]
     assert moved.abs().mean() > 0.01
 
 
@@ -133,7 +153,7 @@ def test_processes_that_share_images_are_refused() -> None:
 
 def test_states_of_optimisers_are_numbered_like_the_parameters_of_the_module() -> None:
     prior = tiny_prior()
-    optimizer = OptimizerSettings(lr=0.1).build(prior.parameters())
+    optimizer = OptimizerSettings(lr=0.1).build(prior)
     loss(prior).backward()
     optimizer.step()
     numbered = numbered_by_module(optimizer.state_dict(), optimizer, prior)
@@ -147,7 +167,7 @@ def test_states_of_optimisers_are_numbered_like_the_parameters_of_the_module() -
         assert any(parameter is p for p in optimizer.param_groups[group]["params"])
 
     other = tiny_prior()
-    again = OptimizerSettings(lr=0.2).build(other.parameters())
+    again = OptimizerSettings(lr=0.2).build(other)
     again.load_state_dict(numbered)
     assert again.param_groups[0]["lr"] == 0.1
     for ours, theirs in zip(prior.parameters(), other.parameters(), strict=True):
