@@ -74,7 +74,7 @@ classifier: CONFIG = configs/classifier/shapeworld.yaml
 classifier: data ## Train a classifier to measure generators with [CONFIG= DATA= RUN= DEVICES= NODES= ARGS=]
 	$(BIN)/wild3d fit --config $(CONFIG) $(OPTIONS) $(ARGS)
 
-test: $(INSTALLED) ## Run the tests but for those that start the command as a user does
+test: $(INSTALLED) ## Run the tests but for those that start processes as a user or a cluster does
 	$(BIN)/pytest $(SPREAD) -m "not slow"
 
 test-slow: $(INSTALLED) ## Run those

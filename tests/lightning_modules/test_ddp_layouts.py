@@ -13,6 +13,8 @@ from run_processes import Runs, probe
 
 from datamodules.order import LaneOrder
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Launch:

@@ -16,6 +16,8 @@ from tiny_prior_run import MAX_IMAGES, PriorRuns, result
 from lightning_modules.inference.checkpoint_file import read_checkpoint
 from lightning_modules.inference.loading import averaged_model
 
+pytestmark = pytest.mark.slow
+
 SAME_ANYWHERE = ["--model.class_path", "run_probes.SteadyStage2"]
 SAME_ANYWHERE += ["--model.prior.dropout", "0", "--model.dropout.everything", "0"]
 SAME_ANYWHERE += ["--model.dropout.each", "0"]
