@@ -8,22 +8,36 @@ from torch import Tensor
 from benchmarks.known_views import ObjectViews
 from datamodules.errors import DataError
 from models.autoencoder import TokenAutoencoder
+from models.scenes import Scenes
 from renderers.cameras import Camera
 
 NEAR = 1e-3
 """Of its distance to the object, by which the position of a camera may differ as it is stored."""
 
 
-def placed(model: TokenAutoencoder, seen_by: Camera, views: Camera) -> tuple[Camera, float]:
-    """Cameras (V,) of an object's views in the world of a scene reconstructed from a photograph
-    that `seen_by` (1,) took, and that world's unit over the object's."""
+@torch.no_grad()
+def unit_of(model: TokenAutoencoder, scene: Scenes, seen_by: Camera, views: ObjectViews) -> float:
+    """The world's unit of a scene (1) reconstructed from a photograph that `seen_by` (1,) took,
+    over the object's.
+
+    Systems without boxes know depth up to a scale: it is the one at which the median depth of the
+    object in the photograph is true.
+    """
     if model.uses_sight:
-        return views, 1.0
-    canonical = model.view.camera()
-    scale = model.view.radius / float(seen_by.position.norm())
+        return 1.0
+    taken = int((views.camera.position - seen_by.position).norm(dim=-1).argmin())
+    mask, side = views.mask[taken], views.mask.shape[-1]
+    depth = 1 / scene.view(scene.canonical, side, side).disparity[0].clamp(min=1e-3)
+    return float(depth[mask].median() / views.depth[taken][mask].median())
+
+
+def placed(model: TokenAutoencoder, seen_by: Camera, views: Camera, unit: float) -> Camera:
+    """Cameras (V,) of an object's views in the world of such a scene; unit: see `unit_of`."""
+    if model.uses_sight:
+        return views
     relative = torch.linalg.inv(seen_by.cam2world) @ views.cam2world
-    relative[:, :3, 3] *= scale
-    return Camera(canonical.cam2world @ relative, views.intrinsics), scale
+    relative[:, :3, 3] *= unit
+    return Camera(model.view.camera().cam2world @ relative, views.intrinsics)
 
 
 def camera_at(camera: Camera, index: int) -> Camera:

@@ -10,7 +10,7 @@ from rich.progress import track
 from torch import Tensor
 
 from benchmarks.known_views import ObjectViews
-from benchmarks.novel_cameras import angles, camera_at, placed
+from benchmarks.novel_cameras import angles, camera_at, placed, unit_of
 from datamodules.schema import Batch
 from lightning_modules.inference.tokenise import sight
 from lightning_modules.pictures.captions import labelled
@@ -66,7 +66,8 @@ def _rows(
     for model in models:
         scenes = model.reconstruct(batch.float_image(), sight(batch)).in_boxes(batch.size())
         scene, side = scenes[index : index + 1], image.shape[-1]
-        camera, _ = placed(model, seen_by, chosen)
+        unit = unit_of(model, scene, seen_by, views)
+        camera = placed(model, seen_by, chosen, unit)
         tiles = [scene.view(camera_at(camera, v), side, side).rgb for v in range(len(nearest))]
         rows.append(torch.cat([torch.ones_like(image)[None], *tiles]))
     return torch.stack(rows, 1)

@@ -5,9 +5,9 @@ For objects photographed from several known sides (`lowpoly`: folders images/, m
 cameras.json). Validation photographs of shards made of them, partly hidden or not, are
 reconstructed and rendered from the cameras of all photographs of the same object, and compared with
 these as they are, unhidden. Systems without boxes see the world from their canonical camera: the
-true cameras are placed there as they stand to the input, at the scale of the two distances. The
-mean image of a class over the training photographs is what a model that knows the class alone could
-show.
+true cameras are placed there as they stand to the input, at the scale at which the object's median
+depth in the input is true. The mean image of a class over the training photographs is what a model
+that knows the class alone could show.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rich.progress import track
 from torch import Tensor
 
 from benchmarks.known_views import ObjectViews, read_objects
-from benchmarks.novel_cameras import angles, camera_at, check_taken, placed
+from benchmarks.novel_cameras import angles, camera_at, check_taken, placed, unit_of
 from benchmarks.novel_view_sheets import class_sheets
 from datamodules.errors import DataError
 from datamodules.schema import Batch
@@ -71,7 +71,8 @@ def silhouette(view: View, depth: Tensor, scenes: Scenes, middle: Tensor) -> Ten
 def figures(model: TokenAutoencoder, scene: Scenes, seen_by: Camera, views: ObjectViews) -> Tensor:
     """PSNR in dB, IoU of the silhouette and mean absolute depth error where both show the object,
     in the object's unit, of each of its views: (V, 3)."""
-    camera, unit = placed(model, seen_by, views.camera)
+    unit = unit_of(model, scene, seen_by, views)
+    camera = placed(model, seen_by, views.camera, unit)
     side, count = views.image.shape[-1], len(views.image)
     rendered = [scene.view(camera_at(camera, v), side, side) for v in range(count)]
     rgb = torch.cat([view.rgb for view in rendered])
