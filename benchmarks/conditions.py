@@ -149,8 +149,7 @@ def recovered(
     asked = draw_asked(training, setting.samples, kinds, setting.seed)
     for number in range(1, len(taken) + 1):
         for some in combinations(taken, number):
-            turn = math.radians(setting.turn)
-            found = measure_samples(drawer, asked, some, classifier, turn)
+            found = measure_samples(drawer, asked, some, classifier, math.radians(setting.turn))
             title = " + ".join(some)
             columns[title] = column_of(asked, found, names, bright, taken)
             empty[title] = int(found.luminance.isnan().sum())
