@@ -121,7 +121,7 @@ def main() -> None:
         "--part", default="0/1", help="k/n: train only every n-th run from the k-th"
     )
     parser.add_argument("args", nargs="*", help="settings for all runs, after --")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     part, parts = map(int, given.part.split("/"))
     rows = STUDIES[given.study]
     jobs = [(seed, number) for seed in SEEDS for number in range(len(rows))]

@@ -51,7 +51,7 @@ def encode_mask(mask: np.ndarray) -> bytes:
     """
     if mask.dtype != np.uint8 or mask.ndim != 2:
         raise ValueError(f"mask must be (H, W) uint8, got {mask.shape} {mask.dtype}")
-    if not _IS_CODE[mask].all():
+    if not _IS_CODE.take(mask).all():
         raise ValueError(f"mask codes must be 0, 1, 2 or 255, got {np.unique(mask).tolist()}")
     return _gray_png(mask, 8)
 
@@ -91,7 +91,7 @@ def encode_rays(
     origins, directions = (np.require(v, np.float32, ["C", "W"]) for v in (origins, directions))
     if not (np.isfinite(origins).all() and np.isfinite(directions).all()):
         raise ValueError("rays must be finite")
-    lengths = np.sqrt(np.einsum("hwi,hwi->hw", directions, directions))
+    lengths = np.sqrt(np.square(directions) @ np.ones(3, np.float32))
     off = np.abs(lengths - 1).max(initial=0.0)
     if off > UNIT_TOLERANCE:
         raise ValueError(

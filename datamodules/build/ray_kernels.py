@@ -124,26 +124,36 @@ def resize_vectors(
             altogether: so the directions of a pinhole camera are exact; zeros leave lengths alone.
     """
     found = np.empty((len(row), len(column), 3), np.float32)
-    is_direction = axis.any()
-    plane = values.copy()
-    if is_direction:
-        for i in range(len(plane)):
-            _to_plane(plane[i], axis)
+    planes = _planes(values, axis)
+    between = np.empty((3, values.shape[1]), np.float32)
     line = np.empty((3, len(column)), np.float32)
     for i in range(len(row)):
-        upper, lower, down = row[i], next_row[i], row_weight[i]
-        _line(plane, upper, lower, down, column, next_column, column_weight, line)
-        if is_direction:
+        upper, lower, down = planes[row[i]], planes[next_row[i]], row_weight[i]
+        for k in range(3):
+            for j in range(values.shape[1]):
+                between[k, j] = upper[k, j] + down * (lower[k, j] - upper[k, j])
+            for j in range(len(column)):
+                start = between[k, column[j]]
+                line[k, j] = start + column_weight[j] * (between[k, next_column[j]] - start)
+        if axis.any():
             _to_unit(line)
-        found[i] = line.T
+        for j in range(len(column)):
+            found[i, j, 0], found[i, j, 1], found[i, j, 2] = line[0, j], line[1, j], line[2, j]
     return found
 
 
 @njit
-def _to_plane(line: np.ndarray, axis: np.ndarray) -> None:
-    """Scale vectors (n, 3) to length 1 along an axis (3,)."""
-    for j in range(len(line)):
-        along = line[j, 0] * axis[0] + line[j, 1] * axis[1] + line[j, 2] * axis[2]
-        scale = np.float32(1) / along
-        for k in range(3):
-            line[j, k] *= scale
+def _planes(values: np.ndarray, axis: np.ndarray) -> np.ndarray:
+    """Vectors (H, W, 3) as (H, 3, W), which loops along a row go through in order, and of length 1
+    along an axis (3,), if it is not zeros."""
+    height, width, _ = values.shape
+    planes = np.empty((height, 3, width), np.float32)
+    for i in range(height):
+        x, y, z = planes[i]
+        for j in range(width):
+            x[j], y[j], z[j] = values[i, j, 0], values[i, j, 1], values[i, j, 2]
+        if axis.any():
+            for j in range(width):
+                scale = np.float32(1) / (x[j] * axis[0] + y[j] * axis[1] + z[j] * axis[2])
+                x[j], y[j], z[j] = x[j] * scale, y[j] * scale, z[j] * scale
+    return planes

@@ -65,7 +65,7 @@ def mask_codes(
         directions: (H, W, 3), of length 1.
         size: (3,) sides of the object's box along x, y and z.
     """
-    codes = _CODES[semantic].ravel()
+    codes = _CODES.take(semantic).ravel()
     measured = np.flatnonzero(distances > 0)  # few pixels
     starts, ways = (vectors.reshape(-1, 3)[measured] for vectors in (origins, directions))
     crossings = box_crossings(starts, ways, size)
@@ -78,5 +78,5 @@ def mask_codes(
 
 def visible_share(codes: np.ndarray) -> float:
     """Share of object pixels among those of the object and of occluders, 0 without object."""
-    shown, hidden = ((codes == code).sum() for code in (MASK_OBJECT, MASK_OCCLUDER))
+    shown, hidden = (np.count_nonzero(codes == code) for code in (MASK_OBJECT, MASK_OCCLUDER))
     return float(shown / max(shown + hidden, 1))
