@@ -74,11 +74,11 @@ classifier: CONFIG = configs/classifier/shapeworld.yaml
 classifier: data ## Train a classifier to measure generators with [CONFIG= DATA= RUN= DEVICES= NODES= ARGS=]
 	$(BIN)/wild3d fit --config $(CONFIG) $(OPTIONS) $(ARGS)
 
-test: $(INSTALLED) ## Run the tests but for those that start processes as a user or a cluster does
+test: $(INSTALLED) ## Run the quick tests
 	$(BIN)/pytest $(SPREAD) -m "not slow"
 
-test-slow: $(INSTALLED) ## Run those
-	$(BIN)/pytest -n 2 -m slow
+test-slow: $(INSTALLED) ## Run the others: commands and runs from end to end, kernels of rare sizes
+	$(BIN)/pytest $(SPREAD) -m slow
 
 coverage: $(INSTALLED) ## Run all tests and print which branches of the packages they miss
 	$(BIN)/coverage erase

@@ -13,6 +13,8 @@ from tiny_run import write_shards
 from lightning_modules.callbacks.checkpoints import AtomicCheckpointIO
 from lightning_modules.cli.main import main
 
+pytestmark = pytest.mark.slow
+
 
 def cut(share: float) -> Callable[[Path], None]:
     """Cuts a file to a share of its length."""

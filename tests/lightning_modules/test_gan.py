@@ -68,6 +68,7 @@ def test_the_checkpoint_rebuilds_the_averaged_generator(run: Path) -> None:
     assert all(torch.equal(weights[n], content["state_dict"][f"ema.{n}"]) for n in weights)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_like_a_whole_one(
     run: Path, gan_runs: GANRuns, tmp_path: Path
 ) -> None:
@@ -80,6 +81,7 @@ def test_an_interrupted_run_ends_like_a_whole_one(
         assert torch.equal(value, continued["state_dict"][name]), name
 
 
+@pytest.mark.slow
 def test_multi_view_can_be_switched_on_when_a_run_is_continued(
     gan_runs: GANRuns, tmp_path: Path
 ) -> None:
@@ -92,6 +94,7 @@ def test_multi_view_can_be_switched_on_when_a_run_is_continued(
     assert before["state_dict"].keys() == last(tmp_path)["state_dict"].keys()
 
 
+@pytest.mark.slow
 def test_a_run_begun_with_the_checkpoint_of_another_is_continued_with_its_own(
     run: Path, gan_runs: GANRuns, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,6 +112,7 @@ def test_a_run_begun_with_the_checkpoint_of_another_is_continued_with_its_own(
     assert f"from {tmp_path}/checkpoints/best.ckpt" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_run_is_trained_by_one_process_at_a_time(
     gan_runs: GANRuns, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,6 +127,7 @@ def test_a_run_is_trained_by_one_process_at_a_time(
     assert not (tmp_path / ".lock").exists()
 
 
+@pytest.mark.slow
 def test_other_settings_of_the_model_are_told_when_a_run_is_continued(
     gan_runs: GANRuns, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

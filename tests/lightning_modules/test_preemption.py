@@ -11,6 +11,8 @@ import pytest
 from run_processes import ENVIRONMENT, Forked, Runs, last, probe
 from waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 LONG = ["--model.max_images", "1_000_000", "--trainer.val_check_interval", "1000"]
 LONG += ["--last_checkpoint.minutes", "1000"]  # so that only SIGTERM makes it save
 
@@ -81,7 +83,6 @@ def test_a_signal_to_any_of_two_processes_ends_both(
     check_saved(tmp_path, output, number)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("processes", "to_all", "number"),
     [
@@ -116,7 +117,6 @@ def test_a_signal_ends_all_processes_of_the_command(
     wait_for(lambda: not alive(run.pid))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("begun", [True, False], ids=["training", "before"])
 def test_a_terminal_that_is_closed_ends_a_run_that_saves(
     begun: bool, stage1_runs: Runs, tmp_path: Path

@@ -10,6 +10,8 @@ import torch
 from run_processes import last, probe
 from tiny_prior_run import MAX_IMAGES, Kind, PriorRuns
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("kind", ["autoregressive", "masked"])
 def test_stop_and_continue_equals_an_uninterrupted_run(

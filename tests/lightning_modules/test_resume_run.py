@@ -8,6 +8,8 @@ import pytest
 import torch
 from run_processes import Runs, last, probe
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def whole(stage1_runs: Runs, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from tiny_prior_run import (
     write_stage1,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("kind", ["autoregressive", "masked"])
 def test_images_and_their_stored_tokens_train_the_same_prior(

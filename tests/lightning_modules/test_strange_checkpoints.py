@@ -7,6 +7,8 @@ import pytest
 import torch
 from run_processes import SHORT, Runs, contents, last
 
+pytestmark = pytest.mark.slow
+
 
 def replaced(content: dict[str, Any], place: str, value: object) -> dict[str, Any]:
     """The content of a checkpoint with another value at a place, e.g. `loops.fit_loop`."""

@@ -66,6 +66,7 @@ def test_values_and_gradients_equal_the_plain_composition(middle, activation, co
             assert _relative(value, expected) < tolerance
 
 
+@pytest.mark.slow
 def test_each_middle_layer_is_a_linear_and_a_softplus():
     # No plane reaches the layers, so their biases are known numbers: a chain on one unit.
     one = torch.ones(1, 1)
@@ -108,6 +109,7 @@ def test_gradients_reach_the_points():
     assert (points.grad.abs().sum(dim=-1) > 0).float().mean() > 0.7
 
 
+@pytest.mark.slow
 def test_sizes_that_fill_no_vector_work():
     planes, points, weights = _setup(2, features=3, hidden=9, channels=5)
     ours = _gradients(triplane_mlp, planes, points, weights, "linear")

@@ -33,7 +33,15 @@ def path(request, monkeypatch):
         monkeypatch.setattr("renderers.triplane.fast_path", lambda _: False)
 
 
-SHAPES = [(2, 32, 16, 16), (1, 5, 7, 9), (2, 20, 8, 5), (3, 1, 4, 4), (1, 48, 1, 3)]
+SHAPES = [
+    (2, 32, 16, 16),
+    (1, 5, 7, 9),
+    # Each number of channels has a kernel of its own, seconds to compile.
+    *(
+        pytest.param(s, marks=pytest.mark.slow)
+        for s in [(2, 20, 8, 5), (3, 1, 4, 4), (1, 48, 1, 3)]
+    ),
+]
 
 
 @pytest.mark.parametrize("channels_last", [True, False])
@@ -48,7 +56,7 @@ def test_float32_equals_the_reference(shape, channels_last):
 
 
 @pytest.mark.usefixtures("path")
-@pytest.mark.parametrize("shape", [*SHAPES, (1, 8, 256, 256)])
+@pytest.mark.parametrize("shape", [*SHAPES, pytest.param((1, 8, 256, 256), marks=pytest.mark.slow)])
 def test_bfloat16_is_the_reference_rounded_once(shape):
     planes = _planes(*shape, torch.bfloat16)
     points = _points(shape[0], 300)

@@ -92,6 +92,7 @@ def test_bfloat16_equals_the_float32_composition_within_rounding(activation, cou
         assert _relative(value, expected) < 2**-6
 
 
+@pytest.mark.slow
 def test_sizes_that_fill_no_vector_work():
     planes, points, weights = _setup(channels=5, hidden=9, features=3)
     expected = triplane_mlp_plain(planes, points, weights)
@@ -111,6 +112,7 @@ def test_values_with_and_without_gradients_are_the_same(stored):
     torch.testing.assert_close(values, tuple(x.detach() for x in expected), atol=0, rtol=0)
 
 
+@pytest.mark.slow
 def test_float32_activations_are_precise_over_their_whole_range():
     x = torch.linspace(-80.0, 80.0, 641)
     planes, points = torch.zeros(1, 3, 1, 2, 2), torch.zeros(1, 1, 3)

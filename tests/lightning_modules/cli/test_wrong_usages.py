@@ -5,6 +5,8 @@ import pytest
 from usages_by_hand import RIGHT
 from wrong_usages import Ending, Usage, ending, write_places, wrong_usages
 
+pytestmark = pytest.mark.slow
+
 USAGES = wrong_usages()
 VERBS = sorted({usage.verb for usage in USAGES})
 
