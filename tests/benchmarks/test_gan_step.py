@@ -19,6 +19,7 @@ TINY = Setting(
 )
 
 
+@pytest.mark.slow
 def test_all_sides_are_timed_once_they_agree() -> None:
     times = measure(TINY, rounds=1)
     assert {"ours", "plain", "penalised", "three_views"} <= set(times)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 from run_processes import last, probe
 from tiny_gan_run import GANRuns
@@ -9,6 +10,7 @@ from tiny_gan_run import GANRuns
 DEALT = ["--model.class_path", "run_probes.DealtGAN", "--model.shown.augment.changes", "[]"]
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_does_and_end_alike(tiny_root: Path, tmp_path: Path) -> None:
     runs = GANRuns.write(tmp_path, tiny_root)
     later = ["--model.multi_view.views", "3", "--model.multi_view.from_images", "8"]

@@ -49,7 +49,7 @@ def _gradients(function, planes, points, weights, activation):
     return values, torch.autograd.grad(values, [planes, *weights.flat()], seeds)
 
 
-@pytest.mark.parametrize("activation", ["linear", "sigmoid"])
+@pytest.mark.parametrize("activation", ["linear", pytest.param("sigmoid", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("middle", [0, 1, 2])
 @pytest.mark.parametrize("count", [1500, 5000, 3])
 def test_values_and_gradients_equal_the_plain_composition(middle, activation, count, products):

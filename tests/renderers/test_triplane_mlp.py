@@ -47,7 +47,9 @@ def is_fast(request, monkeypatch):
     return request.param
 
 
-@pytest.mark.parametrize("activation", ["linear", "sigmoid"])
+# Each activation has kernels of its own, ten seconds to compile; test_deep_triplane_mlp.py leaves the
+# other one to the slow tests.
+@pytest.mark.parametrize("activation", [pytest.param("linear", marks=pytest.mark.slow), "sigmoid"])
 @pytest.mark.parametrize("count", [1500, 5000, 3])
 @pytest.mark.parametrize("stored", [HALF, SINGLE])
 def test_it_equals_the_float32_composition_within_rounding(stored, activation, count, is_fast):

@@ -200,6 +200,7 @@ def train_on_rank(rank: int, folder: str) -> None:
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_ranks_with_different_data_keep_one_codebook(tmp_path: Path) -> None:
     mp.spawn(train_on_rank, (str(tmp_path),), nprocs=2)
     first, second = (torch.load(tmp_path / f"state{rank}.pt") for rank in range(2))
