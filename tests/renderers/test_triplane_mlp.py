@@ -47,7 +47,7 @@ def is_fast(request, monkeypatch):
     return request.param
 
 
-# Each activation has kernels of its own, ten seconds to compile; test_deep_triplane_mlp.py leaves the
+# Each activation has kernels of its own, ten seconds to compile; those of the deep fields leave the
 # other one to the slow tests.
 @pytest.mark.parametrize("activation", [pytest.param("linear", marks=pytest.mark.slow), "sigmoid"])
 @pytest.mark.parametrize("count", [1500, 5000, 3])
