@@ -78,5 +78,6 @@ def mask_codes(
 
 def visible_share(codes: np.ndarray) -> float:
     """Share of object pixels among those of the object and of occluders, 0 without object."""
-    shown, hidden = (np.count_nonzero(codes == code) for code in (MASK_OBJECT, MASK_OCCLUDER))
-    return float(shown / max(shown + hidden, 1))
+    shown = int(np.count_nonzero(codes == MASK_OBJECT))
+    hidden = int(np.count_nonzero(codes == MASK_OCCLUDER))
+    return shown / max(shown + hidden, 1)
