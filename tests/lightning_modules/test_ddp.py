@@ -9,6 +9,8 @@ from run_processes import Runs, last, launched
 from tiny_gan_run import GANRuns
 from tiny_prior_run import PriorRuns
 
+pytestmark = pytest.mark.slow
+
 SHARDED = json.dumps({"class_path": "lightning_modules.training.sharding.ShardedStrategy"})
 TWO = ["--trainer.devices", "2", "--model.max_images", "32"]
 
@@ -30,20 +32,17 @@ def test_two_ranks_train_and_one_continues(
     assert "Continuing" in capsys.readouterr().out
 
 
-@pytest.mark.slow
 def test_the_command_starts_both_ranks_of_an_autoencoder(stage1_runs: Runs, tmp_path: Path) -> None:
     stage1_runs.launch(tmp_path, *TWO)
     continue_alone(stage1_runs, tmp_path, "ShardDataModule")
 
 
-@pytest.mark.slow
 def test_the_command_starts_both_ranks_of_a_gan(tiny_root: Path, tmp_path: Path) -> None:
     runs = GANRuns.write(tmp_path, tiny_root)
     runs.launch(tmp_path / "run", *TWO)
     continue_alone(runs, tmp_path / "run", "ShardDataModule")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["ddp", SHARDED], ids=["ddp", "sharded"])
 def test_the_command_starts_both_ranks_of_a_prior(
     strategy: str, prior_runs: PriorRuns, tmp_path: Path
@@ -53,7 +52,6 @@ def test_the_command_starts_both_ranks_of_a_prior(
     continue_alone(runs, tmp_path, "TokenDataModule")
 
 
-@pytest.mark.slow
 def test_torchrun_starts_the_command_once_for_every_rank(stage1_runs: Runs, tmp_path: Path) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     torchrun += ["--nproc_per_node", "2", "--no-python"]

@@ -160,6 +160,7 @@ def test_a_collapse_switches_multi_view_on_and_is_remembered(
     assert (views[8], views[32]) == (1, 3)
 
 
+@pytest.mark.slow
 def test_rendering_may_start_small(gan_runs: GANRuns, tmp_path: Path) -> None:
     growing = ["--model.raw_side", "[[0, 4], [16, 8]]", "--model.max_images", "24"]
     assert gan_runs.fit(tmp_path, *growing) == 0
@@ -210,6 +211,7 @@ def test_settings_that_do_not_fit_end_in_one_sentence(
     assert written.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_objects_are_judged_and_scored_on_one_background(
     gan_runs: GANRuns, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -235,6 +237,7 @@ def test_objects_are_judged_and_scored_on_one_background(
     assert "seen on grey 1.0, those of the data on 0.5" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_distribution_of_views_may_be_learned(gan_runs: GANRuns, tmp_path: Path) -> None:
     learning = ["--model.generator.view_cells", "{yaws: 4, heights: 2}", "--model.max_images", "24"]
     several = ["--model.multi_view", "{views: 2, from_images: 8}"]

@@ -41,6 +41,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes_with_two_workers(built: Path, tmp_path: Path) -> None:
     shapeworld(str(tmp_path), 30, 0.2, 16, seed=4, samples_per_shard=12, workers=2)
     assert digests(tmp_path) == digests(built)

@@ -132,6 +132,7 @@ def test_padding_is_unknown(shards: Path) -> None:
     assert (sample["mask"][:, 8:-8] != 255).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_same_bytes_whatever_the_workers_and_after_an_interruption(
     root: Path, shards: Path, tmp_path: Path, workers: int, capsys, monkeypatch

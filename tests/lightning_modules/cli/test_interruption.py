@@ -13,6 +13,8 @@ from run_processes import Runs, last
 from lightning_modules.cli import main as command
 from lightning_modules.cli.main import main
 
+pytestmark = pytest.mark.slow
+
 SIGNALS = [
     (signal.SIGINT, "Ctrl-C (SIGINT)"),
     (signal.SIGTERM, "SIGTERM"),

@@ -9,6 +9,8 @@ from tiny_gan import save_gan
 
 from lightning_modules.cli.main import main
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--size", "8", "--frames", "1", "--mesh_resolution", "8"]
 QUICK = ["--latent_steps", "1", "--tuning_steps", "1", "--candidates", "0", "--views", "1"]
 OPTIONS = {

@@ -30,6 +30,8 @@ from lightning_modules.tools.compose import compose
 from lightning_modules.tools.sample import sample
 from renderers.placement import points_in_world
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"size": SIDE, "frames": 3, "views": 2, "resolution": 12}
 MUG = {"class": "mug", "seed": 3}
 CHAIR = {"class": "chair", "seed": 3}

@@ -24,6 +24,8 @@ from lightning_modules.tools.mesh import mesh
 from lightning_modules.tools.sample import sample
 from lightning_modules.tools.video import video
 
+pytestmark = pytest.mark.slow
+
 QUICK = ["--latent_steps", "12", "--latent_lr", "5e-2", "--tuning_steps", "12", "--tuning_lr"]
 QUICK += ["5e-3", "--candidates", "2", "--views", "2", "--frames", "2", "--size", str(SIDE)]
 QUICK += ["--mesh_resolution", "8", "--mesh_level", "1.5"]

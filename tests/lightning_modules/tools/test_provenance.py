@@ -19,6 +19,8 @@ from lightning_modules.inference.provenance import read_provenance
 from lightning_modules.pictures import drawing
 from renderers.mesh import NOTE_KEY
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--size", "16", "--device", "cpu"]
 
 

@@ -16,6 +16,8 @@ from lightning_modules.tools.mesh import mesh
 from lightning_modules.tools.video import video
 from renderers.rays import Rays
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("trajectory", ["wiggle", "orbit"])
 def test_videos_have_their_frames_and_move(
