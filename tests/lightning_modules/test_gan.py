@@ -149,6 +149,7 @@ def test_a_sheet_has_its_rows_however_few_images_validate(
     assert height == 3 * (16 + GAP)
 
 
+@pytest.mark.slow
 def test_a_collapse_switches_multi_view_on_and_is_remembered(
     gan_runs: GANRuns, tmp_path: Path
 ) -> None:
@@ -168,6 +169,7 @@ def test_rendering_may_start_small(gan_runs: GANRuns, tmp_path: Path) -> None:
     assert (sides[8], sides[24]) == (4.5, 8)  # means of two steps
 
 
+@pytest.mark.slow
 def test_a_discriminator_may_see_disparity(gan_runs: GANRuns, tmp_path: Path) -> None:
     seeing = ["--model.shown.disparity", "true", "--model.max_images", "8"]
     assert gan_runs.fit(tmp_path, *seeing, "--data.depth", "true") == 0

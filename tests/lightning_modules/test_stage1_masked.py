@@ -55,6 +55,7 @@ def test_shape_colour_size_and_pixels_of_the_object_are_learned() -> None:
         assert last[f"loss/{name}"] < share * first[f"loss/{name}"], name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("occluders", "green"), [("unseen", False), ("object", True)])
 def test_occluders_are_reconstructed_only_where_they_count_as_the_object(
     occluders: Occluders, green: bool
