@@ -91,7 +91,8 @@ def encode_rays(
     origins, directions = (np.require(v, np.float32, ["C", "W"]) for v in (origins, directions))
     if not (np.isfinite(origins).all() and np.isfinite(directions).all()):
         raise ValueError("rays must be finite")
-    lengths = np.sqrt(np.square(directions) @ np.ones(3, np.float32))
+    x, y, z = np.moveaxis(directions, 2, 0)
+    lengths = np.sqrt(x * x + y * y + z * z)  # the quickest, and its bits do not follow threads
     off = np.abs(lengths - 1).max(initial=0.0)
     if off > UNIT_TOLERANCE:
         raise ValueError(

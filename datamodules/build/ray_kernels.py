@@ -22,18 +22,18 @@ def thin_out(pixels: np.ndarray, grids: np.ndarray, tolerance: float, is_unit: b
         is_unit: scale to length 1 what is interpolated.
     """
     height, width, _ = pixels.shape
+    planes = _planes(pixels)
     for most in grids:
-        nodes = np.empty((min(most, height), min(most, width), 3), np.float32)
+        nodes = np.empty((min(most, height), 3, min(most, width)), np.float32)
         row, next_row, down = _places(height, nodes.shape[0])
-        column, next_column, across = _places(width, nodes.shape[1])
-        line = np.empty((3, nodes.shape[1]), np.float32)
+        column, next_column, across = _places(width, nodes.shape[2])
         for i in range(nodes.shape[0]):
-            _line(pixels, row[i], next_row[i], down[i], column, next_column, across, line)
+            upper, lower = planes[row[i]], planes[next_row[i]]
+            _line(upper, lower, down[i], column, next_column, across, nodes[i])
             if is_unit:
-                _to_unit(line)
-            nodes[i] = line.T
-        if _fits(nodes, pixels, tolerance * tolerance, is_unit):
-            return nodes
+                _to_unit(nodes[i])
+        if _fits(nodes, planes, tolerance * tolerance, is_unit):
+            return _vectors(nodes)
     return pixels
 
 
@@ -52,26 +52,45 @@ def _places(points: int, others: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 @njit
+def _planes(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (H, W, 3) as (H, 3, W), which loops along a row go through in order."""
+    planes = np.empty((len(vectors), 3, vectors.shape[1]), np.float32)
+    for i in range(len(planes)):
+        for j in range(planes.shape[2]):
+            for k in range(3):
+                planes[i, k, j] = vectors[i, j, k]
+    return planes
+
+
+@njit
+def _vectors(planes: np.ndarray) -> np.ndarray:
+    """Vectors (H, W, 3) of planes (H, 3, W)."""
+    vectors = np.empty((len(planes), planes.shape[2], 3), np.float32)
+    for i in range(len(planes)):
+        for j in range(planes.shape[2]):
+            for k in range(3):
+                vectors[i, j, k] = planes[i, k, j]
+    return vectors
+
+
+@njit
 def _line(
-    values: np.ndarray,
-    upper: int,
-    lower: int,
+    upper: np.ndarray,
+    lower: np.ndarray,
     down: float,
     column: np.ndarray,
     next_column: np.ndarray,
     across: np.ndarray,
     line: np.ndarray,
 ) -> None:
-    """Fill a line (3, n) with bilinear vectors of values (h, w, 3) between two rows."""
-    between = np.empty((3, values.shape[1]), np.float32)
-    for j in range(values.shape[1]):
-        for k in range(3):
-            start = values[upper, j, k]
-            between[k, j] = start + down * (values[lower, j, k] - start)
+    """Fill a line (3, n) with bilinear vectors between two rows (3, w)."""
+    between = np.empty(upper.shape[1], np.float32)
     for k in range(3):
+        for j in range(len(between)):
+            between[j] = upper[k, j] + down * (lower[k, j] - upper[k, j])
         for j in range(line.shape[1]):
-            start = between[k, column[j]]
-            line[k, j] = start + across[j] * (between[k, next_column[j]] - start)
+            start = between[column[j]]
+            line[k, j] = start + across[j] * (between[next_column[j]] - start)
 
 
 @njit
@@ -84,19 +103,20 @@ def _to_unit(line: np.ndarray) -> None:
 
 
 @njit
-def _fits(nodes: np.ndarray, pixels: np.ndarray, limit: float, is_unit: bool) -> bool:
-    """Whether nodes give all pixels back up to a squared difference."""
-    height, width, _ = pixels.shape
+def _fits(nodes: np.ndarray, planes: np.ndarray, limit: float, is_unit: bool) -> bool:
+    """Whether nodes (h, 3, w) give all vectors of planes (H, 3, W) back up to a squared
+    difference."""
+    height, _, width = planes.shape
     row, next_row, down = _places(nodes.shape[0], height)
-    column, next_column, across = _places(nodes.shape[1], width)
+    column, next_column, across = _places(nodes.shape[2], width)
     line = np.empty((3, width), np.float32)
     for i in range(height):
-        _line(nodes, row[i], next_row[i], down[i], column, next_column, across, line)
+        _line(nodes[row[i]], nodes[next_row[i]], down[i], column, next_column, across, line)
         if is_unit:
             _to_unit(line)
         worst = np.float32(0)
         for j in range(width):
-            x, y, z = pixels[i, j, 0], pixels[i, j, 1], pixels[i, j, 2]
+            x, y, z = planes[i, 0, j], planes[i, 1, j], planes[i, 2, j]
             x, y, z = line[0, j] - x, line[1, j] - y, line[2, j] - z
             worst = max(worst, x * x + y * y + z * z)
         if not worst <= limit:
@@ -123,37 +143,24 @@ def resize_vectors(
         axis: (3,) along which the four are first scaled to length 1, the result to length 1
             altogether: so the directions of a pinhole camera are exact; zeros leave lengths alone.
     """
-    found = np.empty((len(row), len(column), 3), np.float32)
-    planes = _planes(values, axis)
-    between = np.empty((3, values.shape[1]), np.float32)
-    line = np.empty((3, len(column)), np.float32)
+    is_direction = axis.any()
+    planes = _planes(values)
+    if is_direction:
+        for i in range(len(planes)):
+            _to_plane(planes[i], axis)
+    found = np.empty((len(row), 3, len(column)), np.float32)
     for i in range(len(row)):
-        upper, lower, down = planes[row[i]], planes[next_row[i]], row_weight[i]
-        for k in range(3):
-            for j in range(values.shape[1]):
-                between[k, j] = upper[k, j] + down * (lower[k, j] - upper[k, j])
-            for j in range(len(column)):
-                start = between[k, column[j]]
-                line[k, j] = start + column_weight[j] * (between[k, next_column[j]] - start)
-        if axis.any():
-            _to_unit(line)
-        for j in range(len(column)):
-            found[i, j, 0], found[i, j, 1], found[i, j, 2] = line[0, j], line[1, j], line[2, j]
-    return found
+        upper, lower = planes[row[i]], planes[next_row[i]]
+        _line(upper, lower, row_weight[i], column, next_column, column_weight, found[i])
+        if is_direction:
+            _to_unit(found[i])
+    return _vectors(found)
 
 
 @njit
-def _planes(values: np.ndarray, axis: np.ndarray) -> np.ndarray:
-    """Vectors (H, W, 3) as (H, 3, W), which loops along a row go through in order, and of length 1
-    along an axis (3,), if it is not zeros."""
-    height, width, _ = values.shape
-    planes = np.empty((height, 3, width), np.float32)
-    for i in range(height):
-        x, y, z = planes[i]
-        for j in range(width):
-            x[j], y[j], z[j] = values[i, j, 0], values[i, j, 1], values[i, j, 2]
-        if axis.any():
-            for j in range(width):
-                scale = np.float32(1) / (x[j] * axis[0] + y[j] * axis[1] + z[j] * axis[2])
-                x[j], y[j], z[j] = x[j] * scale, y[j] * scale, z[j] * scale
-    return planes
+def _to_plane(line: np.ndarray, axis: np.ndarray) -> None:
+    """Scale vectors (3, n) to length 1 along an axis (3,)."""
+    for j in range(line.shape[1]):
+        x, y, z = line[0, j], line[1, j], line[2, j]
+        scale = np.float32(1) / (x * axis[0] + y * axis[1] + z * axis[2])
+        line[0, j], line[1, j], line[2, j] = x * scale, y * scale, z * scale

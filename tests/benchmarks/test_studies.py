@@ -49,6 +49,18 @@ def test_a_run_is_trained_once_on_altered_data(
     assert len(commands) == 1
 
 
+def test_settings_follow_the_dashes_wherever_options_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(studies.subprocess, "run", lambda c, check: commands.append(c))
+    words = ["codes", "--part", "1/12", "--out", str(tmp_path), "--", "--model.max_images", "8"]
+    monkeypatch.setattr("sys.argv", ["studies", *words])
+    studies.main()
+    (command,) = commands
+    assert command[-4:] == ["--model.autoencoder.codebook.codes", "256", "--model.max_images", "8"]
+
+
 def test_a_run_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     monkeypatch.setattr(
