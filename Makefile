@@ -48,8 +48,8 @@ train-stage1: data ## Train an autoencoder, VQ3D's or with SYSTEM=gina3d [CONFIG
 tokens: $(INSTALLED)
 	@if [ -z "$(DATA)" ] && grep -qw 'root: $(STAGE1)/tokens' $(CONFIG); then \
 		[ -f $(STAGE1)/result.json ] || { echo "$(STAGE1) is not finished: run make train-stage1 SYSTEM=$(FAMILY) to its end first"; exit 2; }; \
-		$(BIN)/wild3d tokens --checkpoint $(STAGE1)/checkpoints/best.ckpt --root $(IMAGES) \
-			--out $(STAGE1)/tokens; fi
+		root=$(IMAGES); $(BIN)/wild3d tokens --checkpoint $(STAGE1)/checkpoints/best.ckpt --root $$root \
+			--out $(STAGE1)/tokens $$([ $$root != $(HIDDEN) ] || echo --min_visible 0.75); fi
 
 train-stage2: CONFIG = configs/$(SYSTEM)/stage2_shapeworld.yaml
 train-stage2: tokens ## Train a prior over its tokens [CONFIG= DATA= RUN= DEVICES= NODES= ARGS=]

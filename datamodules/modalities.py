@@ -2,6 +2,8 @@
 
 from typing import Final, Literal, get_args
 
+import numpy as np
+
 RGB: Final = "rgb"
 DEPTH: Final = "depth"
 MASK: Final = "mask"
@@ -37,3 +39,10 @@ TIME_UNKNOWN: Final = -1
 def shard_file(modality: str, shard: str) -> str:
     """File name of one modality of a shard: ``("depth", "000003")`` gives ``depth-000003.tar``."""
     return f"{modality}-{shard}.tar"
+
+
+def visible_share(codes: np.ndarray) -> float:
+    """Share of object pixels among those of the object and of occluders, 0 without object."""
+    shown = int(np.count_nonzero(codes == MASK_OBJECT))
+    hidden = int(np.count_nonzero(codes == MASK_OCCLUDER))
+    return shown / max(shown + hidden, 1)

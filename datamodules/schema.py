@@ -71,9 +71,10 @@ class AnyBatch(ABC):
         """Number of samples B."""
         return len(self.keys)
 
-    def __getitem__(self, part: slice) -> Self:
-        """A part of the batch."""
-        return replace(self.map(lambda tensor: tensor[part]), keys=self.keys[part])
+    def __getitem__(self, part: slice | list[int]) -> Self:
+        """A part of the batch, or the samples at some positions."""
+        keys = self.keys[part] if isinstance(part, slice) else tuple(self.keys[n] for n in part)
+        return replace(self.map(lambda tensor: tensor[part]), keys=keys)
 
     def tensors(self) -> list[Tensor]:
         """All tensors, in the order in which `map` visits them."""

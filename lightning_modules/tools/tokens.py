@@ -8,20 +8,20 @@ import numpy as np
 import torch
 
 from datamodules.augment import Augmentation
-from datamodules.build.driver import build_shards
+from datamodules.build.driver import REJECTED_NAME, build_shards
 from datamodules.build.encode import encode_tokens
-from datamodules.build.writer import EncodedTokens
+from datamodules.build.writer import EncodedTokens, Rejected
 from datamodules.collate import collate
 from datamodules.decode import ImageDecoder
 from datamodules.errors import DataError, counted
 from datamodules.join import JoinedShard
 from datamodules.loader import ShardLoader
 from datamodules.manifest import Manifest, ShardInfo, images_hash
-from datamodules.modalities import MASK, RAYS, RGB, SPLITS, TRAIN
+from datamodules.modalities import MASK, RAYS, RGB, SPLITS, TRAIN, visible_share
 from datamodules.order import StorageOrder
 from datamodules.places import check_outside
 from datamodules.plan import ValPlan
-from datamodules.ranges import Workers
+from datamodules.ranges import Fraction, Workers
 from datamodules.reader import Decoding, Source
 from datamodules.remote import read_manifest
 from datamodules.schema import Batch
@@ -43,13 +43,15 @@ def tokens(
     out: str,
     batch_size: BatchSize = 64,
     num_workers: Workers = 0,
+    min_visible: Fraction = 0.0,
     device: Device = "cpu",
 ) -> None:
     """Write the tokens of all images of a shard root, to train a prior over tokens without images.
 
     Images are cropped to their middle square; those of the training split are encoded mirrored too.
     The same command again continues after an interruption. Other weights or other images need
-    another `out`. An unusable image ends the command with a sentence that names it.
+    another `out`. An unusable image ends the command with a sentence that names it. Images under
+    `min_visible` are listed in rejected.csv.
 
     Args:
         checkpoint: stage-1 checkpoint, e.g. runs/vq3d-shapeworld/checkpoints/best.ckpt.
@@ -57,12 +59,14 @@ def tokens(
         out: folder to write; it gets manifest.json and as many shards as root has.
         batch_size: images encoded at once.
         num_workers: processes that decode images; 0 decodes in this one.
+        min_visible: smallest share of the object's pixels among those of the object and occluders,
+            by the masks of root: what a model guessed of hidden objects is no model for a prior.
         device: where to encode, e.g. cuda.
     """
     check_outside(out, [f"{root}/{split}" for split in SPLITS])
     model = load_stage1(checkpoint)
     source = read_manifest(root)
-    check(source, root, model, batch_size)
+    check(source, root, model, batch_size, min_visible)
     settings = TokenSettings(
         stage1=weights_hash(model),
         source=images_hash(source),
@@ -71,15 +75,21 @@ def tokens(
         views=VIEWS,
         resolution=model.resolution,
     )
-    samples = ImageTokens(model.to(device), root, source, batch_size, num_workers, device)
+    samples = ImageTokens(
+        model.to(device), root, source, batch_size, num_workers, min_visible, device
+    )
     counts = {split: [shard.samples for shard in found] for split, found in source.splits.items()}
-    parameters = settings.parameters()
+    parameters = settings.parameters() | {"min_visible": min_visible}
     written = build_shards(out, counts, samples, 1, source.classes, model.resolution, parameters)
     images = sum(written.samples(split) for split in written.splits)
     print(f"{counted(images, 'image')} of {settings.tokens} tokens in {out}")
+    if hidden := sum(map(sum, counts.values())) - images:
+        print(f"{counted(hidden, 'image')} under --min_visible, see {out}/{REJECTED_NAME}")
 
 
-def check(source: Manifest, root: str, model: TokenAutoencoder, batch_size: int) -> None:
+def check(
+    source: Manifest, root: str, model: TokenAutoencoder, batch_size: int, min_visible: float
+) -> None:
     """DataError in one sentence if the images of a root cannot be encoded."""
     check_holds_images(source, root)
     if source.resolution is not None and source.resolution < model.resolution:
@@ -89,11 +99,17 @@ def check(source: Manifest, root: str, model: TokenAutoencoder, batch_size: int)
         )
     if batch_size < 1:
         raise DataError(f"batch_size is {batch_size}, it must be at least 1.")
+    if min_visible > 0 and MASK not in source.modalities:
+        raise DataError(
+            f"min_visible is {min_visible:g}, but {root} has no masks to tell what is visible: "
+            "leave it out."
+        )
 
 
 @dataclass(frozen=True)
 class ImageTokens:
-    """Callable (split, shard index) -> the encoded tokens of that shard's images, in their order.
+    """Callable (split, shard index) -> the encoded tokens of that shard's images, in their order,
+    without those of which less than `min_visible` is seen.
 
     An unusable image raises DataError: without it the tokens would come in another order than the
     images.
@@ -104,28 +120,34 @@ class ImageTokens:
     source: Manifest
     batch_size: int
     num_workers: int
+    min_visible: float
     device: str
 
-    def __call__(self, split: str, index: int) -> Iterator[EncodedTokens]:
+    def __call__(self, split: str, index: int) -> Iterator[EncodedTokens | Rejected]:
         """Decode and encode one shard, batch by batch."""
         shard, codes = self.source.splits[split][index], self.model.codes
         # Batches hold what training needs of the json, the tokens get all of it.
         records = JoinedShard(self.root, split, shard, (RGB,), strict=True)
         loader = self._images(split, shard)
         try:
-            encoded = (self._encode(batch, mirrored=split == TRAIN) for batch in loader)
-            for row, views in enumerate(chain.from_iterable(encoded)):
+            found = chain.from_iterable(self._encode(batch, split == TRAIN) for batch in loader)
+            for row, views in enumerate(found):
                 key, record = records.record(row)
-                yield EncodedTokens(key, encode_tokens(views, codes), record)
+                if isinstance(views, str):
+                    yield Rejected(key, views)
+                else:
+                    yield EncodedTokens(key, encode_tokens(views, codes), record)
         finally:
             loader.close()
             records.close()
 
     def _images(self, split: str, shard: ShardInfo) -> ShardLoader[Batch]:
         """The images of one shard as they are stored, cropped to the middle square, with their rays
-        and masks for a model that uses them."""
-        wanted = (MASK, RAYS) if self.model.uses_sight else ()
-        modalities = (RGB, *(name for name in wanted if name in self.source.modalities))
+        and masks where the model or `min_visible` needs them."""
+        sighted = self.model.uses_sight
+        wanted = {MASK: sighted or self.min_visible > 0, RAYS: sighted}
+        stored = self.source.modalities
+        modalities = (RGB, *(name for name in wanted if wanted[name] and name in stored))
         view, classes = Augmentation(self.model.resolution), len(self.source.classes)
         decoder = ImageDecoder(view, rays=RAYS in modalities, classes=classes)
         source = Source(
@@ -142,8 +164,19 @@ class ImageTokens:
         pin_memory = torch.device(self.device).type == "cuda"
         return ShardLoader(stream, self.num_workers, pin_memory=pin_memory)
 
-    def _encode(self, batch: Batch, mirrored: bool) -> np.ndarray:
-        """Tokens (B, V, T) of images, V = 2 with the mirrored images."""
-        batch = batch.to(self.device, non_blocking=True)
+    def _encode(self, batch: Batch, mirrored: bool) -> Iterator[np.ndarray | str]:
+        """Tokens (V, T) of each image, V = 2 with those of the mirrored image, or why it is left
+        out."""
+        shares = [1.0] * len(batch)
+        if batch.mask is not None:
+            shares = [visible_share(mask) for mask in batch.mask.numpy()]
+        shown = [row for row, share in enumerate(shares) if share >= self.min_visible]
+        batch = batch[shown].to(self.device, non_blocking=True)
         views = [batch, batch.mirrored()] if mirrored else [batch]
-        return torch.stack([tokenise(self.model, view) for view in views], 1).cpu().numpy()
+        tokens = [tokenise(self.model, view).cpu() for view in views] if shown else []
+        left = zip(*tokens, strict=True)
+        for share in shares:
+            if share >= self.min_visible:
+                yield torch.stack(next(left)).numpy()
+            else:
+                yield f"under --min_visible {self.min_visible:g} ({share:.3f})"

@@ -93,6 +93,10 @@ def test_a_part_of_a_token_batch_keeps_its_rows_together():
     assert part.keys == ("b", "c")
     assert part.tokens.tolist() == [[4, 5, 6, 7], [8, 9, 10, 11]]
     assert part.label.tolist() == [-1, 7]
+    apart = token_batch()[[2, 0]]
+    assert apart.keys == ("c", "a")
+    assert apart.tokens.tolist() == [[8, 9, 10, 11], [0, 1, 2, 3]]
+    assert len(token_batch()[[]].tokens) == 0
     assert part.attributes.time_of_day.tolist() == [-1, 2]
     assert part.attributes.semantics[1].tolist() == [3, 4]
     assert part.attributes.semantics[0].isnan().all()

@@ -18,7 +18,7 @@ from datamodules.build.keys import make_key
 from datamodules.build.prepare import ImageFormat
 from datamodules.build.waymo.codec import RayCodec, roughness
 from datamodules.build.waymo.crop import Square
-from datamodules.build.waymo.masks import mask_codes, visible_share
+from datamodules.build.waymo.masks import mask_codes
 from datamodules.build.waymo.ray_frames import BoxRays, refined_from_box, resized_rays
 from datamodules.build.waymo.records import Records
 from datamodules.build.waymo.schema import (
@@ -32,7 +32,7 @@ from datamodules.build.waymo.segments import Filters, Join
 from datamodules.build.waymo.tables import Row, RowError
 from datamodules.build.writer import EncodedSample
 from datamodules.image_bytes import decode_image, decode_map
-from datamodules.modalities import DISPARITY_MAX, MASK_UNKNOWN
+from datamodules.modalities import DISPARITY_MAX, MASK_UNKNOWN, visible_share
 
 _ROUGH = 3.0  # how often the roughness of decoded rays stored ones may be off
 _FINEST = 5e-7  # radians that float32 can tell apart

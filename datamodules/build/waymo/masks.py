@@ -74,10 +74,3 @@ def mask_codes(
     codes[measured[crossings.hit & (returns > crossings.far)]] = MASK_BACKGROUND
     codes[of_object.ravel()] = MASK_OBJECT
     return codes.reshape(semantic.shape)
-
-
-def visible_share(codes: np.ndarray) -> float:
-    """Share of object pixels among those of the object and of occluders, 0 without object."""
-    shown = int(np.count_nonzero(codes == MASK_OBJECT))
-    hidden = int(np.count_nonzero(codes == MASK_OCCLUDER))
-    return shown / max(shown + hidden, 1)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from datamodules.build.waymo.masks import STUFF, THINGS, box_crossings, mask_codes, visible_share
+from datamodules.build.waymo.masks import STUFF, THINGS, box_crossings, mask_codes
 
 SIZE = np.array([4.0, 2.0, 2.0])
 BACKGROUND, OBJECT, OCCLUDER, UNKNOWN = 0, 1, 2, 255
@@ -80,9 +80,3 @@ def test_crossings_are_those_of_points_along_the_ray() -> None:
 def test_a_box_behind_the_ray_is_not_hit() -> None:
     found = box_crossings(np.array([[10.0, 0, 0]]), np.array([[1.0, 0, 0]]), SIZE)
     assert not found.hit[0]
-
-
-def test_the_visible_share_is_that_of_object_and_occluders() -> None:
-    codes = np.array([1, 1, 1, 2, 0, 0, 255], np.uint8)
-    assert visible_share(codes) == 0.75
-    assert visible_share(np.array([0, 255], np.uint8)) == 0

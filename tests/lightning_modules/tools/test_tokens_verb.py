@@ -1,8 +1,11 @@
 """What `wild3d tokens` writes is what training on the fly would compute."""
 
+import csv
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +22,7 @@ from datamodules.build.shapeworld.verb import shapeworld
 from datamodules.build.writer import EncodedSample
 from datamodules.errors import DataError
 from datamodules.loader import ShardLoader
+from datamodules.modalities import visible_share
 from datamodules.remote import read_manifest
 from datamodules.schema import AnyBatch, Batch
 from datamodules.shard_datamodule import ShardDataModule
@@ -98,6 +102,62 @@ def test_a_model_that_looks_at_rays_and_masks_is_given_both(tmp_path: Path) -> N
         assert not torch.equal(token.tokens, tokenise(model, replace(image, rays=None)))
 
 
+@pytest.fixture(scope="module")
+def hidden_root(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Photographs of objects, half of them half hidden, in shards; do not alter."""
+    root = str(tmp_path_factory.mktemp("hidden") / "images")
+    shapeworld(root, 24, 0.25, 64, half_hidden=0.5, samples_per_shard=10, workers=1)
+    return root
+
+
+def every_image(datamodule: ShardDataModule | TokenDataModule) -> Iterator[AnyBatch]:
+    """All images of both splits, one a batch."""
+    datamodule.setup()
+    return chain(datamodule.train_dataloader(), datamodule.val_dataloader())
+
+
+def codes(root: Path) -> dict[str, list[int]]:
+    """Tokens of every image of a token root by its key."""
+    images = every_image(TokenDataModule(str(root), 1, 1, flip=False, lanes=1))
+    return {batch.keys[0]: batch.tokens[0].tolist() for batch in images}
+
+
+def test_images_of_hidden_objects_are_left_out_and_listed(
+    checkpoint: str, hidden_root: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    every, some = tmp_path / "every", tmp_path / "some"
+    tokens(checkpoint, hidden_root, str(every))
+    capsys.readouterr()
+    tokens(checkpoint, hidden_root, str(some), min_visible=0.75)
+    told = capsys.readouterr().out.strip().splitlines()
+    images = every_image(
+        ShardDataModule(hidden_root, SIDE, 1, 1, mask=True, num_workers=0, lanes=1)
+    )
+    shares = {batch.keys[0]: visible_share(batch.mask.numpy()) for batch in images}
+    kept = {key for key, share in shares.items() if share >= 0.75}
+    assert 0 < len(kept) < len(shares) == 24
+    assert told == [
+        f"{len(kept)} images of 4 tokens in {some}",
+        f"{24 - len(kept)} images under --min_visible, see {some}/rejected.csv",
+    ]
+    with open(some / "rejected.csv") as file:
+        assert {row["source"]: row["reason"] for row in csv.DictReader(file)} == {
+            key: f"under --min_visible 0.75 ({shares[key]:.3f})" for key in shares.keys() - kept
+        }
+    written = codes(every)
+    assert codes(some) == {key: written[key] for key in kept}
+    with pytest.raises(DataError, match=r"\(min_visible 0\.75, now 0\.5\): choose another"):
+        tokens(checkpoint, hidden_root, str(some), min_visible=0.5)
+
+
+def test_what_is_visible_is_not_known_without_masks(
+    checkpoint: str, tiny_root: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=r"min_visible is 0\.5, but .* has no masks"):
+        tokens(checkpoint, str(tiny_root), str(tmp_path / "out"), min_visible=0.5)
+    assert not (tmp_path / "out").exists()
+
+
 def test_autocast_does_not_reach_the_encoder() -> None:
     model = spread_model()
     images = torch.randint(0, 256, (8, 3, SIDE, SIDE), dtype=torch.uint8)
@@ -116,7 +176,8 @@ def test_the_manifest_tells_weights_source_and_sizes(tiny_root: Path, token_root
     found = dict(written.parameters)
     source = found.pop("source")
     sizes = {"codes": 8, "tokens": 4, "views": 2, "resolution": SIDE}
-    assert found == {"tool": "tokens", "stage1": weights_hash(spread_model()), **sizes}
+    stage1 = weights_hash(spread_model())
+    assert found == {"tool": "tokens", "stage1": stage1, "min_visible": 0, **sizes}
     assert len(str(source)) == 64
 
 
