@@ -18,7 +18,7 @@ from datamodules.build.keys import make_key
 from datamodules.build.prepare import ImageFormat
 from datamodules.build.waymo.codec import RayCodec, roughness
 from datamodules.build.waymo.crop import Square
-from datamodules.build.waymo.masks import mask_codes
+from datamodules.build.waymo.masks import check_object_seen, mask_codes
 from datamodules.build.waymo.ray_frames import BoxRays, refined_from_box, resized_rays
 from datamodules.build.waymo.records import Records
 from datamodules.build.waymo.schema import (
@@ -69,8 +69,10 @@ class CropEncoder:
         )
         distances = square.scattered(_distances(camera, size))
         rays, noise = _rays(join, codec, crop, square)
-        codes = mask_codes(semantic, own > 0, distances, *rays, records.sizes[crop][[0, 2, 1]])
+        size_xyz = records.sizes[crop][[0, 2, 1]]
+        codes = mask_codes(semantic, own > 0, distances, *rays, size_xyz)
         codes[~square.inside] = MASK_UNKNOWN
+        check_object_seen(codes, *rays, size_xyz)
         if (share := visible_share(codes)) < self.filters.min_visible:
             raise RowError(f"under --min_visible {self.filters.min_visible:g} ({share:.3f})")
         record = records.record(crop) | {"crop": list(size), "visible": round(share, 4)}

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from datamodules.build.waymo.tables import RowError
 from datamodules.modalities import MASK_BACKGROUND, MASK_OBJECT, MASK_OCCLUDER, MASK_UNKNOWN
 
 THINGS = (*range(2, 13), *range(14, 19), 27)
@@ -17,6 +18,7 @@ STUFF = range(19, 27)
 _CODES = np.full(256, MASK_UNKNOWN, np.uint8)
 _CODES[list(THINGS)] = MASK_OCCLUDER
 _CODES[list(STUFF)] = MASK_BACKGROUND
+_FEW = 64
 _PARALLEL = 1e-10  # for components of directions that are 0
 
 
@@ -54,7 +56,8 @@ def mask_codes(
     1. pixels of the object's own mask are the object;
     2. a LiDAR return before the box is an occluder, one behind the box background, where the
        pixel's ray meets the box;
-    3. other things by their label (`THINGS`) are occluders, stuff (`STUFF`) is background;
+    3. other things by their label (`THINGS`) are occluders where the pixel's ray meets the box,
+       and background elsewhere, where they hide nothing of it; stuff (`STUFF`) is background;
     4. all others are unknown.
 
     Args:
@@ -66,11 +69,28 @@ def mask_codes(
         size: (3,) sides of the object's box along x, y and z.
     """
     codes = _CODES.take(semantic).ravel()
-    measured = np.flatnonzero(distances > 0)  # few pixels
-    starts, ways = (vectors.reshape(-1, 3)[measured] for vectors in (origins, directions))
-    crossings = box_crossings(starts, ways, size)
-    returns = distances.ravel()[measured]
-    codes[measured[crossings.hit & (returns < crossings.near)]] = MASK_OCCLUDER
-    codes[measured[crossings.hit & (returns > crossings.far)]] = MASK_BACKGROUND
+    returns = distances.ravel()
+    pixels = np.flatnonzero((returns > 0) | (codes == MASK_OCCLUDER))
+    starts, ways = (vectors.reshape(-1, 3)[pixels] for vectors in (origins, directions))
+    hit, near, far = box_crossings(starts, ways, size)
+    returns = returns[pixels]
+    codes[pixels[~hit & (codes[pixels] == MASK_OCCLUDER)]] = MASK_BACKGROUND
+    codes[pixels[hit & (returns > 0) & (returns < near)]] = MASK_OCCLUDER
+    codes[pixels[hit & (returns > far)]] = MASK_BACKGROUND
     codes[of_object.ravel()] = MASK_OBJECT
     return codes.reshape(semantic.shape)
+
+
+def check_object_seen(
+    codes: np.ndarray, origins: np.ndarray, directions: np.ndarray, size: np.ndarray
+) -> None:
+    """RowError if mask codes (H, W) show no object, or if none of the object's rays (H, W, 3)
+    meets its box with sides `size` (3,)."""
+    seen = np.flatnonzero(codes == MASK_OBJECT)
+    if not len(seen):
+        raise RowError("its mask has no object pixel")
+    starts, ways = origins.reshape(-1, 3), directions.reshape(-1, 3)
+    for pixels in (seen[:: len(seen) // _FEW + 1], seen):  # few find most boxes
+        if box_crossings(starts[pixels], ways[pixels], size).hit.any():
+            return
+    raise RowError("no ray of the object meets its box")

@@ -110,9 +110,10 @@ class Join:
         return found
 
     def points(self) -> np.ndarray:
-        """LiDAR points (n,) on the objects of the crops, by lidar_sensor if it is there."""
+        """LiDAR points (n,) on the objects of the crops, by lidar_sensor if it is there, of which
+        those without points have no row; NaN where they are null."""
         if LIDAR_SENSOR.tag in self.tables:
-            return np.nan_to_num(self.floats(LIDAR_SENSOR, POINTS))
+            return np.where(self.has(LIDAR_SENSOR), self.floats(LIDAR_SENSOR, POINTS), 0)
         return self.floats(LIDAR_BOX, "num_lidar_points_in_box")
 
 
@@ -158,7 +159,7 @@ def _check_rows(kind: Kind, join: Join, filters: Filters) -> None:
 def _check_limits(join: Join, filters: Filters) -> None:
     """Note crops with few LiDAR points, and small ones."""
     points = join.points()
-    _note(join, np.isnan(points), "null num_lidar_points_in_box")
+    _note(join, np.isnan(points), "null number of LiDAR points")
     reason = f"under --min_points {filters.min_points} LiDAR points"
     _note(join, points < filters.min_points, reason, "{:g}", points)
     sides = [join.floats(CAMERA_SENSOR, f"camera_region.size.{axis}") for axis in "xy"]

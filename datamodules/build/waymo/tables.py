@@ -108,11 +108,12 @@ class Table:
 
     def floats(self, name: str) -> np.ndarray:
         """A column of numbers (n,), or the first numbers of one of lists, as float64, NaN where it
-        is null."""
+        is null or a list empty."""
         compute = arrow().compute
         (column,) = self._columns([name])
         if _is_list(column.type):
-            column = compute.list_element(column, 0)
+            first = compute.list_slice(column, 0, 1, return_fixed_size_list=True)
+            column = compute.list_element(first, 0)
         found: np.ndarray = compute.cast(column, "float64").to_numpy()
         return found
 

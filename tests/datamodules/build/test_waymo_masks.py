@@ -52,9 +52,12 @@ def test_lidar_has_precedence_over_labels_and_the_object_over_both() -> None:
     assert code(0, own=True) == OBJECT
 
 
-def test_lidar_says_nothing_where_the_ray_misses_the_box() -> None:
-    assert code(2, distance=30.0, z=5.0) == OCCLUDER
+def test_where_the_ray_misses_the_box_things_hide_nothing_and_lidar_says_nothing() -> None:
+    assert code(2, z=0.9) == OCCLUDER
+    assert code(2, z=1.1) == BACKGROUND
+    assert code(2, distance=3.0, z=5.0) == BACKGROUND
     assert code(0, distance=1.0, z=5.0) == UNKNOWN
+    assert code(2, own=True, z=5.0) == OBJECT
 
 
 def test_crossings_are_those_of_points_along_the_ray() -> None:

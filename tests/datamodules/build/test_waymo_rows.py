@@ -26,6 +26,7 @@ VALUES = {
     ("lidar_box", 11, "box.size.y"): 0.0,
     ("lidar_box", 12, "type"): 4,
     ("lidar_sensor", 13, "points_xyz.shape"): [3, 3],
+    ("lidar_sensor", 26, "points_xyz.shape"): None,
     ("lidar_box", 22, "type"): None,
     ("lidar_box", 23, "speed.x"): None,
     ("stats", 24, "time_of_day"): None,
@@ -47,6 +48,9 @@ REASONS = {
     "its box has no extent": 1,
     "its box is of no vehicle": 1,
     "under --min_points 10 LiDAR points": 2,
+    "null number of LiDAR points": 1,
+    "its mask has no object pixel": 1,
+    "no ray of the object meets its box": 1,
     "no row in auto_label": 1,
     "no row in ray or ray_compressed": 1,
     "no row in lidar_box": 1,
@@ -55,16 +59,18 @@ REASONS = {
 
 
 def test_bad_rows_are_counted_by_name_and_all_others_come_out(tmp_path: Path, capsys) -> None:
-    rows = [crop_row(number, 48, 40) for number in range(26)]
+    rows = [crop_row(number, 48, 40) for number in range(30)]
+    rows[28].own[:] = False
+    rows[29].origins += np.float32([0, 0, 50])
     twice = crop_row(25, 48, 40)
     write_segment(tmp_path / "in", [*rows, twice], changes=Changes(WITHOUT, VALUES))
     manifest = convert(tmp_path / "in", tmp_path / "out")
     reasons = count_reasons(tmp_path / "out" / "rejected.csv")
     assert dict(reasons) == REASONS
-    assert manifest.samples("train") + reasons.total() == 27
+    assert manifest.samples("train") + reasons.total() == 31
     samples = samples_of(tmp_path / "out")
     assert {int(sample["record"]["timestamp"]) - 1000 for sample in samples.values()} == {
-        *(17, 18, 20, 21, 22, 23, 24, 25)
+        *(17, 18, 20, 21, 22, 23, 24, 25, 27)
     }
     records = {int(s["record"]["timestamp"]) - 1000: s["record"] for s in samples.values()}
     assert "weather" not in records[20]
@@ -72,7 +78,7 @@ def test_bad_rows_are_counted_by_name_and_all_others_come_out(tmp_path: Path, ca
     assert "speed" not in records[23]
     assert "time_of_day" not in records[24]
     said = capsys.readouterr().out
-    assert "19 crops rejected" in said
+    assert "22 crops rejected" in said
     assert "2 null object_mask" in said
     assert "seg_a/1012/object12/1" in " ".join(rejected(tmp_path / "out"))
 

@@ -15,7 +15,9 @@ from datamodules.build.waymo.schema import (
     AUTO_LABEL,
     CAMERA_SENSOR,
     LIDAR_BOX,
+    LIDAR_SENSOR,
     OF_CROP,
+    POINTS,
     RAY,
     STATS,
     Component,
@@ -51,6 +53,19 @@ def test_columns_of_numbers_and_texts_have_their_nulls(root: Path) -> None:
     types = table(root, LIDAR_BOX).floats(LIDAR_BOX.full("type"))
     assert np.isnan(types).tolist() == [number == 3 for number in range(9)]
     assert table(root, STATS).texts(STATS.full("weather"))[1:4] == ["Sunny", None, "Sunny"]
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.int32()), pa.list_(pa.int32(), 2)])
+def test_an_empty_or_null_list_has_no_first_number(
+    root: Path, tmp_path: Path, kind: pa.DataType
+) -> None:
+    found = pq.read_table(LIDAR_SENSOR.path(root, "vehicle") / "seg_a.parquet")
+    shapes = [[7, 3], None if pa.types.is_fixed_size_list(kind) else [], None] * 3
+    name = LIDAR_SENSOR.full(POINTS)
+    column = found.column_names.index(name)
+    pq.write_table(found.set_column(column, name, pa.array(shapes, kind)), tmp_path / "a.parquet")
+    numbers = Table(tmp_path / "a.parquet", LIDAR_SENSOR).floats(name)
+    assert np.nan_to_num(numbers, nan=-1).tolist() == [7, -1, -1] * 3
 
 
 def test_keys_are_matched_wherever_their_rows_are(root: Path) -> None:
