@@ -52,6 +52,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
         camera=None if cameras is None else Camera(*map(_stack, zip(*cameras, strict=True))),
         attributes=_attributes(samples),
         rays=None if rays is None else PixelRays(*map(_stack, zip(*rays, strict=True))),
+        disparity_unit=None if depth is None else _units(samples),
     )
 
 
@@ -96,6 +97,10 @@ def interleave(shares: Sequence[BatchT | None], first: int) -> BatchT:
 
 def _labels(samples: Sequence[Labelled]) -> Tensor:
     return torch.tensor([sample.label for sample in samples], dtype=torch.int64)
+
+
+def _units(samples: Sequence[Sample]) -> Tensor:
+    return torch.tensor([sample.disparity_unit for sample in samples], dtype=torch.float32)
 
 
 def _attributes(samples: Sequence[Labelled]) -> Attributes:

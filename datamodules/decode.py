@@ -30,7 +30,13 @@ from datamodules.modalities import (
 )
 from datamodules.rays import ImageRays, PinholeCamera, pinhole_rays
 from datamodules.rays_file import read_rays
-from datamodules.sample_record import read_label, read_semantics, read_size, read_time_of_day
+from datamodules.sample_record import (
+    read_disparity_unit,
+    read_label,
+    read_semantics,
+    read_size,
+    read_time_of_day,
+)
 from datamodules.schema import Sample
 
 
@@ -78,6 +84,7 @@ class ImageDecoder:
             mask=None if mask is None else mask.numpy(),
             camera=camera,
             rays=rays,
+            disparity_unit=read_disparity_unit(raw.record),
             size=read_size(raw.record),
             time_of_day=read_time_of_day(raw.record),
             semantics=read_semantics(raw.record, self.semantics),

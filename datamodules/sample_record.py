@@ -1,7 +1,9 @@
-"""Fields of the json record of an image: label, size, time of day, semantic features."""
+"""Fields of the json record of an image: label, size, time of day, semantic features, unit of
+depth."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -83,6 +85,20 @@ def read_semantics(record: Mapping[str, Any], width: int) -> np.ndarray | None:
     if numbers is None:
         raise ValueError(f"its semantics is no list of {width} finite numbers")
     return numbers
+
+
+def read_disparity_unit(record: Mapping[str, Any]) -> float:
+    """The 1/m that one step of disparity is, NaN if unknown, as it is of pseudo-depth.
+
+    Raises ValueError unless it is a finite number above 0.
+    """
+    unit = record.get("disparity_unit")
+    if unit is None:
+        return math.nan
+    numbers = _numbers([unit], 1)
+    if numbers is None or numbers[0] <= 0:
+        raise ValueError(f"its disparity_unit is {shown(unit)}, expected a number above 0")
+    return float(numbers[0])
 
 
 def _numbers(values: Any, count: int) -> np.ndarray | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -110,6 +111,7 @@ class Batch(AnyBatch):
     mask    (B, H, W)     uint8    0 background, 1 object, 2 occluder, 255 unknown
     camera  cam2world (B, 4, 4), intrinsics (B, 3, 3)
     rays    origins and directions (B, H, W, 3)
+    disparity_unit  (B,)  float32  1/m that one step of depth is, NaN unknown; None without depth
     """
 
     image: Tensor
@@ -119,6 +121,7 @@ class Batch(AnyBatch):
     camera: Camera | None = None
     attributes: Attributes | None = None
     rays: PixelRays | None = None
+    disparity_unit: Tensor | None = None
 
     def map(self, transform: Callable[[Tensor], Tensor]) -> Self:
         """Apply one function to every tensor of the batch."""
@@ -132,6 +135,7 @@ class Batch(AnyBatch):
             camera=camera and Camera(transform(camera.cam2world), transform(camera.intrinsics)),
             attributes=self.attributes and self.attributes.map(transform),
             rays=rays and PixelRays(transform(rays.origins), transform(rays.directions)),
+            disparity_unit=_optional(transform, self.disparity_unit),
         )
 
     def mirrored(self) -> Batch:
@@ -139,7 +143,15 @@ class Batch(AnyBatch):
         labels."""
         rays = self.rays and self.rays.mirrored()
         image, mask = self.image.flip(-1), None if self.mask is None else self.mask.flip(-1)
-        return replace(self, image=image, depth=None, mask=mask, camera=None, rays=rays)
+        return replace(
+            self,
+            image=image,
+            depth=None,
+            mask=mask,
+            camera=None,
+            rays=rays,
+            disparity_unit=None,
+        )
 
     def float_image(self) -> Tensor:
         """Images as float32 in [0, 1]: (B, 3, H, W)."""
@@ -163,6 +175,16 @@ class Batch(AnyBatch):
         Raises ValueError if the batch carries no depth.
         """
         return self._require_depth().to(torch.int32) != DISPARITY_UNKNOWN
+
+    def distance(self) -> Tensor:
+        """Depth in metres: (B, H, W) float32, NaN where it or its unit is unknown.
+
+        Raises ValueError if the batch carries no depth.
+        """
+        depth, unit = self._require_depth().to(torch.float32), self.disparity_unit
+        if unit is None:
+            return torch.full_like(depth, torch.nan)
+        return torch.where(depth > 0, 1 / (depth * unit[:, None, None]), torch.nan)
 
     def _require_depth(self) -> Tensor:
         if self.depth is None:
@@ -212,7 +234,8 @@ class Labelled:
 class Sample(Labelled):
     """One image with its labels, decoded: the fields of `Batch` without B, as numpy arrays.
 
-    image (3, H, W) uint8; depth (H, W) uint16; mask (H, W) uint8; camera and rays as named there.
+    image (3, H, W) uint8; depth (H, W) uint16; mask (H, W) uint8; camera and rays as named there;
+    disparity_unit NaN unknown.
     """
 
     image: np.ndarray
@@ -220,6 +243,7 @@ class Sample(Labelled):
     mask: np.ndarray | None
     camera: PinholeCamera | None
     rays: ImageRays | None
+    disparity_unit: float = math.nan
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from lightning_modules.adversarial.stage1_checks import check_data, check_settin
 from lightning_modules.inference.tokenise import sight
 from lightning_modules.losses.box_size import box_size_loss
 from lightning_modules.losses.code_entropy import code_entropy_loss
-from lightning_modules.losses.depth import pointwise_depth_loss
 from lightning_modules.losses.occlusion import (
     Occluders,
     Shown,
@@ -33,6 +32,7 @@ from lightning_modules.losses.weights import Stage1Weights, weighted_sum
 from lightning_modules.metrics.reconstruction import ReconstructionMetrics
 from lightning_modules.pictures.drawing import Pictures
 from lightning_modules.pictures.stage1_pictures import reconstruction_pictures
+from lightning_modules.stage1_depth import depth_term
 from lightning_modules.stage1_rays import (
     NovelViews,
     Pixels,
@@ -213,13 +213,7 @@ class Stage1(TrainingModule):
         """Terms of depth and opacity."""
         terms: dict[str, Tensor] = {}
         if self.weights.ever_used("depth"):
-            known = gather_image(batch.disparity_known()[:, None], pixels.grid)[..., 0]
-            terms["depth"] = pointwise_depth_loss(
-                views.grid.weights,
-                self.autoencoder.scale_disparity(1 / views.grid_depth),
-                gather_image(batch.disparity()[:, None], pixels.grid)[..., 0],
-                known if grid.visible is None else known & grid.visible.object,
-            )
+            terms["depth"] = depth_term(self.autoencoder, batch, pixels.grid, views, grid.visible)
         if self.weights.ever_used("alpha"):
             terms["alpha"] = alpha_loss(grid.opacity, require_masks(grid.visible))
         if self.weights.ever_used("opacity_entropy"):

@@ -1,4 +1,4 @@
-"""Depth supervision from relative disparity, known up to scale and shift (VQ3D).
+"""Depth supervision: from relative disparity, known up to scale and shift (VQ3D), or from metres.
 
 Let d_i be the disparity (1 / depth) of sample i of a ray, w_i its volume rendering weight and D the
 given relative disparity. The prediction is aligned to the label, as MiDaS does
@@ -95,6 +95,34 @@ def accumulated_depth_loss(
     rendered = (weights.float() * disparity.float()).sum(-1)
     fit = align_disparity(rendered, given, known)
     return _mean_over_known((fit.scale * rendered + fit.shift - given.float()).square(), known)
+
+
+def metric_depth_loss(weights: Tensor, depth: Tensor, given: Tensor, known: Tensor) -> Tensor:
+    """Mean over known rays of sum_i w_i (t_i - z)^2: all of a ray's weight belongs at its label.
+
+    Nothing is aligned, as LiDAR and the rays of driving data share their unit. Ours; GINA-3D names
+    no loss of depth.
+
+    Args:
+        weights: (B, R, S) as of `pointwise_depth_loss`.
+        depth: (B, R, S) depth t_i of the samples.
+        given: (B, R) depth z, in the same unit; anything where it is not known.
+        known: (B, R) bool.
+
+    >>> weights, depth = torch.tensor([[[0.5, 0.5]]]), torch.tensor([[[1.0, 3.0]]])
+    >>> known = torch.ones(1, 1, dtype=torch.bool)
+    >>> metric_depth_loss(weights, depth, torch.tensor([[2.0]]), known).item()
+    1.0
+    """
+    label = torch.where(known, given, 0.0).float()
+    return _mean_over_known((weights.float() * (depth - label[..., None]).square()).sum(-1), known)
+
+
+def opaque_at_the_end(weights: Tensor) -> Tensor:
+    """Rendering weights (B, R, S) with the residual opacity on the far sample, so that they sum to
+    one: where depth is known there is a surface, and to render nothing there is no way out."""
+    residual = 1 - weights.sum(-1, keepdim=True)
+    return torch.cat([weights[..., :-1], weights[..., -1:] + residual], -1)
 
 
 def _mean_over_known(per_ray: Tensor, known: Tensor) -> Tensor:

@@ -45,9 +45,11 @@ class ReconstructionMetrics(Metric):
             rgb = self._update_masked(view, behind, batch, batch.mask)
         self.psnr.update(psnr(rgb, batch.float_image()))
         if batch.depth is not None:
-            given, known = batch.disparity().flatten(1), batch.disparity_known().flatten(1)
-            found = view.disparity.flatten(1)
-            self.correlation.update(masked_correlation(found, given, known))
+            known = batch.disparity_known()
+            if batch.mask is not None and behind is not None:
+                known = known & visible_pixels(batch.mask).object  # there is nothing else to render
+            found, given = view.disparity.flatten(1), batch.disparity().flatten(1)
+            self.correlation.update(masked_correlation(found, given, known.flatten(1)))
         self.counts += torch.bincount(tokens.flatten(), minlength=len(self.counts))
 
     def _update_masked(self, view: View, behind: float, batch: Batch, mask: Tensor) -> Tensor:

@@ -6,13 +6,14 @@ from hostile import values
 from datamodules.json_values import as_integer, as_list, as_object, as_scalar, as_text, parse_json
 from datamodules.sample_record import (
     parse_record,
+    read_disparity_unit,
     read_label,
     read_semantics,
     read_size,
     read_time_of_day,
 )
 
-FIELDS = ("label", "size", "time_of_day", "semantics")
+FIELDS = ("label", "size", "time_of_day", "semantics", "disparity_unit")
 
 
 def read_all(content: bytes) -> None:
@@ -21,11 +22,12 @@ def read_all(content: bytes) -> None:
     read_size(record)
     read_time_of_day(record)
     read_semantics(record, 2)
+    read_disparity_unit(record)
 
 
 def test_whatever_a_record_holds_it_is_read_or_refused_with_a_reason():
     for number, value in enumerate(values(2000)):
-        record = value if number % 5 == 0 else {FIELDS[number % 4]: value}
+        record = value if number % 6 == 0 else {FIELDS[number % 5]: value}
         try:
             read_all(json.dumps(record).encode())
         except ValueError as error:
@@ -52,6 +54,9 @@ def test_whatever_a_record_holds_it_is_read_or_refused_with_a_reason():
         (b'{"semantics": [1, Infinity]}', "its semantics is no list of 2 finite numbers"),
         (b'{"semantics": [1, 1' + b"0" * 400 + b"]}", "its semantics is no list of 2 finite"),
         (b'{"time_of_day": ["day"]}', "its time_of_day is .'day'., expected one of"),
+        (b'{"disparity_unit": 0}', "its disparity_unit is 0, expected a number above 0"),
+        (b'{"disparity_unit": "1"}', "its disparity_unit is '1', expected a number above 0"),
+        (b'{"disparity_unit": 1e-60}', "its disparity_unit is 1e-60, expected a number above 0"),
         (b"\xff\xfe", "."),
     ],
 )

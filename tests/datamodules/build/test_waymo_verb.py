@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from waymo_files import ASSETS, RADIUS, SIZE, TAGS, crop_row, fitted, write_segment
 from waymo_shards import RESOLUTION, convert, rows_of, samples_of
 
@@ -120,7 +121,12 @@ def test_the_loader_reads_them(shards: Path) -> None:
     assert batch.rays.origins.shape == (4, 32, 32, 3)
     assert batch.attributes.size[0].tolist() == pytest.approx(SIZE.tolist())
     assert set(batch.attributes.time_of_day.tolist()) <= {0, 1, 2}
-    assert batch.disparity_known().any()
+    # LiDAR's metres end on the ball where it is the object, and are unknown where nothing is.
+    assert torch.equal(batch.distance().isfinite(), batch.disparity_known())
+    measured = batch.disparity_known() & (batch.mask == 1)
+    ends = batch.rays.origins + batch.distance()[..., None] * batch.rays.directions
+    assert measured.sum() > 20
+    assert (ends[measured].norm(dim=-1) - RADIUS).abs().median() < 0.2
 
 
 def test_padding_is_unknown(shards: Path) -> None:

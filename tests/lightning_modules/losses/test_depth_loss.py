@@ -6,6 +6,8 @@ from lightning_modules.losses.depth import (
     SCALE_LIMITS,
     accumulated_depth_loss,
     align_disparity,
+    metric_depth_loss,
+    opaque_at_the_end,
     pointwise_depth_loss,
 )
 
@@ -135,3 +137,20 @@ def test_an_image_without_labels_does_not_count() -> None:
     both = pointwise_depth_loss(weights, disparity, given, known)
     alone = pointwise_depth_loss(weights[:1], disparity[:1], given[:1], known[:1])
     torch.testing.assert_close(both, alone)
+
+
+def test_depth_in_metres_is_compared_as_it_is() -> None:
+    # Weight 1/4 one metre short of the label, 3/4 two metres behind it: 1/4 + 3. The second ray is
+    # unknown, whatever its label.
+    weights = torch.tensor([[[0.25, 0.75], [0.5, 0.5]]])
+    depth = torch.tensor([[[4.0, 7.0], [1.0, 2.0]]])
+    known = torch.tensor([[True, False]])
+    for unknown in (0.0, torch.nan, torch.inf):
+        given = torch.tensor([[5.0, unknown]])
+        assert metric_depth_loss(weights, depth, given, known).item() == 3.25
+    assert metric_depth_loss(weights, depth, given, ~known & False).item() == 0
+
+
+def test_what_is_not_opaque_counts_at_the_far_end() -> None:
+    weights = torch.tensor([[[0.5, 0.25], [0.0, 0.0], [0.0, 1.0]]])
+    assert opaque_at_the_end(weights).tolist() == [[[0.5, 0.5], [0.0, 1.0], [0.0, 1.0]]]
