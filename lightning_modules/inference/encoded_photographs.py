@@ -1,11 +1,14 @@
 """What a stage-1 model makes of a photograph: tokens, a scene, and its view of the scene."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from lightning_modules.inference.photographs import Photograph
 from models.autoencoder import TokenAutoencoder
 from models.scenes import Scenes, View
+from models.spaces import SceneBoxes
 from renderers.pixels import pixel_centres
 from renderers.rays import resampled_rays
 
@@ -20,6 +23,23 @@ def photo_tokens(model: TokenAutoencoder, photo: Photograph) -> Tensor:
 def photo_scene(model: TokenAutoencoder, photo: Photograph) -> Scenes:
     """The scene (1) of a photograph, in its object's box where that is known."""
     return model.reconstruct(photo.pixels, photo.sight).in_boxes(photo.sight.size)
+
+
+@torch.no_grad()
+def scene_between(
+    model: TokenAutoencoder,
+    tokens: tuple[Tensor, Tensor],
+    ends: tuple[Scenes, Scenes],
+    share: float,
+) -> Scenes:
+    """The scene (1) a share, in [0, 1], of the way between two of the model's: the code of every
+    token (1, T) moves to its goal, and so does the size of the box where each has its own."""
+    made = model.decode(model.blend(*tokens, share))
+    first, second = (scene.space for scene in ends)
+    if not (isinstance(first, SceneBoxes) and isinstance(second, SceneBoxes)):
+        return made
+    box = torch.lerp(first.half_extents, second.half_extents, share)
+    return replace(made, space=replace(first, half_extents=box))
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from datamodules.classes import class_label
 from datamodules.errors import DataError, check_number
-from lightning_modules.inference.encoded_photographs import photo_tokens
+from lightning_modules.inference.encoded_photographs import photo_scene, photo_tokens, scene_between
 from lightning_modules.inference.layout import (
     Asset,
     Between,
@@ -149,16 +149,14 @@ def _of_file(
     maker: SceneMaker, source: FromPhoto | FromTokens, device: torch.device | str
 ) -> MadeAsset:
     """The asset of a photograph or of stored tokens."""
-    model, seeds = maker.autoencoder, tuple[int, ...]()
+    model = maker.autoencoder
     if isinstance(source, FromPhoto):
         photo = load_photograph(Path(source.image), model.resolution, device)
-        tokens = photo_tokens(model, photo)
-    else:
-        found = read_tokens(source.tokens, model, maker.checkpoint)
-        check_number(f"row of {source.tokens}", source.row, 0, len(found.tokens) - 1)
-        tokens = found.tokens[source.row : source.row + 1].to(device)
-        seeds = found.drawn_with(source.row)
-    return MadeAsset(model.decode_tokens(tokens), tokens, seeds)
+        return MadeAsset(photo_scene(model, photo), photo_tokens(model, photo), ())
+    found = read_tokens(source.tokens, model, maker.checkpoint)
+    check_number(f"row of {source.tokens}", source.row, 0, len(found.tokens) - 1)
+    tokens = found.tokens[source.row : source.row + 1].to(device)
+    return MadeAsset(model.decode_tokens(tokens), tokens, found.drawn_with(source.row))
 
 
 def _between(maker: SceneMaker, source: Between, made: Mapping[str, MadeAsset]) -> MadeAsset:
@@ -167,8 +165,9 @@ def _between(maker: SceneMaker, source: Between, made: Mapping[str, MadeAsset]) 
     first, second = (made[name] for name in source.between)
     assert first.tokens is not None  # as there is a stage-1 model
     assert second.tokens is not None
-    vectors = model.blend(first.tokens, second.tokens, source.share)
-    return MadeAsset(model.decode(vectors), None, (*first.seeds, *second.seeds))
+    tokens, ends = (first.tokens, second.tokens), (first.scene, second.scene)
+    scene = scene_between(model, tokens, ends, source.share)
+    return MadeAsset(scene, None, (*first.seeds, *second.seeds))
 
 
 @contextmanager

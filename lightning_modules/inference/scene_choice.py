@@ -11,7 +11,11 @@ from torch import Tensor
 
 from datamodules.errors import DataError, Failures, check_number, counted
 from datamodules.ranges import Range
-from lightning_modules.inference.encoded_photographs import photo_scene, photo_tokens
+from lightning_modules.inference.encoded_photographs import (
+    photo_scene,
+    photo_tokens,
+    scene_between,
+)
 from lightning_modules.inference.limits import MOST_SEED, DrawnSeed
 from lightning_modules.inference.photographs import Photograph, find_images, load_photograph
 from lightning_modules.inference.sampling_options import SamplingOptions, check_unused
@@ -139,9 +143,12 @@ def photos_passage(model: TokenAutoencoder, images: Sequence[str]) -> Passage:
         with failures.kept():
             photos.append(_photograph(model, path))
     failures.tell()
-    first, second = (photo_tokens(model, photo) for photo in photos)
-    names = paths[0].stem, paths[1].stem
-    return Passage(names, lambda share: model.decode(model.blend(first, second, share)))
+    first, second = photos
+    tokens = photo_tokens(model, first), photo_tokens(model, second)
+    ends = photo_scene(model, first), photo_scene(model, second)
+    return Passage(
+        (paths[0].stem, paths[1].stem), lambda share: scene_between(model, tokens, ends, share)
+    )
 
 
 def _reconstructed(model: TokenAutoencoder, path: Path) -> Scenes:

@@ -1,12 +1,14 @@
 """Photographs in shards are read with their masks, rays and boxes."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_boxes import SIDE, box_model
+from tiny_boxes import SIDE, box_model, write_layout
+from tiny_checkpoints import save_stage1
 
 from datamodules.build.driver import build_shards
 from datamodules.build.encode import encode_camera, encode_mask, encode_png
@@ -15,10 +17,16 @@ from datamodules.errors import DataError
 from datamodules.schema import Batch
 from datamodules.shard_datamodule import ShardDataModule
 from lightning_modules.inference.encoded_photographs import photo_scene, photo_tokens, photo_view
+from lightning_modules.inference.layout_assets import make_assets
+from lightning_modules.inference.layout_file import read_layout
+from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.photographs import find_images, load_photograph, load_square
+from lightning_modules.inference.sampling_options import SamplingOptions
+from lightning_modules.inference.scene_choice import photos_passage
 from lightning_modules.inference.tokenise import tokenise
 from lightning_modules.stage1_rays import view_images
 from models.autoencoder import UNKNOWN
+from models.scenes import Scenes
 from renderers.cameras import orbit_camera
 
 
@@ -102,3 +110,27 @@ def test_roots_and_keys_that_cannot_be_read_are_told(root: Path) -> None:
     (path,) = find_images([f"{root}/gone"])
     with pytest.raises(DataError, match="has no image gone; it has k0, k2, for example"):
         load_photograph(path, SIDE)
+
+
+def sides(scenes: Scenes) -> list[float]:
+    """Length, width and height of a scene's box."""
+    return (2 * scenes.space.half_extents[0, [0, 2, 1]]).tolist()
+
+
+def test_between_photographs_boxes_move_from_one_label_to_the_other(root: Path) -> None:
+    passage = photos_passage(box_model(), [f"{root}/k0", f"{root}/k1"])
+    assert sides(passage.scene_at(0.0)) == pytest.approx([1.0, 0.6, 0.2])
+    assert sides(passage.scene_at(0.5)) == pytest.approx([1.0, 0.6, 0.35])
+    assert sides(passage.scene_at(1.0)) == pytest.approx([1.0, 0.6, 0.5])
+
+
+def test_in_layouts_photographs_keep_their_boxes(root: Path, tmp_path: Path) -> None:
+    photos = {
+        name: {"image": f"{root}/{name}", "at": [n, 0, 0]} for n, name in enumerate(("k0", "k1"))
+    }
+    middle = {"between": ["k0", "k1"], "share": 0.5, "at": [3, 0, 0]}
+    layout = read_layout(write_layout(tmp_path, {"assets": photos | {"middle": middle}}))
+    checkpoint = save_stage1(box_model(), tmp_path / "best.ckpt")
+    made = make_assets(layout, partial(open_maker, checkpoint, None), SamplingOptions(), "cpu")
+    heights = {name: sides(asset.scene)[2] for name, asset in made.items()}
+    assert heights == pytest.approx({"k0": 0.2, "k1": 0.5, "middle": 0.35})
