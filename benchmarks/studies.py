@@ -85,6 +85,15 @@ def train(row: Row, number: int, study: str, seed: int, given: argparse.Namespac
     return run
 
 
+def check_settings(given: argparse.Namespace) -> None:
+    """Note what all runs of a folder share; DataError where they were begun with other things."""
+    note, wanted = Path(given.out, "settings.json"), {"root": given.root, "args": given.args}
+    if not note.is_file():
+        write_json(note, wanted)
+    elif (found := parse_json(note.read_bytes())) != wanted:
+        raise DataError(f"{note} says {found}, now it is {wanted}: take another --out.")
+
+
 def measured(run: Path, root: str, rare: bool) -> dict[str, float]:
     """Figures of a finished run, kept beside its result."""
     kept = run / ("study-rare.json" if rare else "study.json")
@@ -123,6 +132,7 @@ def main() -> None:
     parser.add_argument("args", nargs="*", help="settings for all runs, after --")
     given = parser.parse_intermixed_args()
     part, parts = map(int, given.part.split("/"))
+    check_settings(given)
     rows = STUDIES[given.study]
     jobs = [(seed, number) for seed in SEEDS for number in range(len(rows))]
     for seed, number in jobs[part::parts]:

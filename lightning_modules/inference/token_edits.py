@@ -91,15 +91,17 @@ def redrawn_tokens(
 def edit_sheet(model: TokenAutoencoder, photos: list[Photo], tokens: Tensor, size: int) -> Tensor:
     """Sheet of three rows: image, disparity and turned view, a column a photograph and a scene.
 
-    The photographs have their boxes outlined and nothing below; tokens (N, T) are of the scenes.
+    The photographs have their regions outlined, where tokens lie in images, and nothing below;
+    tokens (N, T) are of the scenes.
     """
     camera = model.view.offset(torch.tensor([TURN]), torch.zeros(1)).to(tokens.device)
     columns = []
     for photo in photos:
         pixels = enlarged(photo.pixels, size)[0].cpu()
         blank = torch.ones_like(pixels)
-        outlined = photo.box.outline(pixels, model.layout)
-        columns.append(torch.stack([outlined, blank, blank]))
+        if model.layout.planes == 1:  # else the photograph may show another side of the box
+            pixels = photo.box.outline(pixels, model.layout)
+        columns.append(torch.stack([pixels, blank, blank]))
     for one in track(tokens.split(1), description="render"):
         scenes = model.decode_tokens(one)
         view = scenes.view(scenes.canonical, size, size)

@@ -53,7 +53,8 @@ def edit(
         checkpoint: of a prior; for insert one of stage 1 will do.
         image: the photograph.
         region: left,top,right,bottom as fractions of the image's central square, e.g.
-            0.25,0.25,0.75,0.75; of it are the tokens whose centres lie inside.
+            0.25,0.25,0.75,0.75; of it are the tokens whose centres lie inside. Of a model of three
+            planes, fractions of the object's box seen from its right side, front to the right.
         action: resample draws the region anew; keep draws everything else anew; insert takes the
             region from another photograph.
         source: the other photograph, for insert.

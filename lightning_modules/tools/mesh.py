@@ -37,11 +37,12 @@ def mesh(
         format: glb, ply or obj.
         resolution: lattice points along each side of the box.
         level: density of the surface, the same for all scenes.
-        quantile: share of the box that is outside the surface. By default 0.7; of a GAN's object in
-            its box by default the level of which 1/16 of the box's width is half transparent.
+        quantile: share of the box that is outside the surface. By default 0.7; of an object in a
+            box of its own by default the level of which 1/16 of the box's width is half
+            transparent.
         largest_component: keep only the connected part with the most faces.
-        half_extent: half the side of the box around the origin; by default a GAN's box, else 1,
-            and the default camera is 2.5 away.
+        half_extent: half the side of the box around the origin; by default the object's box, else
+            1, and the default camera is 2.5 away.
         stage1: where the prior's stage-1 checkpoint is now, if it was moved.
         device: where to compute, e.g. cuda.
         scenes: which scenes.

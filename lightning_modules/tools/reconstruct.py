@@ -46,9 +46,8 @@ def reconstruct(
             training judges; orbit and spiral show what no loss has seen.
         frames: frames of the video.
         mesh_format: file format of the mesh.
-        mesh_resolution: lattice points along each side of the mesh's box, the unit cube.
-        mesh_level: density of the mesh's surface; by default the one that leaves 0.7 of the box
-            outside, as in `wild3d mesh`.
+        mesh_resolution: lattice points along each side of the mesh's box.
+        mesh_level: density of the mesh's surface; by default as in `wild3d mesh`.
         points_per_chunk: field evaluations held in memory at once; the pictures do not depend on
             it.
         stage1: where a prior's stage-1 checkpoint is now, if it was moved.

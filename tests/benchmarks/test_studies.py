@@ -6,6 +6,7 @@ import pytest
 from benchmarks import studies
 from benchmarks.altered_shards import Alteration
 from benchmarks.studies import STUDIES, Row, measured, table, train
+from datamodules.errors import DataError
 from lightning_modules.cli.main import main
 
 
@@ -59,6 +60,20 @@ def test_settings_follow_the_dashes_wherever_options_stand(
     studies.main()
     (command,) = commands
     assert command[-4:] == ["--model.autoencoder.codebook.codes", "256", "--model.max_images", "8"]
+
+
+def test_runs_of_other_settings_are_not_mixed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studies.subprocess, "run", lambda *_, check: None)
+    for settings in ("8", "8", "9"):
+        words = ["codes", "--part", "1/12", "--out", str(tmp_path), "--", "--max_images", settings]
+        monkeypatch.setattr("sys.argv", ["studies", *words])
+        if settings == "9":
+            with pytest.raises(DataError, match=r"'8'.*now.*'9'.*: take another --out"):
+                studies.main()
+        else:
+            studies.main()
 
 
 def test_a_run_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from plane_model import GRID, PlaneModel
 from tiny_checkpoints import save_photo
 
 from lightning_modules.inference.prior_scenes import PriorScenes
+from lightning_modules.inference.regions import OUTLINE
 from lightning_modules.inference.sample_grid import Grid, canonical_sheets
 from lightning_modules.inference.token_edits import edit_sheet, open_photo, redrawn_tokens
 from lightning_modules.inference.token_files import TokenScenes, read_tokens, write_tokens
@@ -52,7 +53,10 @@ def test_a_part_is_drawn_anew(maker: PriorScenes, tmp_path: Path) -> None:
     same = drawn == photo.tokens
     assert same[:, ~photo.inside].all()
     assert not same[:, photo.inside].all()
-    assert edit_sheet(model, [photo], drawn[:1], 8).isfinite().all()
+    picture = edit_sheet(model, [photo], drawn[:1], 8)
+    assert picture.isfinite().all()
+    # The region is one of the box, which the photograph may show from another side.
+    assert not torch.isclose(picture, torch.tensor(OUTLINE)[:, None, None]).all(0).any()
 
 
 def test_tokens_are_stored_for_the_other_verbs(maker: PriorScenes, tmp_path: Path) -> None:
