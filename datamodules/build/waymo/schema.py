@@ -127,8 +127,7 @@ SYNCED_BOX: Final = Component(
     "lidar_camera_synced_box",
     "LiDARCameraSyncedBoxComponent",
     OF_OBJECT,
-    _numbers("camera_synced_box.center.", "x y z")
-    | _numbers("", "camera_synced_box.heading most_visible_camera_name"),
+    _numbers("", "most_visible_camera_name"),
 )
 STATS: Final = Component(
     "stats",
