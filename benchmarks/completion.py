@@ -1,8 +1,9 @@
 """`python -m benchmarks.completion`: how well stage-1 models complete what occluders hide.
 
-The embedded data set can draw every photograph once more without what stands before the object.
-Reconstructions, seen along the photograph's own rays before that true render's background, are
-compared with it inside the occluder's area: all of it, and where it hides the object.
+The embedded data set can draw every photograph once more without what stands before the object, and
+without the object, too. Reconstructions, seen along the photograph's own rays before what is truly
+behind the object, are compared with the first inside the occluder's area: all of it, and where it
+hides the object.
 """
 
 from __future__ import annotations
@@ -33,20 +34,29 @@ from models.autoencoder import TokenAutoencoder
 BATCH_SIZE = 50
 LEAST_AREA = 20
 """Pixels hidden of an object for an image to count."""
+BURIED = (0.0, -100.0, 0.0)
+"""A place in world units that no photograph shows."""
 
 
 @dataclass(frozen=True)
 class Hidden:
     """Photographs (B), the same without occluders, and what these hide.
 
-    truth: (B, 3, H, W) in [0, 1]; area: (B, H, W) bool pixels of occluders; whole: (B, H, W) bool
-    pixels of the objects without them.
+    truth: (B, 3, H, W) in [0, 1]; behind: (B, 3, H, W) the same with what is behind the objects in
+    their place; area: (B, H, W) bool pixels of occluders; whole: (B, H, W) bool pixels of the
+    objects without them.
     """
 
     batch: Batch
     truth: Tensor
+    behind: Tensor
     area: Tensor
     whole: Tensor
+
+    def of(self, rows: Tensor) -> Hidden:
+        """Those photographs that a mask (B,) names."""
+        parts = (self.truth, self.behind, self.area, self.whole)
+        return Hidden(taken(self.batch, rows), *(part[rows] for part in parts))
 
 
 def hidden_photographs(root: str, resolution: int) -> Iterator[Hidden]:
@@ -69,11 +79,11 @@ def hidden_photographs(root: str, resolution: int) -> Iterator[Hidden]:
     for batch in loader:
         assert batch.mask is not None
         views = [_unhidden(seed, key, batch.image.shape[-1]) for key in batch.keys]
-        truth, whole = (torch.stack(part) for part in zip(*views, strict=True))
+        truth, behind, whole = (torch.stack(part) for part in zip(*views, strict=True))
         area = batch.mask == MASK_OCCLUDER
         rows = (area & whole).flatten(1).sum(1) >= LEAST_AREA
         if rows.any():
-            yield Hidden(taken(batch, rows), truth[rows], area[rows], whole[rows])
+            yield Hidden(batch, truth, behind, area, whole).of(rows)
 
 
 def taken(batch: Batch, rows: Tensor) -> Batch:
@@ -82,12 +92,17 @@ def taken(batch: Batch, rows: Tensor) -> Batch:
     return replace(batch.map(lambda tensor: tensor[rows]), keys=keys)
 
 
-def _unhidden(seed: int, key: str, resolution: int) -> tuple[Tensor, Tensor]:
-    """Render (3, H, W) and object mask (H, W) of a scene without occluders."""
+def _unhidden(seed: int, key: str, resolution: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Render (3, H, W) of a scene without occluders, the same with what is behind the object in its
+    place, and the object's mask (H, W)."""
     scene = replace(scene_of_key(seed, key), occluders=())
-    view = render(scene, scene_camera(scene), resolution)
-    rgb = torch.from_numpy(view.rgb).movedim(-1, 0).float() / 255
-    return rgb, torch.from_numpy(view.mask) == MASK_OBJECT
+    buried = tuple(replace(part, centre=BURIED) for part in scene.objects)  # none can't be drawn
+    both, camera = (scene, replace(scene, objects=buried)), scene_camera(scene)
+    view, empty = (render(one, camera, resolution) for one in both)
+    truth, without = (torch.from_numpy(v.rgb).movedim(-1, 0).float() / 255 for v in (view, empty))
+    whole = torch.from_numpy(view.mask) == MASK_OBJECT
+    # Its shadow stays where it falls beside it: no scene in a box can cast it.
+    return truth, torch.where(whole, without, truth), whole
 
 
 @torch.no_grad()
@@ -95,9 +110,9 @@ def completion(model: TokenAutoencoder, hidden: Hidden) -> dict[str, Tensor]:
     """Figures (B,) of a model's completions, by name."""
     batch = hidden.batch
     scenes = model.reconstruct(batch.float_image(), sight(batch)).in_boxes(batch.size())
-    view, behind = view_images(model, scenes, batch), scenes.space.background or 0.0
+    view, grey = view_images(model, scenes, batch), scenes.space.background or 0.0
     through = 1 - view.opacity[:, None]
-    completed = (view.rgb + through * (hidden.truth - behind)).clamp(0, 1)
+    completed = (view.rgb + through * (hidden.behind - grey)).clamp(0, 1)
     _, similar = structural_similarity_index_measure(
         completed, hidden.truth, data_range=1.0, return_full_image=True
     )

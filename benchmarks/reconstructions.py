@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from benchmarks.completion import BATCH_SIZE, Hidden, completion, hidden_photographs, taken
+from benchmarks.completion import BATCH_SIZE, completion, hidden_photographs, taken
 from datamodules.errors import DataError
 from datamodules.schema import Batch
 from datamodules.shard_datamodule import ShardDataModule
@@ -37,8 +37,10 @@ def reconstruction_figures(
         raise DataError(f"{root} has no validation images.")
     label = None if of_class is None else data.manifest.classes.index(of_class)
     rows = [visible(model, part) for batch in loader if len(part := _of(batch, label))]
-    photographs = (_hidden_of(p, label) for p in hidden_photographs(root, model.resolution))
-    hidden = [completion(model, some) for some in photographs if len(some.batch)]
+    photographs = hidden_photographs(root, model.resolution)
+    if label is not None:
+        photographs = (p.of(of) for p in photographs if (of := p.batch.label == label).any())
+    hidden = [completion(model, some) for some in photographs]
     tokens = torch.cat([row.pop("tokens") for row in rows])
     found = {name: _mean([row[name] for row in rows]) for name in rows[0]}
     found |= {f"hidden {name}": _mean([row[name] for row in hidden]) for name in hidden[0]}
@@ -61,15 +63,6 @@ def visible(model: TokenAutoencoder, batch: Batch) -> dict[str, Tensor]:
 
 def _of(batch: Batch, label: int | None) -> Batch:
     return batch if label is None else taken(batch, batch.label == label)
-
-
-def _hidden_of(hidden: Hidden, label: int | None) -> Hidden:
-    if label is None:
-        return hidden
-    rows = hidden.batch.label == label
-    return Hidden(
-        taken(hidden.batch, rows), hidden.truth[rows], hidden.area[rows], hidden.whole[rows]
-    )
 
 
 def _mean(figures: list[Tensor]) -> float:

@@ -14,6 +14,7 @@ from datamodules.build.writer import EncodedSample
 from datamodules.errors import DataError
 from datamodules.schema import Batch
 from lightning_modules.inference.loading import load_stage1
+from models.gina3d import GINA3D
 
 RESOLUTION = 16
 
@@ -36,20 +37,45 @@ def test_the_truth_differs_where_an_occluder_was(root: str) -> None:
     assert (hidden.area & hidden.whole).flatten(1).sum(1).min() >= 20
 
 
-def test_a_perfect_completion_is_told_from_none() -> None:
-    """An untrained model renders almost nothing: where the truth is all background, it is right."""
+def test_behind_an_object_is_what_is_there_without_it(root: str) -> None:
+    (hidden, *_) = hidden_photographs(root, 64)
+    whole = hidden.whole[:, None].expand_as(hidden.truth)
+    assert torch.equal(hidden.behind[~whole], hidden.truth[~whole])
+    changed = (hidden.behind - hidden.truth).abs().amax(1) > 0.02
+    assert changed[hidden.whole].float().mean() > 0.9
+
+
+def empty_model() -> GINA3D:
+    """A model that renders almost nothing."""
     model = tiny_gina3d()
     torch.nn.init.constant_(model.field.out.bias, -50.0)
+    return model
+
+
+def test_nothing_is_right_where_only_the_background_is_hidden() -> None:
     image = torch.randint(256, (2, 3, RESOLUTION, RESOLUTION), dtype=torch.uint8)
     batch = Batch(("a", "b"), image, torch.zeros(2, dtype=torch.long))
     area = torch.zeros(2, RESOLUTION, RESOLUTION, dtype=torch.bool)
     area[:, 4:12, 4:12] = True
-    nothing = torch.zeros_like(area)
-    found = completion(model, Hidden(batch, batch.float_image(), area, nothing))
+    truth, nothing = batch.float_image(), torch.zeros_like(area)
+    found = completion(empty_model(), Hidden(batch, truth, truth, area, nothing))
     assert (found["PSNR, dB"] > 60).all()
     assert (found["SSIM"] > 0.999).all()
-    missed = completion(model, Hidden(batch, batch.float_image(), area, area))
+    missed = completion(empty_model(), Hidden(batch, truth, truth, area, area))
     assert (missed["IoU of the silhouette"] == 0).all()
+
+
+def test_nothing_is_wrong_where_an_object_is_hidden(root: str) -> None:
+    (hidden, *_) = hidden_photographs(root, RESOLUTION)
+    found = completion(empty_model(), hidden)
+    gone = (hidden.area & hidden.whole)[:, None]
+    squares = ((hidden.behind - hidden.truth).square() * gone).sum((1, 2, 3)) / (
+        3 * gone.sum((1, 2, 3))
+    )
+    torch.testing.assert_close(
+        found["PSNR of the object, dB"], -10 * squares.log10(), atol=0.1, rtol=0
+    )
+    assert found["PSNR of the object, dB"].mean() < 20
 
 
 def test_the_program_prints_a_line_a_checkpoint(
