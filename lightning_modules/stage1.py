@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from datamodules.errors import check_number
 from datamodules.schema import Batch, TokenBatch
 from lightning_modules.adversarial.stage1_adversaries import (
     NOVEL,
@@ -33,6 +34,7 @@ from lightning_modules.metrics.reconstruction import ReconstructionMetrics
 from lightning_modules.pictures.drawing import Pictures
 from lightning_modules.pictures.stage1_pictures import reconstruction_pictures
 from lightning_modules.stage1_depth import depth_term
+from lightning_modules.stage1_hiding import further_hidden
 from lightning_modules.stage1_rays import (
     NovelViews,
     Pixels,
@@ -67,6 +69,8 @@ class Stage1(TrainingModule):
         rays: what each training image renders.
         occluders: what the pixels of occluders count as where masks are loaded: `unseen`, or, for
             comparison, the `object`.
+        further_hidden: share of the images that the encoder sees behind the occluder of another,
+            so that it learns what is hidden from what is known.
         novel_views: cap of camera offsets that the novel-view discriminator sees.
         novel_views_scale: factor on the cap's extents.
         optimizer, discriminator_optimizer: of the autoencoder and of both discriminators.
@@ -93,6 +97,7 @@ class Stage1(TrainingModule):
         weights: Stage1Weights = Stage1Weights(),
         rays: RayPlan = RayPlan(),
         occluders: Occluders = "unseen",
+        further_hidden: float = 0.0,
         novel_views: NovelViews = NovelViews(),
         novel_views_scale: Schedule = 1.0,
         optimizer: OptimizerSettings = OptimizerSettings(),
@@ -108,8 +113,10 @@ class Stage1(TrainingModule):
         check_settings(autoencoder, weights, rays)
         check_schedule("model.novel_views_scale", novel_views_scale, 0, 100)
         check_warmup(optimizer, max_images)
+        check_number("model.further_hidden", further_hidden, 0, 1)
         self.autoencoder, self.ema = autoencoder, averaged_copy(autoencoder)
         self.weights, self.rays, self.occluders = weights, rays, occluders
+        self.further_hidden = further_hidden
         self.novel_views, self.novel_views_scale = novel_views, novel_views_scale
         self.optimizer, self.discriminator_optimizer = optimizer, discriminator_optimizer
         self.uses_patch = weights.ever_used("perceptual") or weights.ever_used("adversarial")
@@ -136,7 +143,9 @@ class Stage1(TrainingModule):
         if self.images_seen == 0:
             self._calibrate(batch)
         pixels, novel = self._draw_views(len(batch), weights, rng)
-        made: Reconstruction = self.autoencoder(batch.float_image(), sight(batch))
+        hiding = self.step_rng(Purpose.HIDING, self.global_rank)
+        seen = further_hidden(batch, self.further_hidden, hiding)
+        made: Reconstruction = self.autoencoder(seen.float_image(), sight(seen))
         quantized, boxed = made.quantized, made.scenes.in_boxes(batch.size())
         views = render_views(self.autoencoder, boxed, pixels, novel, rng, batch.rays)
         grid, patch = self._beside_images(batch, pixels, views, boxed)

@@ -14,6 +14,7 @@ class Purpose(IntEnum):
     TOKENS = 2
     VALIDATION = 3
     DROPOUT = 4
+    HIDING = 5
 
 
 def step_rng(

@@ -59,7 +59,8 @@ ACCEPTED: dict[float, str] = {
     MaskedPrior.label_smoothing MultiView.from_images NovelViews.pitch NovelViews.yaw
     OptimizerSettings.floor OptimizerSettings.grad_clip OptimizerSettings.lr
     OptimizerSettings.warmup OptimizerSettings.weight_decay RayPlan.novel_images
-    RayPlan.patch RayPlan.patch_images RaySampling.fine Stage1.novel_views_scale
+    RayPlan.patch RayPlan.patch_images RaySampling.fine Stage1.further_hidden
+    Stage1.novel_views_scale
     Stage1.novel_views_scale[0] Stage1.novel_views_scale[1] Stage1.seed
     Stage1Weights.adversarial Stage1Weights.adversarial[0] Stage1Weights.adversarial[1]
     Stage1Weights.alpha Stage1Weights.alpha[0] Stage1Weights.alpha[1]

@@ -1,0 +1,45 @@
+"""Objects hidden further by the occluders of other images, whose truth is therefore known."""
+
+from dataclasses import replace
+
+import torch
+
+from datamodules.errors import DataError
+from datamodules.modalities import MASK_OBJECT, MASK_OCCLUDER
+from datamodules.schema import Batch
+
+LEAST_SHOWN = 0.2
+"""Share of an object's pixels that must stay visible."""
+
+
+def further_hidden(batch: Batch, share: float, rng: torch.Generator) -> Batch:
+    """A batch in which occluders lie before objects as they lie in other images of the batch.
+
+    A share of the images, drawn at random, gets the occluder of another; an image whose object
+    would all but vanish stays as it is, as does one that gets an image without an occluder. Depth
+    and rays are those of the batch.
+
+    Raises:
+        DataError: the batch has no masks.
+    """
+    if share == 0 or len(batch) < 2:
+        return batch
+    if batch.mask is None:
+        raise DataError(
+            f"further_hidden is {share:g}, and masks, which say what is an occluder, are not "
+            "loaded: set `data.mask` to true, or `model.further_hidden` to 0."
+        )
+    mask, count = batch.mask, len(batch)
+    device = mask.device
+    step = torch.randint(1, count, (1,), generator=rng, device=device)
+    other = (torch.arange(count, device=device) + step) % count
+    cover = mask[other] == MASK_OCCLUDER
+    shown = mask == MASK_OBJECT
+    left = (shown & ~cover).sum((1, 2)) >= LEAST_SHOWN * shown.sum((1, 2))
+    drawn = torch.rand(count, generator=rng, device=device) < share
+    cover &= (left & drawn)[:, None, None]
+    return replace(
+        batch,
+        image=torch.where(cover[:, None], batch.image[other], batch.image),
+        mask=mask.masked_fill(cover, MASK_OCCLUDER),
+    )
