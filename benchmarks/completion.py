@@ -88,8 +88,7 @@ def hidden_photographs(root: str, resolution: int) -> Iterator[Hidden]:
 
 def taken(batch: Batch, rows: Tensor) -> Batch:
     """Those images of a batch that a mask (B,) names."""
-    keys = tuple(key for key, taken in zip(batch.keys, rows.tolist(), strict=True) if taken)
-    return replace(batch.map(lambda tensor: tensor[rows]), keys=keys)
+    return batch[rows.nonzero()[:, 0].tolist()]
 
 
 def _unhidden(seed: int, key: str, resolution: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from datamodules.classes import class_label
 from datamodules.errors import DataError, check_number
-from lightning_modules.inference.encoded_photographs import photo_scene, photo_tokens, scene_between
+from lightning_modules.inference.encoded_photographs import photo_tokens, scene_between
 from lightning_modules.inference.layout import (
     Asset,
     Between,
@@ -152,7 +152,8 @@ def _of_file(
     model = maker.autoencoder
     if isinstance(source, FromPhoto):
         photo = load_photograph(Path(source.image), model.resolution, device)
-        return MadeAsset(photo_scene(model, photo), photo_tokens(model, photo), ())
+        tokens = photo_tokens(model, photo)
+        return MadeAsset(model.decode_tokens(tokens).in_boxes(photo.sight.size), tokens, ())
     found = read_tokens(source.tokens, model, maker.checkpoint)
     check_number(f"row of {source.tokens}", source.row, 0, len(found.tokens) - 1)
     tokens = found.tokens[source.row : source.row + 1].to(device)

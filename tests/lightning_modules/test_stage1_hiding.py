@@ -43,11 +43,8 @@ def test_an_object_that_would_vanish_is_left_as_it_is() -> None:
 def test_the_share_is_that_of_the_images() -> None:
     batch = red_box_batch()
     rows = [n % 2 * 3 for n in range(400)]  # every second has a wall
-    found = further_hidden(batch[rows], 0.5, torch.Generator().manual_seed(1))
+    found = further_hidden(batch[rows], 0.5, torch.Generator().manual_seed(2))  # an odd step
     new = ((found.mask == 2) & (batch[rows].mask != 2)).any((1, 2))
-    if not new.any():  # an even step: from those without walls to those without
-        found = further_hidden(batch[rows], 0.5, torch.Generator().manual_seed(2))
-        new = ((found.mask == 2) & (batch[rows].mask != 2)).any((1, 2))
     assert 0.35 < new[1::2].float().mean() < 0.65
     same = further_hidden(batch, 0.0, torch.Generator())
     assert same is batch

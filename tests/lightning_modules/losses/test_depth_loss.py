@@ -148,7 +148,7 @@ def test_depth_in_metres_is_compared_as_it_is() -> None:
     for unknown in (0.0, torch.nan, torch.inf):
         given = torch.tensor([[5.0, unknown]])
         assert metric_depth_loss(weights, depth, given, known).item() == 3.25
-    assert metric_depth_loss(weights, depth, given, ~known & False).item() == 0
+    assert metric_depth_loss(weights, depth, given, torch.zeros_like(known)).item() == 0
 
 
 def test_what_is_not_opaque_counts_at_the_far_end() -> None:
