@@ -25,6 +25,7 @@ CONFIG = "configs/gina3d/stage1_shapeworld.yaml"
 ROOT = "data/shapeworld-hidden"
 RARE = "rocket"
 SEEDS = (0, 1, 2)
+NOT_HIDDEN_FURTHER = ("--model.further_hidden", "0")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ STUDIES: dict[str, tuple[Row, ...]] = {
     ),
     "losses": (
         Row("occlusion-aware"),
-        Row("plain", options=("--model.occluders", "object")),
+        Row("plain", options=(*NOT_HIDDEN_FURTHER, "--model.occluders", "object")),
+        Row("occlusion-aware, not hidden further", options=NOT_HIDDEN_FURTHER),
     ),
 }
 
