@@ -133,7 +133,7 @@ class Stage1(TrainingModule):
 
     def setup(self, stage: str) -> None:
         """Refuse data that do not fit, before training begins."""
-        check_data(self.autoencoder.resolution, self.weights, self._datamodule(), stage)
+        check_data(self.autoencoder, self.weights, self._datamodule(), stage)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One batch: encode, render, weigh, step; see the methods in the order they are called."""

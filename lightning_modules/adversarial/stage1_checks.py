@@ -3,7 +3,7 @@
 from typing import Any
 
 from datamodules.errors import DataError
-from datamodules.modalities import DEPTH, MASK
+from datamodules.modalities import DEPTH, MASK, RAYS
 from datamodules.shard_datamodule import ShardDataModule
 from datamodules.stream_datamodule import StreamDataModule
 from lightning_modules.losses.weights import Stage1Weights
@@ -42,13 +42,15 @@ def check_settings(autoencoder: TokenAutoencoder, weights: Stage1Weights, rays: 
 
 
 def check_data(
-    resolution: int, weights: Stage1Weights, datamodule: StreamDataModule[Any] | None, stage: str
+    autoencoder: TokenAutoencoder,
+    weights: Stage1Weights,
+    datamodule: StreamDataModule[Any] | None,
+    stage: str,
 ) -> None:
     """Refuse images of another size than the autoencoder's, and for training such without the depth
-    or the masks that a loss compares with.
+    or the masks that a loss compares with, or without the rays that the autoencoder looks along.
 
     Args:
-        resolution: side of the autoencoder's images in pixels.
         stage: Lightning's name of the verb, fit or validate.
 
     Raises:
@@ -56,6 +58,7 @@ def check_data(
     """
     if not isinstance(datamodule, ShardDataModule):
         return
+    resolution = autoencoder.resolution
     if datamodule.resolution != resolution:
         raise DataError(
             f"The autoencoder takes images of {resolution} pixels, the data are loaded at "
@@ -69,3 +72,9 @@ def check_data(
                 f"weights.{term} compares with {_MISSING[modality]} not loaded: set "
                 f"`data.{modality}` to true, or `model.weights.{term}` to 0."
             )
+    given, loaded = datamodule.manifest.modalities, datamodule.modalities
+    if stage == "fit" and autoencoder.uses_sight and RAYS in given and RAYS not in loaded:
+        raise DataError(
+            "The data have rays, which the autoencoder looks along, and they are not loaded: set "
+            "`data.rays` to true."
+        )

@@ -4,8 +4,14 @@ from pathlib import Path
 
 import pytest
 from run_processes import SHORT, Runs, contents
+from tiny_gina3d import tiny_gina3d
 
+from datamodules.build.shapeworld.verb import shapeworld
+from datamodules.errors import DataError
+from datamodules.shard_datamodule import ShardDataModule
+from lightning_modules.adversarial.stage1_checks import check_data
 from lightning_modules.cli.main import main
+from lightning_modules.losses.weights import Stage1Weights
 
 
 @pytest.mark.parametrize(
@@ -62,3 +68,17 @@ def test_places_of_results_are_tried_before_training(
     assert stage1_runs.fit(run, *SHORT) == 2
     assert f"{run / place} {sentence}" in capsys.readouterr().err
     assert contents(run) == before
+
+
+def test_rays_that_the_model_looks_along_must_be_loaded(tmp_path: Path) -> None:
+    root = str(tmp_path / "hidden")
+    shapeworld(root, images=4, val_fraction=0.5, resolution=64, half_hidden=1.0, workers=1)
+    model, weights = tiny_gina3d(), Stage1Weights(depth=0.0)
+    without = ShardDataModule(root, 16, 2, mask=True, rays=False, num_workers=0)
+    without.setup("fit")
+    with pytest.raises(DataError, match=r"which the autoencoder looks along.*`data.rays` to true"):
+        check_data(model, weights, without, "fit")
+    check_data(model, weights, without, "validate")
+    loaded = ShardDataModule(root, 16, 2, mask=True, rays=True, num_workers=0)
+    loaded.setup("fit")
+    check_data(model, weights, loaded, "fit")
