@@ -25,9 +25,9 @@ def depth_term(
     """Loss () of the depth of the grid's samples at pixels (B, R, 2), over visible objects where
     masks tell them.
 
-    An image seen along rays of its own in the frame of its box is compared in metres if the unit of
-    its depth is known, in halves of the box's longest side, so that cars and pedestrians weigh
-    alike; any other by its disparity, aligned.
+    An image seen along rays of its own in the frame of its box is compared in metres if the size of
+    the box and the unit of its depth are known, in halves of the box's longest side, so that cars
+    and pedestrians weigh alike; any other by its disparity, aligned.
     """
 
     def at_pixels(values: Tensor) -> Tensor:
@@ -39,8 +39,10 @@ def depth_term(
     metric, size = torch.zeros(()), batch.size()
     if autoencoder.uses_sight and batch.rays is not None and size is not None:
         reach = size.amax(1)[:, None] / 2  # (B, 1)
+        sized = reach.isfinite()
+        reach = reach.where(sized, 1.0)  # a NaN would reach every gradient, known or not
         given = at_pixels(batch.distance()) / reach
-        measured = known & given.isfinite()
+        measured = known & sized & given.isfinite()
         metric = metric_depth_loss(weights, views.grid_depth / reach[..., None], given, measured)
         known = known & ~measured
     disparity = autoencoder.scale_disparity(1 / views.grid_depth)

@@ -83,3 +83,19 @@ def test_without_a_unit_or_rays_depth_is_relative() -> None:
         rtol=1e-3,
         atol=0,
     )
+
+
+def test_an_object_of_unknown_size_is_compared_by_disparity() -> None:
+    model, batch = stage().autoencoder.eval(), measured_batch()
+    sizes = batch.size().clone()
+    sizes[3] = torch.nan
+    attributes = replace(batch.attributes, size=sizes)
+    last = torch.arange(4) == 3
+    relative = replace(batch, disparity_unit=torch.where(last, torch.nan, batch.disparity_unit))
+    found = term(model, replace(batch, attributes=attributes))
+    found.backward()
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    assert gradients
+    assert all(gradient.isfinite().all() for gradient in gradients)
+    # Without its size the scene lies in a box of its own, so that depths differ a little.
+    torch.testing.assert_close(found, term(model, relative), rtol=0.2, atol=0)
