@@ -98,6 +98,11 @@ class ShardDataModule(StreamDataModule[Batch]):
         return self._train_view.resolution
 
     @property
+    def batch_size(self) -> int:
+        """Images that a process trains on at a time."""
+        return self._settings.batch_size
+
+    @property
     def framing(self) -> Framing:
         """Framing of validation images, and of training images with `crop: center`."""
         return Framing(self._val_view.crop_share, self._val_view.background)

@@ -69,8 +69,8 @@ class Stage1(TrainingModule):
         rays: what each training image renders.
         occluders: what the pixels of occluders count as where masks are loaded: `unseen`, or, for
             comparison, the `object`.
-        further_hidden: share of the images that the encoder sees behind the occluder of another,
-            so that it learns what is hidden from what is known.
+        further_hidden: share of the images that the encoder sees behind what hides another image,
+            if anything does, so that it learns what is hidden from what is known.
         novel_views: cap of camera offsets that the novel-view discriminator sees.
         novel_views_scale: factor on the cap's extents.
         optimizer, discriminator_optimizer: of the autoencoder and of both discriminators.
@@ -133,7 +133,8 @@ class Stage1(TrainingModule):
 
     def setup(self, stage: str) -> None:
         """Refuse data that do not fit, before training begins."""
-        check_data(self.autoencoder, self.weights, self._datamodule(), stage)
+        data = self._datamodule()
+        check_data(self.autoencoder, self.weights, self.further_hidden, data, stage)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One batch: encode, render, weigh, step; see the methods in the order they are called."""

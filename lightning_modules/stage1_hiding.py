@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import torch
 
-from datamodules.errors import DataError
 from datamodules.modalities import MASK_OBJECT, MASK_OCCLUDER
 from datamodules.schema import Batch
 
@@ -15,21 +14,14 @@ LEAST_SHOWN = 0.2
 def further_hidden(batch: Batch, share: float, rng: torch.Generator) -> Batch:
     """A batch in which occluders lie before objects as they lie in other images of the batch.
 
-    A share of the images, drawn at random, gets the occluder of another; an image whose object
-    would all but vanish stays as it is, as does one that gets an image without an occluder. Depth
-    and rays are those of the batch.
-
-    Raises:
-        DataError: the batch has no masks.
+    A share of the images, drawn at random, is laid behind the occluder of another image; one whose
+    object would all but vanish stays as it is, as does one to which an image without an occluder
+    falls. Depth and rays are those of the batch, which has masks.
     """
     if share == 0 or len(batch) < 2:
         return batch
-    if batch.mask is None:
-        raise DataError(
-            f"further_hidden is {share:g}, and masks, which say what is an occluder, are not "
-            "loaded: set `data.mask` to true, or `model.further_hidden` to 0."
-        )
     mask, count = batch.mask, len(batch)
+    assert mask is not None  # the data were checked
     device = mask.device
     step = torch.randint(1, count, (1,), generator=rng, device=device)
     other = (torch.arange(count, device=device) + step) % count

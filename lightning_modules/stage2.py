@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from datamodules.errors import DataError
 from datamodules.schema import Batch, TokenBatch
+from datamodules.shard_datamodule import ShardDataModule
 from datamodules.stream_datamodule import StreamDataModule
 from datamodules.token_datamodule import TokenDataModule
 from lightning_modules.inference.loading import load_stage1, weights_hash
@@ -20,7 +21,7 @@ from lightning_modules.metrics.prior import PriorMetrics
 from lightning_modules.pictures.drawing import Pictures
 from lightning_modules.pictures.stage2_pictures import sample_pictures
 from lightning_modules.training.base import TrainingModule
-from lightning_modules.training.checks import check_labels, check_warmup
+from lightning_modules.training.checks import check_images, check_labels, check_warmup
 from lightning_modules.training.ema import averaged_copy
 from lightning_modules.training.optimization import OptimizerSettings
 from lightning_modules.training.rng import Purpose, seed_dropout, step_rng
@@ -108,6 +109,8 @@ class Stage2(TrainingModule):
         datamodule = getattr(self.trainer, "datamodule", None)
         if isinstance(datamodule, StreamDataModule):
             check_kinds(self.prior.kinds, datamodule)
+        if isinstance(datamodule, ShardDataModule):
+            check_images(autoencoder, datamodule)
         if isinstance(datamodule, TokenDataModule) and datamodule.stage1_hash != self._stage1[1]:
             raise DataError(
                 f"The tokens were written with stage-1 weights {datamodule.stage1_hash[:12]}, "

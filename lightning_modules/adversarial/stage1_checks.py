@@ -3,11 +3,12 @@
 from typing import Any
 
 from datamodules.errors import DataError
-from datamodules.modalities import DEPTH, MASK, RAYS
+from datamodules.modalities import DEPTH, MASK
 from datamodules.shard_datamodule import ShardDataModule
 from datamodules.stream_datamodule import StreamDataModule
 from lightning_modules.losses.weights import Stage1Weights
 from lightning_modules.stage1_rays import RayPlan
+from lightning_modules.training.checks import check_images
 from models.autoencoder import TokenAutoencoder
 
 _MISSING = {DEPTH: "depth, which is", MASK: "masks, which are"}
@@ -44,13 +45,15 @@ def check_settings(autoencoder: TokenAutoencoder, weights: Stage1Weights, rays: 
 def check_data(
     autoencoder: TokenAutoencoder,
     weights: Stage1Weights,
+    further_hidden: float,
     datamodule: StreamDataModule[Any] | None,
     stage: str,
 ) -> None:
-    """Refuse images of another size than the autoencoder's, and for training such without the depth
-    or the masks that a loss compares with, or without the rays that the autoencoder looks along.
+    """Refuse images that do not fit the autoencoder, and for training such without what a loss
+    compares with, or without what hides objects further.
 
     Args:
+        further_hidden: share of the images that are hidden further.
         stage: Lightning's name of the verb, fit or validate.
 
     Raises:
@@ -58,23 +61,29 @@ def check_data(
     """
     if not isinstance(datamodule, ShardDataModule):
         return
-    resolution = autoencoder.resolution
-    if datamodule.resolution != resolution:
-        raise DataError(
-            f"The autoencoder takes images of {resolution} pixels, the data are loaded at "
-            f"{datamodule.resolution}: make `data.resolution` and `model.autoencoder.resolution` "
-            "equal."
-        )
+    check_images(autoencoder, datamodule)
+    if stage != "fit":
+        return
     needs = {"depth": DEPTH, "alpha": MASK}
     for term, modality in needs.items():
-        if stage == "fit" and weights.ever_used(term) and modality not in datamodule.modalities:
+        if weights.ever_used(term) and modality not in datamodule.modalities:
             raise DataError(
                 f"weights.{term} compares with {_MISSING[modality]} not loaded: set "
                 f"`data.{modality}` to true, or `model.weights.{term}` to 0."
             )
-    given, loaded = datamodule.manifest.modalities, datamodule.modalities
-    if stage == "fit" and autoencoder.uses_sight and RAYS in given and RAYS not in loaded:
+    if further_hidden > 0:
+        _check_hides(further_hidden, datamodule)
+
+
+def _check_hides(further_hidden: float, datamodule: ShardDataModule) -> None:
+    knob = "or `model.further_hidden` to 0"
+    if MASK not in datamodule.modalities:
         raise DataError(
-            "The data have rays, which the autoencoder looks along, and they are not loaded: set "
-            "`data.rays` to true."
+            f"further_hidden is {further_hidden:g}, and masks, which say what is an occluder, are "
+            f"not loaded: set `data.mask` to true, {knob}."
+        )
+    if datamodule.batch_size < 2:
+        raise DataError(
+            f"further_hidden is {further_hidden:g}, and a process has but one image at a time, "
+            f"nothing of another to hide it with: set `data.batch_size` to 2 or more, {knob}."
         )

@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from datamodules.errors import DataError
 from datamodules.modalities import MASK_BACKGROUND, MASK_OBJECT, MASK_OCCLUDER
 
 Occluders = Literal["unseen", "object"]
@@ -100,11 +101,13 @@ def opacity_entropy(opacity: Tensor, visible: Visible | None) -> Tensor:
 
 
 def require_masks(visible: Visible | None) -> Visible:
-    """The visible pixels; ValueError if no masks were loaded."""
+    """The visible pixels; DataError if nothing tells them: without masks, or in scenes that go on
+    for ever, whose rays meet something everywhere."""
     if visible is None:
-        raise ValueError(
-            "the alpha loss needs masks, and scenes that end: set mask: true in the "
-            "datamodule, or weights.alpha to 0"
+        raise DataError(
+            "weights.alpha compares opacity with masks, which need scenes with nothing behind "
+            "their object, as GINA-3D's: set `data.mask` to true, or for the scenes of other "
+            "systems `model.weights.alpha` to 0."
         )
     return visible
 

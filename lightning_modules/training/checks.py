@@ -1,4 +1,4 @@
-"""Checks that every training makes: of a checkpoint to continue from, labels and warm-up."""
+"""Checks that trainings share: of a checkpoint to continue from, images, labels and warm-up."""
 
 import json
 from collections.abc import Mapping
@@ -7,8 +7,11 @@ from typing import Any
 from torch import Tensor
 
 from datamodules.errors import DataError
+from datamodules.modalities import MASK, RAYS
 from datamodules.schema import Batch, TokenBatch
+from datamodules.shard_datamodule import ShardDataModule
 from lightning_modules.training.optimization import OptimizerSettings
+from models.autoencoder import TokenAutoencoder
 from models.recipe import Recipe
 from models.stored import told
 
@@ -94,4 +97,26 @@ def check_labels(batch: Batch | TokenBatch, labels: range, who: str, knob: str) 
             raise DataError(
                 f"{key} has label {label}, {who} takes {labels[0]} to {labels[-1]}: write the "
                 f"shards again with classes, or change `{knob}`."
+            )
+
+
+def check_images(autoencoder: TokenAutoencoder, datamodule: ShardDataModule) -> None:
+    """Refuse images of another size than the autoencoder's, or loaded without what it looks at and
+    the data have.
+
+    Raises:
+        DataError: one sentence with the value and the knobs.
+    """
+    resolution = autoencoder.resolution
+    if datamodule.resolution != resolution:
+        raise DataError(
+            f"The autoencoder takes images of {resolution} pixels, the data are loaded at "
+            f"{datamodule.resolution}: make `data.resolution` and the autoencoder's equal."
+        )
+    given, loaded = datamodule.manifest.modalities, datamodule.modalities
+    for modality in (RAYS, MASK) if autoencoder.uses_sight else ():
+        if modality in given and modality not in loaded:
+            raise DataError(
+                f"The autoencoder looks at an image's {modality}, which the data have and nobody "
+                f"loads: set `data.{modality}` to true."
             )

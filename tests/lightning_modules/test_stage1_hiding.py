@@ -6,8 +6,11 @@ import pytest
 import torch
 from quick_training import train
 from test_stage1_masked import MASKED, red_box_batch, stage
+from torch import Tensor
 
-from datamodules.errors import DataError
+from datamodules.schema import Batch
+from lightning_modules import stage1
+from lightning_modules.losses.occlusion import shown
 from lightning_modules.stage1_hiding import further_hidden
 
 
@@ -50,15 +53,24 @@ def test_the_share_is_that_of_the_images() -> None:
     assert same is batch
 
 
-def test_losses_compare_with_the_images_as_they_are() -> None:
-    module = stage(MASKED)
-    module.further_hidden = 1.0
-    first, *_, last = train(module, red_box_batch(), 60)
-    assert last["loss/l2_object"] < 0.5 * first["loss/l2_object"]
-    assert not torch.equal(first["loss/total"], train(stage(), red_box_batch(), 1)[0]["loss/total"])
+def test_losses_compare_with_the_images_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[list[Tensor]] = []
 
+    def recorded(rgb, opacity, image, visible, behind):
+        compared[-1] += [image, visible.object, visible.background]
+        return shown(rgb, opacity, image, visible, behind)
 
-def test_without_masks_it_is_refused() -> None:
-    batch = replace(red_box_batch(), mask=None)
-    with pytest.raises(DataError, match=r"further_hidden is 0\.5, and masks.*data\.mask"):
-        further_hidden(batch, 0.5, torch.Generator())
+    def covered(batch: Batch, *_: object) -> Batch:
+        return replace(
+            batch, image=torch.zeros_like(batch.image), mask=torch.full_like(batch.mask, 2)
+        )
+
+    monkeypatch.setattr(stage1, "shown", recorded)
+    totals = []
+    for hide in (lambda batch, *_: batch, covered):
+        monkeypatch.setattr(stage1, "further_hidden", hide)
+        compared.append([])
+        totals.append(train(stage(MASKED), red_box_batch(), 1)[0]["loss/total"])
+    assert all(map(torch.equal, *compared))
+    assert compared[0]
+    assert totals[0] != totals[1]

@@ -1,9 +1,11 @@
 """Trainings of stage 1 that are refused before they begin."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from run_processes import SHORT, Runs, contents
+from tiny_checkpoints import spread_model
 from tiny_gina3d import tiny_gina3d
 
 from datamodules.build.shapeworld.verb import shapeworld
@@ -19,7 +21,7 @@ from lightning_modules.losses.weights import Stage1Weights
     [
         (
             ("--data.resolution", "8"),
-            "takes images of 16 pixels, the data are loaded at 8: make `data.resolution` and",
+            "takes images of 16 pixels, the data are loaded at 8: make `data.resolution` and the",
         ),
         (
             ("--data.depth", "false", "--model.weights.depth", "[[0, 0.0], [8, 1.0]]"),
@@ -70,15 +72,41 @@ def test_places_of_results_are_tried_before_training(
     assert contents(run) == before
 
 
-def test_rays_that_the_model_looks_along_must_be_loaded(tmp_path: Path) -> None:
-    root = str(tmp_path / "hidden")
+@pytest.fixture(scope="module")
+def hidden_root(tmp_path_factory: pytest.TempPathFactory) -> str:
+    root = str(tmp_path_factory.mktemp("hidden") / "root")
     shapeworld(root, images=4, val_fraction=0.5, resolution=64, half_hidden=1.0, workers=1)
+    return root
+
+
+def data(root: str, **given: Any) -> ShardDataModule:
+    settings: dict[str, Any] = {"mask": True, "rays": True, "batch_size": 2} | given
+    module = ShardDataModule(root, 16, num_workers=0, **settings)
+    module.setup("fit")
+    return module
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"rays": False}, r"looks at an image's rays, .* `data\.rays` to true"),
+        ({"mask": False}, r"looks at an image's mask, .* `data\.mask` to true"),
+        ({"batch_size": 1}, r"further_hidden is 0\.5, .* `data\.batch_size` to 2 or more"),
+    ],
+)
+def test_what_the_model_looks_at_must_be_loaded(
+    hidden_root: str, given: dict[str, Any], sentence: str
+) -> None:
     model, weights = tiny_gina3d(), Stage1Weights(depth=0.0)
-    without = ShardDataModule(root, 16, 2, mask=True, rays=False, num_workers=0)
-    without.setup("fit")
-    with pytest.raises(DataError, match=r"which the autoencoder looks along.*`data.rays` to true"):
-        check_data(model, weights, without, "fit")
-    check_data(model, weights, without, "validate")
-    loaded = ShardDataModule(root, 16, 2, mask=True, rays=True, num_workers=0)
-    loaded.setup("fit")
-    check_data(model, weights, loaded, "fit")
+    check_data(model, weights, 0.5, data(hidden_root), "fit")
+    with pytest.raises(DataError, match=sentence):
+        check_data(model, weights, 0.5, data(hidden_root, **given), "fit")
+
+
+def test_masks_are_needed_to_hide_objects_further(hidden_root: str) -> None:
+    model, weights = spread_model(), Stage1Weights(depth=0.0)
+    without = data(hidden_root, mask=False)
+    check_data(model, weights, 0.0, without, "fit")
+    check_data(model, weights, 0.5, without, "validate")
+    with pytest.raises(DataError, match=r"further_hidden is 0\.5, and masks.*`data\.mask` to true"):
+        check_data(model, weights, 0.5, without, "fit")

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from datamodules.errors import DataError
 from lightning_modules.losses.occlusion import (
     alpha_loss,
     composite,
@@ -92,7 +93,7 @@ def test_without_masks_or_with_a_scene_that_goes_on_nothing_is_completed() -> No
         assert beside.rgb is rgb
         assert beside.l2_by_mask() == {}
         torch.testing.assert_close(beside.l2(), (rgb - image()).square().mean())
-        with pytest.raises(ValueError, match="set mask: true"):
+        with pytest.raises(DataError, match=r"`data.mask` to true"):
             require_masks(beside.visible)
 
 
