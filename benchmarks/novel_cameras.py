@@ -25,10 +25,15 @@ def unit_of(model: TokenAutoencoder, scene: Scenes, seen_by: Camera, views: Obje
     """
     if model.uses_sight:
         return 1.0
-    taken = int((views.camera.position - seen_by.position).norm(dim=-1).argmin())
+    taken = taken_view(seen_by, views)
     mask, side = views.mask[taken], views.mask.shape[-1]
     depth = 1 / scene.view(scene.canonical, side, side).disparity[0].clamp(min=1e-3)
     return float(depth[mask].median() / views.depth[taken][mask].median())
+
+
+def taken_view(seen_by: Camera, views: ObjectViews) -> int:
+    """Which of an object's views the camera (1,) of the input took."""
+    return int((views.camera.position - seen_by.position).norm(dim=-1).argmin())
 
 
 def placed(model: TokenAutoencoder, seen_by: Camera, views: Camera, unit: float) -> Camera:

@@ -22,7 +22,7 @@ from rich.progress import track
 from torch import Tensor
 
 from benchmarks.known_views import ObjectViews, read_objects
-from benchmarks.novel_cameras import angles, camera_at, check_taken, placed, unit_of
+from benchmarks.novel_cameras import angles, camera_at, check_taken, placed, taken_view, unit_of
 from benchmarks.novel_view_sheets import class_sheets
 from datamodules.errors import DataError
 from datamodules.schema import Batch
@@ -37,7 +37,8 @@ from models.scenes import Scenes, View
 from renderers.cameras import Camera
 
 EDGES = (30.0, 60.0, 120.0, 180.0)
-"""Upper ends of the bins of angles between input and true view, in degrees."""
+"""Upper ends of the bins of angles between input and true view, in degrees; the input itself has a
+bin of its own before them."""
 
 BEHIND = 1.5
 """Distance of the object's middle, times which a surface counts as behind the object, for scenes
@@ -92,9 +93,11 @@ def figures(model: TokenAutoencoder, scene: Scenes, seen_by: Camera, views: Obje
 
 
 def bins(seen_by: Camera, views: ObjectViews) -> list[int]:
-    """Bin of the angle between each view and the input."""
+    """Bin of the angle between each view and the input, 0 of the input's own."""
     found = torch.bucketize(angles(seen_by, views.camera), torch.tensor(EDGES))
-    return found.clamp(max=len(EDGES) - 1).tolist()
+    found = found.clamp(max=len(EDGES) - 1) + 1
+    found[taken_view(seen_by, views)] = 0
+    return found.tolist()
 
 
 def measure(model: TokenAutoencoder, root: str, objects: dict[str, ObjectViews]) -> Rows:
@@ -136,14 +139,15 @@ def measure_means(root: str, objects: dict[str, ObjectViews], resolution: int) -
 def report(name: str, rows: Rows) -> None:
     """Print a Markdown table: mean figures by angle over all photographs, then by class."""
     measured = list(next(iter(rows.values())))
-    ranges = [f"{low:.0f}-{high:.0f}" for low, high in zip((0.0, *EDGES), EDGES, strict=False)]
+    between = zip((0.0, *EDGES), EDGES, strict=False)
+    ranges = ["of the input", *(f"{low:.0f}-{high:.0f}" for low, high in between)]
     print(f"\n| {name} | " + " | ".join(f"{m} {r}" for m in measured for r in ranges) + " |")
     print("|---" * (1 + len(measured) * len(ranges)) + "|")
     labels = sorted({label for label, _ in rows})
     for label in ["all", *labels]:
         cells = []
         for figure in measured:
-            for angle in range(len(EDGES)):
+            for angle in range(len(ranges)):
                 taken = [label] if label != "all" else labels
                 values = torch.tensor([x for c in taken for x in rows[c, angle][figure]])
                 cells.append(f"{values.nanmean():.2f}")

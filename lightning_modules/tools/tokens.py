@@ -49,9 +49,9 @@ def tokens(
     """Write the tokens of all images of a shard root, to train a prior over tokens without images.
 
     Images are cropped to their middle square; those of the training split are encoded mirrored too.
-    The same command again continues after an interruption. Other weights or other images need
-    another `out`. An unusable image ends the command with a sentence that names it. Images under
-    `min_visible` are listed in rejected.csv.
+    The same command again continues after an interruption. Other weights, images, or masks and rays
+    that are looked at need another `out`. An unusable image ends the command with a sentence that
+    names it. Images under `min_visible` are listed in rejected.csv.
 
     Args:
         checkpoint: stage-1 checkpoint, e.g. runs/vq3d-shapeworld/checkpoints/best.ckpt.
@@ -79,7 +79,7 @@ def tokens(
         model.to(device), root, source, batch_size, num_workers, min_visible, device
     )
     counts = {split: [shard.samples for shard in found] for split, found in source.splits.items()}
-    parameters = settings.parameters() | {"min_visible": min_visible}
+    parameters = settings.parameters() | {"min_visible": min_visible} | samples.sidecar_hashes()
     written = build_shards(out, counts, samples, 1, source.classes, model.resolution, parameters)
     images = sum(written.samples(split) for split in written.splits)
     print(f"{counted(images, 'image')} of {settings.tokens} tokens in {out}")
@@ -123,6 +123,18 @@ class ImageTokens:
     min_visible: float
     device: str
 
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What is read of an image: rays and masks where the model or `min_visible` needs them."""
+        sighted, stored = self.model.uses_sight, self.source.modalities
+        wanted = {MASK: sighted or self.min_visible > 0, RAYS: sighted}
+        return (RGB, *(name for name in wanted if wanted[name] and name in stored))
+
+    def sidecar_hashes(self) -> dict[str, str]:
+        """Hashes of what the tokens depend on besides the images, as parameters of a manifest."""
+        sidecars = self.modalities[1:]
+        return {f"source_{name}": images_hash(self.source, name) for name in sidecars}
+
     def __call__(self, split: str, index: int) -> Iterator[EncodedTokens | Rejected]:
         """Decode and encode one shard, batch by batch."""
         shard, codes = self.source.splits[split][index], self.model.codes
@@ -142,19 +154,14 @@ class ImageTokens:
             records.close()
 
     def _images(self, split: str, shard: ShardInfo) -> ShardLoader[Batch]:
-        """The images of one shard as they are stored, cropped to the middle square, with their rays
-        and masks where the model or `min_visible` needs them."""
-        sighted = self.model.uses_sight
-        wanted = {MASK: sighted or self.min_visible > 0, RAYS: sighted}
-        stored = self.source.modalities
-        modalities = (RGB, *(name for name in wanted if wanted[name] and name in stored))
+        """The images of one shard as they are stored, cropped to the middle square."""
         view, classes = Augmentation(self.model.resolution), len(self.source.classes)
-        decoder = ImageDecoder(view, rays=RAYS in modalities, classes=classes)
+        decoder = ImageDecoder(view, rays=RAYS in self.modalities, classes=classes)
         source = Source(
             root=self.root,
             split=split,
             shards=(shard,),
-            decoding=Decoding(modalities, decoder, collate),
+            decoding=Decoding(self.modalities, decoder, collate),
             seed=0,
             on_error="error",
             open_shards=1,

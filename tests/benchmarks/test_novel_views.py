@@ -2,15 +2,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from known_box import SIDE, write_box
+from known_box import SIDE, SIDES, write_box
 from tiny_boxes import box_model
 from tiny_model import tiny_model
 
 from benchmarks.known_views import read_objects
-from benchmarks.novel_cameras import camera_at, check_taken, placed, unit_of
+from benchmarks.novel_cameras import angles, camera_at, check_taken, placed, unit_of
+from benchmarks.novel_views import bins, figures
 from datamodules.errors import DataError
 from models.scenes import Scenes
-from models.spaces import ContractedSpace
+from models.spaces import ContractedSpace, SceneBoxes
 from renderers.cameras import Camera
 from renderers.ray_sampling import RaySampling
 
@@ -50,3 +51,39 @@ def test_worlds_of_unknown_scale_are_scaled_to_the_objects_depth(tmp_path: Path)
     torch.testing.assert_close(apart, unit * true, atol=1e-4, rtol=1e-4)
     assert unit_of(box_model(), scene, taken, views) == 1
     assert placed(box_model(), taken, views.camera, 1.0) is views.camera
+
+
+def painted(planes: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Solid everywhere, in the colour of the known box."""
+    colour = torch.tensor([40.0, 90.0, 140.0]) / 255
+    return torch.full_like(points[..., 0], 1e4), colour.expand_as(points)
+
+
+def test_a_scene_that_is_the_object_is_right_from_everywhere(tmp_path: Path) -> None:
+    views = read_objects(write_box(tmp_path), SIDE)["vehicle_box-a-00"]
+    model, length, height = box_model(), SIDES[2], SIDES[1]
+
+    def measured(width: float) -> torch.Tensor:
+        extents = torch.tensor([[length, height, width]]) / 2  # the front is towards +x
+        sampling = RaySampling(48, 48, "distance")
+        planes = torch.zeros(1, 3, 1, 2, 2)
+        scene = Scenes(planes, painted, SceneBoxes(extents), sampling, model.view.camera())
+        return figures(model, scene, camera_at(views.camera, 3), views)
+
+    found, wide = measured(SIDES[0]), measured(2 * SIDES[0])
+    psnr, iou, error = found.unbind(1)
+    assert psnr.min() > 22
+    assert iou.min() > 0.95
+    assert error.max() < 0.01
+    assert (wide[:, 1] < 0.9).sum() > 12
+    assert wide[:, 2].max() > 0.05
+
+
+def test_the_input_is_no_novel_view(tmp_path: Path) -> None:
+    views = read_objects(write_box(tmp_path), SIDE)["vehicle_box-a-00"]
+    taken = camera_at(views.camera, 3)
+    found, apart = bins(taken, views), angles(taken, views.camera)
+    assert [n for n, bin_ in enumerate(found) if bin_ == 0] == [3]
+    edges = (0.0, 30.0, 60.0, 120.0, 180.1)
+    for view in {*range(len(found))} - {3}:
+        assert edges[found[view] - 1] <= apart[view] <= edges[found[view]]

@@ -102,6 +102,21 @@ def test_a_model_that_looks_at_rays_and_masks_is_given_both(tmp_path: Path) -> N
         assert not torch.equal(token.tokens, tokenise(model, replace(image, rays=None)))
 
 
+def test_other_masks_need_other_tokens(tmp_path: Path) -> None:
+    root, out = str(tmp_path / "images"), str(tmp_path / "tokens")
+    shapeworld(root, images=8, val_fraction=0.5, resolution=64, half_hidden=1.0, workers=1)
+    saved = save_stage1(tiny_gina3d().eval(), tmp_path / "best.ckpt")
+    tokens(saved, root, out)
+    path = Path(root, "manifest.json")
+    manifest = json.loads(path.read_text())
+    for shards in manifest["splits"].values():
+        for shard in shards:
+            shard["files"]["mask"]["sha256"] = 64 * "0"
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(DataError, match="source_mask"):
+        tokens(saved, root, out)
+
+
 @pytest.fixture(scope="module")
 def hidden_root(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Photographs of objects, half of them half hidden, in shards; do not alter."""
