@@ -7,6 +7,7 @@ measured on the same validation images.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 
@@ -23,6 +24,7 @@ from datamodules.join import JoinedShard
 from datamodules.manifest import Manifest
 from datamodules.modalities import DEPTH, MASK, MASK_BACKGROUND, MASK_OBJECT, RAYS, RGB, TRAIN
 from datamodules.remote import read_manifest
+from lightning_modules.cli.faults import exit_code
 
 NOISE_CELL = 8
 """Side in pixels of the cells that a noise mask is made of, before it is smoothed."""
@@ -164,4 +166,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code(main, "benchmarks.altered_shards"))

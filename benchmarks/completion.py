@@ -9,7 +9,8 @@ hides the object.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -24,6 +25,7 @@ from datamodules.modalities import MASK_OBJECT, MASK_OCCLUDER
 from datamodules.remote import read_manifest
 from datamodules.schema import Batch
 from datamodules.shard_datamodule import ShardDataModule
+from lightning_modules.cli.faults import exit_code
 from lightning_modules.inference.loading import load_stage1
 from lightning_modules.inference.tokenise import sight
 from lightning_modules.metrics.image import masked_iou, masked_psnr
@@ -124,6 +126,15 @@ def completion(model: TokenAutoencoder, hidden: Hidden) -> dict[str, Tensor]:
     }
 
 
+def check_same_resolution(models: Sequence[TokenAutoencoder]) -> None:
+    """DataError if models that shall see the same images take them at different sizes."""
+    if len(sides := sorted({model.resolution for model in models})) > 1:
+        raise DataError(
+            f"The checkpoints take images of {', '.join(map(str, sides))} pixels: compare those of "
+            "one size, the others in a run of their own."
+        )
+
+
 def main() -> None:
     """Print a table of checkpoints."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.completion", description=__doc__)
@@ -131,6 +142,7 @@ def main() -> None:
     parser.add_argument("checkpoints", nargs="+", help="stage-1 checkpoints")
     given = parser.parse_args()
     models = [load_stage1(path) for path in given.checkpoints]
+    check_same_resolution(models)
     found: list[list[dict[str, Tensor]]] = [[] for _ in models]
     for hidden in track(hidden_photographs(given.root, models[0].resolution), "photographs", 8):
         for model, rows in zip(models, found, strict=True):
@@ -142,4 +154,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code(main, "benchmarks.completion"))

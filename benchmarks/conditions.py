@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -43,6 +44,7 @@ from datamodules.augment import Framing
 from datamodules.errors import DataError, check_number
 from datamodules.files import write_json
 from datamodules.modalities import TRAIN, VAL
+from lightning_modules.cli.faults import exit_code
 from lightning_modules.evaluation.classifier_network import load_classifier
 from lightning_modules.evaluation.label_plan import check_classes
 from lightning_modules.evaluation.real_images import RealImages
@@ -206,4 +208,4 @@ def without_gaps(column: Column) -> dict[str, dict[str, float | None]]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code(main, "benchmarks.conditions"))

@@ -13,6 +13,7 @@ that knows the class alone could show.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,12 +22,14 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
+from benchmarks.completion import check_same_resolution
 from benchmarks.known_views import ObjectViews, read_objects
 from benchmarks.novel_cameras import angles, camera_at, check_taken, placed, taken_view, unit_of
 from benchmarks.novel_view_sheets import class_sheets
 from datamodules.errors import DataError
 from datamodules.schema import Batch
 from datamodules.shard_datamodule import ShardDataModule
+from lightning_modules.cli.faults import exit_code
 from lightning_modules.inference.loading import load_stage1
 from lightning_modules.inference.tokenise import sight
 from lightning_modules.metrics.image import masked_iou, psnr
@@ -163,6 +166,7 @@ def main() -> None:
     parser.add_argument("checkpoints", nargs="+", help="stage-1 checkpoints")
     given = parser.parse_args()
     models = {path: load_stage1(path) for path in given.checkpoints}
+    check_same_resolution(list(models.values()))
     resolution = next(iter(models.values())).resolution
     objects = read_objects(given.source, resolution)
     if given.sheets is not None:
@@ -175,4 +179,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code(main, "benchmarks.novel_views"))

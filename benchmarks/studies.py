@@ -8,6 +8,7 @@ interrupted goes on; several processes may share the rows (`--part 0/2` takes ev
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from benchmarks.reconstructions import reconstruction_figures
 from datamodules.errors import DataError
 from datamodules.files import write_json
 from datamodules.json_values import parse_json
+from lightning_modules.cli.faults import exit_code
 
 CONFIG = "configs/gina3d/stage1_shapeworld.yaml"
 ROOT = "data/shapeworld-hidden"
@@ -122,6 +124,13 @@ def table(study: str, found: dict[str, list[dict[str, float]]]) -> str:
     return "\n".join(lines)
 
 
+def _part(given: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)/([1-9]\d*)", given)
+    if found is None or int(found[1]) >= int(found[2]):
+        raise DataError(f"--part is {given!r}: give k/n with k from 0 to n - 1, e.g. 0/2.")
+    return int(found[1]), int(found[2])
+
+
 def main() -> None:
     """Run a study."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.studies", description=__doc__)
@@ -133,7 +142,7 @@ def main() -> None:
     )
     parser.add_argument("args", nargs="*", help="settings for all runs, after --")
     given = parser.parse_intermixed_args()
-    part, parts = map(int, given.part.split("/"))
+    part, parts = _part(given.part)
     check_settings(given)
     rows = STUDIES[given.study]
     jobs = [(seed, number) for seed in SEEDS for number in range(len(rows))]
@@ -149,4 +158,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code(main, "benchmarks.studies"))

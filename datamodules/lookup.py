@@ -10,6 +10,7 @@ from datamodules.augment import Augmentation, draw
 from datamodules.collate import collate
 from datamodules.decode import ImageDecoder
 from datamodules.errors import DataError
+from datamodules.image_header import FORMATS, read_header
 from datamodules.join import JoinedShard, RawSample
 from datamodules.manifest import MANIFEST_NAME, Manifest
 from datamodules.modalities import MASK, RAYS, RGB, TOKENS, TRAIN
@@ -22,9 +23,12 @@ def is_shard_root(folder: Path) -> bool:
     return os.path.isfile(folder / MANIFEST_NAME)  # which, unlike pathlib, raises nothing
 
 
-def find_image(root: Path, key: str, resolution: int) -> Batch:
+def find_image(root: Path, key: str, resolution: int, or_smaller: bool = False) -> Batch:
     """The image of a key, as in validation: its central square alone in a batch, with mask, rays
     and attributes where the shards have them.
+
+    Args:
+        or_smaller: take one that is smaller at its own size.
 
     Raises:
         DataError: there is no such image, it can't be read, or is smaller than `resolution`.
@@ -34,8 +38,11 @@ def find_image(root: Path, key: str, resolution: int) -> Batch:
         raise DataError(f"{root} holds tokens, not images: name the root of the images.")
     modalities = (RGB, *(name for name in (MASK, RAYS) if name in manifest.modalities))
     raw = _read(root, manifest, modalities, key)
-    decoder = ImageDecoder(Augmentation(resolution), rays=RAYS in modalities)
+    image_format = FORMATS.get(raw.extension.lower())
     try:
+        if or_smaller and image_format is not None:
+            resolution = min(resolution, *read_header(raw.payload, image_format)[:2])
+        decoder = ImageDecoder(Augmentation(resolution), rays=RAYS in modalities)
         return collate([decoder(raw, draw(0, key, 0))])
     except ValueError as error:
         raise DataError(f"{root}, key {key}: {error}.") from error

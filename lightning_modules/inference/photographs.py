@@ -88,8 +88,13 @@ def load_photograph(path: Path, side: int, device: torch.device | str = "cpu") -
 
 
 def load_square(path: Path, side: int) -> Tensor:
-    """The pixels of `load_photograph`."""
-    return load_photograph(path, side).pixels
+    """The pixels of `load_photograph`, enlarged where an image in shards is smaller."""
+    if not in_shards(path):
+        return load_photograph(path, side).pixels
+    pixels = find_image(path.parent, path.name, side, or_smaller=True).float_image()
+    if pixels.shape[-1] < side:
+        pixels = F.interpolate(pixels, (side, side), mode="bicubic").clamp(0, 1)
+    return pixels
 
 
 def in_shards(path: Path) -> bool:

@@ -50,6 +50,15 @@ def test_a_run_is_trained_once_on_altered_data(
     assert len(commands) == 1
 
 
+@pytest.mark.parametrize("part", ["3", "2/2", "0/0", "a/b"])
+def test_parts_are_numbers_below_their_count(
+    part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["studies", "codes", "--part", part, "--out", str(tmp_path)])
+    with pytest.raises(DataError, match=f"--part is '{part}'"):
+        studies.main()
+
+
 def test_settings_follow_the_dashes_wherever_options_stand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

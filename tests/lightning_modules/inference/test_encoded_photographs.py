@@ -104,6 +104,16 @@ def test_a_file_is_seen_by_the_canonical_camera(root: Path, tmp_path: Path) -> N
     torch.testing.assert_close(view.rgb, scenes.view(scenes.canonical, SIDE, SIDE).rgb)
 
 
+def test_pixels_of_shards_are_enlarged_as_those_of_files_are(root: Path) -> None:
+    small, large = load_square(root / "k0", SIDE), load_square(root / "k0", 4 * SIDE)
+    assert large.shape[-1] == 4 * SIDE
+    assert 0 <= large.min() <= large.max() <= 1
+    halved = torch.nn.functional.avg_pool2d(large, 4)
+    assert (halved - small).abs().mean() < 0.5 * (halved - small.flip(-1)).abs().mean()
+    with pytest.raises(DataError, match="smaller than resolution"):
+        load_photograph(root / "k0", 4 * SIDE)
+
+
 def test_roots_and_keys_that_cannot_be_read_are_told(root: Path) -> None:
     with pytest.raises(DataError, match=rf"{root} holds shards: name their photographs by keys"):
         find_images([str(root)])
