@@ -59,7 +59,8 @@ class Square:
 
     def scattered(self, distances: np.ndarray) -> np.ndarray:
         """Distances (r, r) float32 of a sparse map (H, W), 0 unknown: each goes to the pixel that
-        its centre falls into, the nearest of several stays."""
+        its centre falls into, the nearest of several stays. Outside, see `inside`, none is known,
+        though pixels there may reach into the crop."""
         known = np.flatnonzero(distances > 0)
         rows, columns = np.divmod(known, self.width)
         scale = self.resolution / self.side
@@ -68,7 +69,7 @@ class Square:
         found = np.full(self.resolution**2, np.inf, np.float32)
         places = to_row * self.resolution + to_column
         np.minimum.at(found, places, distances.ravel()[known])
-        found[np.isinf(found)] = 0
+        found[np.isinf(found) | ~self.inside.ravel()] = 0
         return found.reshape(self.resolution, self.resolution)
 
     def origins(self, vectors: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from datamodules.build.keys import make_key
 from datamodules.build.prepare import ImageFormat
 from datamodules.build.waymo.codec import RayCodec, roughness
 from datamodules.build.waymo.crop import Square
-from datamodules.build.waymo.masks import check_object_seen, mask_codes
+from datamodules.build.waymo.masks import check_object_seen, distances_of_object, mask_codes
 from datamodules.build.waymo.ray_frames import BoxRays, refined_from_box, resized_rays
 from datamodules.build.waymo.records import Records
 from datamodules.build.waymo.schema import (
@@ -43,7 +43,8 @@ class CropEncoder:
     """Makes samples of crops.
 
     resolution  side of the stored squares in pixels
-    ray_tolerance  metres by which stored rays may be off where they pass the object
+    ray_tolerance  metres by which stored rays may be off where they pass the object, beside what
+                   their compression had them off
     """
 
     resolution: int
@@ -76,6 +77,7 @@ class CropEncoder:
         if (share := visible_share(codes)) < self.filters.min_visible:
             raise RowError(f"under --min_visible {self.filters.min_visible:g} ({share:.3f})")
         record = records.record(crop) | {"crop": list(size), "visible": round(share, 4)}
+        distances = distances_of_object(distances, codes, *rays, size_xyz)
         disparity, unit = metric_disparity(distances)
         if unit is not None:
             record["disparity_unit"] = unit
@@ -94,11 +96,15 @@ class CropEncoder:
         )
 
     def _encoded(self, rays: BoxRays, size: np.ndarray, noise: float) -> bytes:
-        """Rays thinned out so that they are off by `ray_tolerance` at most up to the box's end."""
+        """Rays thinned out so that they are off by `ray_tolerance` at most up to the box's end, or,
+        of compressed ones, by about as much as compression has them off (`noise`, in radians)."""
         middle = rays.origins[self.resolution // 2, self.resolution // 2]
         reach = float(np.linalg.norm(middle) + np.linalg.norm(size) / 2)
         half = self.ray_tolerance / 2
-        return encode_rays(*rays, half, max(half / reach, noise, _FINEST))
+        try:
+            return encode_rays(*rays, half, max(half / reach, noise, _FINEST))
+        except ValueError as error:  # a refined pose may move them out of all range
+            raise RowError(f"its {error}") from error
 
 
 def metric_disparity(distances: np.ndarray) -> tuple[np.ndarray, float | None]:

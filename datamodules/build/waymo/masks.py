@@ -20,6 +20,7 @@ _CODES[list(THINGS)] = MASK_OCCLUDER
 _CODES[list(STUFF)] = MASK_BACKGROUND
 _FEW = 64
 _PARALLEL = 1e-10  # for components of directions that are 0
+_SLACK = 0.2  # metres beyond its labelled box that a return from an object may lie
 
 
 class Crossings(NamedTuple):
@@ -59,8 +60,9 @@ def mask_codes(
     1. pixels of the object's own mask are the object;
     2. a LiDAR return before the box is an occluder, one behind the box background, where the
        pixel's ray meets the box;
-    3. other things by their label (`THINGS`) are occluders where the pixel's ray meets the box,
-       and background elsewhere, where they hide nothing of it; stuff (`STUFF`) is background;
+    3. other things by their label (`THINGS`) are occluders where the pixel's ray meets the box, if
+       no LiDAR return says that nothing is before it, and background elsewhere, where they hide
+       nothing of it; stuff (`STUFF`) is background;
     4. all others are unknown.
 
     Args:
@@ -81,7 +83,31 @@ def mask_codes(
     codes[pixels[~hit & (codes[pixels] == MASK_OCCLUDER)]] = MASK_BACKGROUND
     codes[pixels[hit & (returns > 0) & (returns < near)]] = MASK_OCCLUDER
     codes[pixels[hit & (returns > far)]] = MASK_BACKGROUND
+    within = hit & (returns > 0) & (returns >= near) & (returns <= far)
+    codes[pixels[within & (codes[pixels] == MASK_OCCLUDER)]] = MASK_UNKNOWN
     return codes.reshape(semantic.shape)
+
+
+def distances_of_object(
+    distances: np.ndarray,
+    codes: np.ndarray,
+    origins: np.ndarray,
+    directions: np.ndarray,
+    size: np.ndarray,
+) -> np.ndarray:
+    """Distances (H, W) with those of pixels of the object set to 0, unknown, where no point of the
+    object's box has them: at its edges LiDAR and camera see past each other.
+
+    Args: as of `mask_codes`, whose codes (H, W) are given.
+    """
+    found = distances.ravel().copy()
+    pixels = np.flatnonzero((codes.ravel() == MASK_OBJECT) & (found > 0))
+    starts, ways = (vectors.reshape(-1, 3)[pixels] for vectors in (origins, directions))
+    hit, near, far = box_crossings(starts, ways, size)
+    returns = found[pixels]
+    elsewhere = ~hit | (returns < near - _SLACK) | (returns > far + _SLACK)
+    found[pixels[elsewhere]] = 0
+    return found.reshape(distances.shape)
 
 
 def check_object_seen(

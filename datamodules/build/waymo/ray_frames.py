@@ -83,6 +83,8 @@ def refined_from_box(
     )
     if not (rigid and np.isfinite(vehicle_from_box).all()):
         raise RowError("its refined pose is no rigid motion")
-    axes = np.eye(4)
+    axes, exact = np.eye(4), box_from_vehicle.copy()
     axes[:3, :3] = TO_WORLD
-    return axes @ box_from_vehicle @ vehicle_from_box @ axes.T
+    left, _, right = np.linalg.svd(rotation)
+    exact[:3, :3] = left @ right  # the nearest rotation: directions must stay of length 1
+    return axes @ exact @ vehicle_from_box @ axes.T

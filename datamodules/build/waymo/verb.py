@@ -26,7 +26,7 @@ from datamodules.places import check_outside
 from datamodules.ranges import Fraction, Range, Seed, ShardSize, Workers
 
 # Raised whenever the same settings give other samples than before, so that two are never mixed.
-_SAMPLES_VERSION = 1
+_SAMPLES_VERSION = 2
 
 
 def shards_waymo(
@@ -61,7 +61,8 @@ def shards_waymo(
         min_side: fewest pixels of the shorter side of the crop.
         min_visible: smallest share of the object's pixels among those of the object and occluders.
         refined: take the refined box, which vehicles have, as the frame of the rays.
-        ray_tolerance: metres by which stored rays may be off at the object.
+        ray_tolerance: metres by which stored rays may be off at the object, beside what their
+            compression had them off.
         val_fraction: share of the segments for validation, chosen by a hash of their names; by
             default the folders training and validation decide where both are there, else 0.1.
         samples_per_shard: most crops in one tar, unless a row group has more.

@@ -55,7 +55,7 @@ def test_the_inside_is_what_the_crop_covers(height, width, resolution) -> None:
 @pytest.mark.parametrize(("height", "width", "resolution"), SIZES)
 def test_a_lidar_return_goes_to_the_pixel_round_its_own(height, width, resolution) -> None:
     square = Square(height, width, resolution)
-    for row, column in ((0, 0), (height // 2, width // 3), (height - 1, width - 1)):
+    for row, column in ((1, 1), (height // 2, width // 3), (height - 2, width - 2)):
         distances = np.zeros((height, width), np.float32)
         distances[row, column] = 7
         (i,), (j,) = np.nonzero(square.scattered(distances))
@@ -67,6 +67,15 @@ def test_a_lidar_return_goes_to_the_pixel_round_its_own(height, width, resolutio
 def test_of_several_lidar_returns_the_nearest_stays() -> None:
     distances = np.array([[9, 0, 8], [4, 5, 0], [0, 0, 0]], np.float32)
     assert Square(3, 3, 1).scattered(distances) == [[4]]
+
+
+@pytest.mark.parametrize(("height", "width"), [(100, 80), (70, 43), (52, 31)])
+def test_nothing_is_measured_beside_the_crop(height: int, width: int) -> None:
+    square = Square(height, width, 26)
+    found = square.scattered(np.ones((height, width), np.float32))
+    assert (found[square.inside] == 1).all()
+    assert (found[~square.inside] == 0).all()
+    assert not square.inside.all()
 
 
 def test_disparity_gives_metres_back() -> None:

@@ -51,6 +51,15 @@ def test_a_refined_pose_that_bends_space_is_refused(change) -> None:
         refined_from_box(change(refined_pose(ROW)), np.array(ROW.center), ROW.heading)
 
 
+def test_a_refined_pose_that_is_nearly_rigid_keeps_lengths() -> None:
+    pose = refined_pose(ROW)
+    pose[:3, :3] = np.linalg.cholesky(np.eye(3) + 9.9e-4) @ pose[:3, :3]
+    found = refined_from_box(pose, np.array(ROW.center), ROW.heading)
+    assert np.allclose(found[:3, :3] @ found[:3, :3].T, np.eye(3), atol=1e-12)
+    exact = refined_from_box(refined_pose(ROW), np.array(ROW.center), ROW.heading)
+    assert np.allclose(found[:3, :3], exact[:3, :3], atol=2e-3)
+
+
 def test_a_box_without_heading_has_no_refined_frame() -> None:
     with pytest.raises(RowError, match="no rigid motion"):
         refined_from_box(refined_pose(ROW), np.array(ROW.center), np.nan)

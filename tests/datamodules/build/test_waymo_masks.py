@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from datamodules.build.waymo.masks import STUFF, THINGS, box_crossings, mask_codes
+from datamodules.build.waymo.masks import (
+    STUFF,
+    THINGS,
+    box_crossings,
+    distances_of_object,
+    mask_codes,
+)
 
 SIZE = np.array([4.0, 2.0, 2.0])
 BACKGROUND, OBJECT, OCCLUDER, UNKNOWN = 0, 1, 2, 255
@@ -47,6 +53,7 @@ def test_lidar_tells_what_is_before_and_behind_the_box(distance: float, expected
 
 def test_lidar_has_precedence_over_labels_and_the_object_over_both() -> None:
     assert code(2, distance=30.0) == BACKGROUND
+    assert code(2, distance=10.0) == UNKNOWN  # nothing is before what it met within the box
     assert code(20, distance=3.0) == OCCLUDER
     assert code(20, own=True, distance=3.0) == OBJECT
     assert code(0, own=True) == OBJECT
@@ -58,6 +65,18 @@ def test_where_the_ray_misses_the_box_things_hide_nothing_and_lidar_says_nothing
     assert code(2, distance=3.0, z=5.0) == BACKGROUND
     assert code(0, distance=1.0, z=5.0) == UNKNOWN
     assert code(2, own=True, z=5.0) == OBJECT
+
+
+@pytest.mark.parametrize(
+    ("distance", "z", "kept"),
+    [(7.9, 0, True), (12.1, 0, True), (7.7, 0, False), (12.3, 0, False), (10, 5, False)],
+)
+def test_returns_from_elsewhere_are_no_depth_of_the_object(distance, z, kept) -> None:
+    origins, directions = np.array([[[-10.0, 0.0, z]]]), np.array([[[1.0, 0.0, 0.0]]])
+    for own in (OBJECT, BACKGROUND):
+        given, codes = np.full((1, 1), distance), np.full((1, 1), own, np.uint8)
+        found = distances_of_object(given, codes, origins, directions, SIZE)
+        assert found == (distance if kept or own == BACKGROUND else 0)
 
 
 def test_crossings_are_those_of_points_along_the_ray() -> None:
