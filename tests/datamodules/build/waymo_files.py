@@ -1,7 +1,10 @@
-"""Crops seen by a pinhole camera, written as Waymo's parquet files are, and its ray codec."""
+"""Crops seen by a pinhole camera, written as Waymo's parquet files are, and its ray codec. As a
+command it writes a folder of them, for `python -m benchmarks.waymo`."""
 
 from __future__ import annotations
 
+import argparse
+import copy
 import io
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -291,3 +294,23 @@ def write_table(
     if path.exists():  # of pedestrians: boxes are in the file of vehicles
         found = pa.concat_tables([pq.read_table(path), found])
     pq.write_table(found, path, row_group_size=group)
+
+
+def main() -> None:
+    """Write crops of 200 to 300 pixels, or other sides, without uncompressed rays."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument("--crops", type=int, default=400)
+    parser.add_argument("--sides", type=int, nargs=2, default=(200, 300), help="least and most")
+    given = parser.parse_args()
+    random = np.random.default_rng(0)
+    different = [crop_row(n, *random.integers(*given.sides, 2), "seg_a") for n in range(24)]
+    rows = [copy.copy(different[n % 24]) for n in range(given.crops)]
+    for number, row in enumerate(rows):
+        row.number = number
+    components = [name for name in TAGS if name != "ray"]
+    write_segment(given.out, rows, components, group=50, codec=fitted(different))
+
+
+if __name__ == "__main__":
+    main()
