@@ -64,6 +64,8 @@ class CropEncoder:
         camera, label = join.row(CAMERA_SENSOR, crop), join.row(AUTO_LABEL, crop)
         image = _image(camera)
         size = image.shape[0], image.shape[1]
+        if min(size) < self.filters.min_side:  # whatever the camera's region says
+            raise RowError(f"under --min_side {self.filters.min_side} pixels ({min(size)})")
         square = Square(*size, self.resolution)
         semantic, own = (
             square.nearest(_map(label, name, size)) for name in ("semantic_mask", "object_mask")

@@ -99,6 +99,15 @@ def test_limits_are_settings(tmp_path: Path) -> None:
     assert strict.samples("train") == 3
 
 
+def test_a_small_image_is_small_whatever_its_region_says(tmp_path: Path) -> None:
+    rows = [crop_row(0, 48, 40), crop_row(1, 20, 24)]
+    values = {("camera_sensor", 1, f"camera_region.size.{axis}"): 100.0 for axis in "xy"}
+    write_segment(tmp_path / "in", rows, changes=Changes(values=values))
+    assert convert(tmp_path / "in", tmp_path / "out").samples("train") == 1
+    (reason,) = rejected(tmp_path / "out").values()
+    assert reason == "under --min_side 32 pixels (20)"
+
+
 def test_refined_rays_need_a_pose(tmp_path: Path) -> None:
     rows = rows_of("seg_a", 0)
     write_segment(tmp_path / "in", rows, changes=Changes([("refined_pose", 3)]))
