@@ -105,9 +105,9 @@ def require_masks(visible: Visible | None) -> Visible:
     for ever, whose rays meet something everywhere."""
     if visible is None:
         raise DataError(
-            "weights.alpha compares opacity with masks, which need scenes with nothing behind "
-            "their object, as GINA-3D's: set `data.mask` to true, or for the scenes of other "
-            "systems `model.weights.alpha` to 0."
+            "weights.alpha compares opacity with masks, and rays through scenes that go on behind "
+            "their object are opaque: set `data.mask` to true, or of such scenes "
+            "`model.weights.alpha` to 0."
         )
     return visible
 
