@@ -9,7 +9,6 @@ from tiny_gina3d import tiny_gina3d
 from benchmarks.completion import Hidden, completion, hidden_photographs, main
 from datamodules.build.driver import build_shards
 from datamodules.build.encode import encode_png
-from datamodules.build.shapeworld.verb import shapeworld
 from datamodules.build.writer import EncodedSample
 from datamodules.errors import DataError
 from datamodules.schema import Batch
@@ -19,15 +18,8 @@ from models.gina3d import GINA3D
 RESOLUTION = 16
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = str(tmp_path_factory.mktemp("data") / "hidden")
-    shapeworld(folder, images=40, val_fraction=0.5, resolution=64, half_hidden=1.0, workers=1)
-    return folder
-
-
-def test_the_truth_differs_where_an_occluder_was(root: str) -> None:
-    (hidden, *_) = hidden_photographs(root, 64)
+def test_the_truth_differs_where_an_occluder_was(hidden_root: str) -> None:
+    (hidden, *_) = hidden_photographs(hidden_root, 64)
     changed = (hidden.truth - hidden.batch.float_image()).abs().amax(1) > 0.02
     assert changed[hidden.area].float().mean() > 0.95
     # Elsewhere light may change, by shadows of what was taken away.
@@ -37,8 +29,8 @@ def test_the_truth_differs_where_an_occluder_was(root: str) -> None:
     assert (hidden.area & hidden.whole).flatten(1).sum(1).min() >= 20
 
 
-def test_behind_an_object_is_what_is_there_without_it(root: str) -> None:
-    (hidden, *_) = hidden_photographs(root, 64)
+def test_behind_an_object_is_what_is_there_without_it(hidden_root: str) -> None:
+    (hidden, *_) = hidden_photographs(hidden_root, 64)
     whole = hidden.whole[:, None].expand_as(hidden.truth)
     assert torch.equal(hidden.behind[~whole], hidden.truth[~whole])
     changed = (hidden.behind - hidden.truth).abs().amax(1) > 0.02
@@ -65,8 +57,8 @@ def test_nothing_is_right_where_only_the_background_is_hidden() -> None:
     assert (missed["IoU of the silhouette"] == 0).all()
 
 
-def test_nothing_is_wrong_where_an_object_is_hidden(root: str) -> None:
-    (hidden, *_) = hidden_photographs(root, RESOLUTION)
+def test_nothing_is_wrong_where_an_object_is_hidden(hidden_root: str) -> None:
+    (hidden, *_) = hidden_photographs(hidden_root, RESOLUTION)
     found = completion(empty_model(), hidden)
     gone = (hidden.area & hidden.whole)[:, None]
     squares = ((hidden.behind - hidden.truth).square() * gone).sum((1, 2, 3)) / (
@@ -79,11 +71,14 @@ def test_nothing_is_wrong_where_an_object_is_hidden(root: str) -> None:
 
 
 def test_the_program_prints_a_line_a_checkpoint(
-    root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    hidden_root: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = save_stage1(tiny_gina3d(), tmp_path / "best.ckpt")
     assert load_stage1(path).resolution == RESOLUTION
-    monkeypatch.setattr("sys.argv", ["completion", "--root", root, path])
+    monkeypatch.setattr("sys.argv", ["completion", "--root", hidden_root, path])
     main()
     assert f"{path}: PSNR, dB" in capsys.readouterr().out
 

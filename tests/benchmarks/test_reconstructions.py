@@ -2,30 +2,19 @@ import math
 from pathlib import Path
 
 import pytest
-import torch
+from test_completion import empty_model
 from tiny_checkpoints import save_stage1
-from tiny_gina3d import tiny_gina3d
 
 from benchmarks.reconstructions import reconstruction_figures
-from datamodules.build.shapeworld.verb import shapeworld
 from datamodules.shard_datamodule import ShardDataModule
 
 SIDE = 16
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = str(tmp_path_factory.mktemp("data") / "hidden")
-    shapeworld(folder, images=48, val_fraction=0.5, resolution=64, half_hidden=1.0, workers=1)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A model that renders almost nothing before grey."""
-    model = tiny_gina3d()
-    torch.nn.init.constant_(model.field.out.bias, -50.0)
-    return save_stage1(model, tmp_path_factory.mktemp("stage1") / "best.ckpt")
+    return save_stage1(empty_model(), tmp_path_factory.mktemp("stage1") / "best.ckpt")
 
 
 def grey_psnr(root: str, label: int | None) -> float:
@@ -43,13 +32,13 @@ def grey_psnr(root: str, label: int | None) -> float:
 
 @pytest.mark.parametrize("of_class", [None, "rocket"])
 def test_an_empty_model_is_as_wrong_as_grey(
-    root: str, empty: str, of_class: str | None, tmp_path: Path
+    hidden_root: str, empty: str, of_class: str | None, tmp_path: Path
 ) -> None:
-    data = ShardDataModule(root, SIDE, 50, num_workers=0)
+    data = ShardDataModule(hidden_root, SIDE, 50, num_workers=0)
     data.setup("validate")
     label = None if of_class is None else data.manifest.classes.index(of_class)
-    found = reconstruction_figures(empty, root, of_class)
-    assert found["PSNR, dB"] == pytest.approx(grey_psnr(root, label), abs=0.1)
+    found = reconstruction_figures(empty, hidden_root, of_class)
+    assert found["PSNR, dB"] == pytest.approx(grey_psnr(hidden_root, label), abs=0.1)
     assert found["IoU"] == 0
     assert found["hidden IoU of the silhouette"] == 0
     assert 0 < found["codes in use, %"] <= 100
