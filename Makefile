@@ -15,7 +15,8 @@ EMBEDDED  := data/shapeworld
 HIDDEN    := data/shapeworld-hidden
 FAMILY     = $(notdir $(patsubst %/,%,$(dir $(firstword $(CONFIG)))))
 STAGE1     = runs/$(FAMILY)-shapeworld
-ROOTS     := sed -n 's/^.*[ {]root: *\([^ ,}]*\).*/\1/p'
+ROOTS     := roots() { for file; do sed -n 's/^.*[ {]root: *\([^ ,}]*\).*/\1/p' $$file | grep . || \
+             roots $$(sed -n "s,^base: *,$${file%/*}/,p" $$file); done; }; roots
 IMAGES     = $$($(ROOTS) configs/$(FAMILY)/stage1_shapeworld.yaml)
 FEATURES  := shapeworld objects
 LADDER    := baseline d g_d g_d_multiview depth view_prior
