@@ -53,9 +53,10 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     write_atomically(path, json.dumps(content, indent=2) + "\n")
 
 
-def remove_partials(folder: Path) -> None:
-    """Remove what killed processes left of `replacing` in a folder, which need not exist."""
-    for partial in folder.glob("*.[0-9]*.partial"):
+def remove_partials(folder: Path, beginning: str = "") -> None:
+    """Remove what killed processes left of `replacing` in a folder, which need not exist, of files
+    whose names begin so."""
+    for partial in folder.glob(f"{beginning}*.[0-9]*.partial"):
         partial.unlink(missing_ok=True)
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from datamodules.errors import DataError, check_number
@@ -60,6 +60,7 @@ class Manifest:
     resolution  side of the stored square images in pixels, of tokens that of the images behind
                 them; None when sizes differ
     parameters  settings of the tool that wrote the shards
+    sidecars    how each modality that was added later was made
     """
 
     splits: Mapping[str, tuple[ShardInfo, ...]]
@@ -68,6 +69,7 @@ class Manifest:
     resolution: int | None
     parameters: Mapping[str, Parameter]
     format_version: int = FORMAT_VERSION
+    sidecars: Mapping[str, Mapping[str, Parameter]] = field(default_factory=dict)
 
     def samples(self, split: str) -> int:
         """Number of images of a split, 0 if it does not exist."""
@@ -75,7 +77,10 @@ class Manifest:
 
     def to_json(self) -> str:
         """Deterministic JSON text of the manifest."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+        content = asdict(self)
+        if not self.sidecars:
+            del content["sidecars"]
+        return json.dumps(content, indent=1, sort_keys=True) + "\n"
 
     @staticmethod
     def from_json(text: str, source: str) -> Manifest:
@@ -159,14 +164,19 @@ def _parse(raw: Mapping[str, Any]) -> Manifest:
     resolution = raw["resolution"]
     if resolution is not None:
         as_integer(resolution, "resolution", 1, MAX_RESOLUTION)
-    parameters = as_object(raw["parameters"], "parameters")
+    sidecars = as_object(raw.get("sidecars", {}), "sidecars")
     return Manifest(
         splits=splits,
         classes=tuple(as_text(name, "a class") for name in as_list(raw["classes"], "classes")),
         modalities=modalities,
         resolution=resolution,
-        parameters={name: as_scalar(value, shown(name)) for name, value in parameters.items()},
+        parameters=_parse_parameters(raw["parameters"], "parameters"),
+        sidecars={name: _parse_parameters(made, shown(name)) for name, made in sidecars.items()},
     )
+
+
+def _parse_parameters(raw: Any, what: str) -> dict[str, Parameter]:
+    return {name: as_scalar(value, shown(name)) for name, value in as_object(raw, what).items()}
 
 
 def _parse_split(split: str, raw: Any, modalities: tuple[str, ...]) -> tuple[ShardInfo, ...]:

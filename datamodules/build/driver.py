@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -14,6 +11,7 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from datamodules.build.notes import changed_parameters, write_reasons
 from datamodules.build.workers import Job, MakeSamples, write_shards
 from datamodules.build.writer import (
     PROGRESS_FOLDER,
@@ -23,7 +21,7 @@ from datamodules.build.writer import (
 )
 from datamodules.errors import DataError
 from datamodules.files import remove_partials, telling_full_disk, write_atomically
-from datamodules.json_values import as_object, parse_json, shown
+from datamodules.json_values import as_object, parse_json
 from datamodules.lock import building_alone
 from datamodules.manifest import MANIFEST_NAME, Manifest, Parameter, check_splits
 from datamodules.modalities import MODALITIES
@@ -79,7 +77,7 @@ def _finished_manifest(root: Path, parameters: Mapping[str, Parameter]) -> Manif
         return None
     manifest = Manifest.from_json(path.read_text(errors="replace"), str(path))
     if dict(manifest.parameters) != dict(parameters):
-        changed = _changed(manifest.parameters, parameters)
+        changed = changed_parameters(manifest.parameters, parameters)
         raise DataError(
             f"{root} already holds shards written with other settings or files ({changed}): "
             "choose another output folder."
@@ -99,7 +97,7 @@ def _begin(
     if not path.exists():
         write_atomically(path, plan)
     elif (found := path.read_text(errors="replace")) != plan:
-        changed = _changed(_planned(found, path), parameters)
+        changed = changed_parameters(_planned(found, path), parameters)
         raise DataError(
             f"{root} holds an unfinished build with other settings or files "
             f"({changed or 'other samples'}): use the same ones to continue it, or choose another "
@@ -120,31 +118,18 @@ def _planned(plan: str, path: Path) -> Mapping[str, Any]:
         ) from error
 
 
-def _changed(old: Mapping[str, Parameter], new: Mapping[str, Parameter]) -> str:
-    names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
-    return ", ".join(
-        f"{name} {_brief(old.get(name))}, now {_brief(new.get(name))}" for name in names
-    )
-
-
-def _brief(value: Parameter) -> str:
-    """As Python writes it; of a SHA-256 the beginning."""
-    if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value):
-        return f"{value[:12]}..."
-    return shown(value)
-
-
 def _write_missing(
     root: Path, jobs: Sequence[Job], make_samples: MakeSamples, workers: int
 ) -> None:
     todo = [job for job in jobs if not record_path(root, job.split, job.index).exists()]
     total = sum(job.samples for job in jobs)
-    with _progress_bar(total - sum(job.samples for job in todo), total) as advance:
+    with progress_bar(total - sum(job.samples for job in todo), total) as advance:
         write_shards(root, todo, make_samples, workers, advance)
 
 
 @contextmanager
-def _progress_bar(done: int, total: int) -> Iterator[Callable[[int], None]]:
+def progress_bar(done: int, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar of images, which goes on when the function it gives is told how many more are done."""
     columns = (TextColumn("images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True) as progress:
         task = progress.add_task("images", total=total, completed=done)
@@ -159,7 +144,7 @@ def _finish(
     parameters: Mapping[str, Parameter],
 ) -> Manifest:
     records = [_record(root, job) for job in jobs]
-    _write_rejected(root, records)
+    write_reasons(root / REJECTED_NAME, [each for record in records for each in record.rejected])
     kept = [record for record in records if record.shard.samples]
     if not kept:
         # Records of nothing but rejected sources would outlive the correction of those.
@@ -195,16 +180,3 @@ def _record(root: Path, job: Job) -> ShardRecord:
             "and run the same command again."
         )
     return record
-
-
-def _write_rejected(root: Path, records: Sequence[ShardRecord]) -> None:
-    rows = [(r.source, r.reason) for record in records for r in record.rejected]
-    if not rows:
-        # That of an earlier attempt, before its images were corrected.
-        (root / REJECTED_NAME).unlink(missing_ok=True)
-        return
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("source", "reason"))
-    writer.writerows(rows)
-    write_atomically(root / REJECTED_NAME, text.getvalue())

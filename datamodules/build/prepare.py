@@ -9,11 +9,12 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from datamodules.build.disparity import to_disparity
 from datamodules.build.encode import encode_depth, encode_jpeg, encode_mask, encode_png
 from datamodules.build.maps import DepthKind, read_depth, read_mask
 from datamodules.image_bytes import decode_image
 from datamodules.image_header import MAX_PIXELS
-from datamodules.modalities import DISPARITY_MAX, DISPARITY_UNKNOWN, IMAGE_EXTENSIONS
+from datamodules.modalities import IMAGE_EXTENSIONS
 from datamodules.photograph import Photograph, open_photograph
 from datamodules.picture import PictureError
 from datamodules.rays import PinholeCamera
@@ -21,7 +22,6 @@ from datamodules.rays import PinholeCamera
 Resize = Literal["short_side+center_crop", "squash", "none"]
 ImageFormat = Literal["jpg", "png"]
 
-_NEAREST_PERCENTILE = 99.9
 _EXTENSION = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
 _DECODERS_DIFFER = 2  # levels, on average, by which two decoders of JPEG may differ
 
@@ -134,23 +134,6 @@ class Preparation:
         side = min(width, height)
         left, top = (width - side) / 2, (height - side) / 2
         return left, top, left + side, top + side
-
-
-def to_disparity(depth: np.ndarray) -> np.ndarray:
-    """Relative disparity (H, W) uint16 of a depth map (H, W) in any unit of length, 0 unknown.
-
-    Disparity is 1 / z, scaled per image so that the nearest surface is 65535. The nearest is the
-    99.9th percentile of the known pixels, because sensors report a few that are far too near.
-    Known pixels are at least 1.
-    """
-    known = depth > 0
-    if not known.any():
-        return np.full(depth.shape, DISPARITY_UNKNOWN, np.uint16)
-    disparity = np.zeros(depth.shape)
-    disparity[known] = 1 / depth[known].astype(np.float64)
-    nearest = np.percentile(disparity[known], _NEAREST_PERCENTILE)
-    scaled = np.clip(np.rint(disparity / nearest * DISPARITY_MAX), 1, DISPARITY_MAX)
-    return np.where(known, scaled, DISPARITY_UNKNOWN).astype(np.uint16)
 
 
 def _stored_pixels(content: bytes, extension: str) -> np.ndarray | None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from datamodules.build.writer import add_member, file_info
 from datamodules.errors import DataError
 from datamodules.files import open_regular, replacing, telling_full_disk, write_atomically
-from datamodules.manifest import MANIFEST_NAME, Manifest, ShardInfo
+from datamodules.manifest import MANIFEST_NAME, FileInfo, Manifest, Parameter
 from datamodules.modalities import MODALITIES, RGB, SIDECAR_EXTENSION, SIDECARS, shard_file
 from datamodules.remote import read_manifest
 from datamodules.tar_index import TarIndex, index_tar
@@ -38,30 +38,60 @@ def write_sidecar(
             add_member(tar, f"{key}.{SIDECAR_EXTENSION[modality]}", content)
 
 
-def register_sidecar(root: str | Path, modality: str) -> Manifest:
+def register_sidecar(
+    root: str | Path, modality: str, made: Mapping[str, Parameter] | None = None
+) -> Manifest:
     """Check the new tars of a modality against the rgb tars and enter them in the manifest.
+
+    made  how the modality was made, for the manifest
 
     Raises DataError naming the shard and key when a tar is missing, damaged, or has other keys or
     another order; the manifest is unchanged then.
     """
     _check_modality(modality)
+    manifest = read_manifest(str(root))
+    files = {
+        (split, shard.name): checked_sidecar(root, split, shard.name, modality)
+        for split, shards in manifest.splits.items()
+        for shard in shards
+    }
+    return enter_sidecar(root, modality, files, made or {})
+
+
+def enter_sidecar(
+    root: str | Path,
+    modality: str,
+    files: Mapping[tuple[str, str], FileInfo],
+    made: Mapping[str, Parameter],
+) -> Manifest:
+    """Enter the checked tars of a modality, by split and name of the shard, in the manifest."""
     root = Path(root)
     manifest = read_manifest(str(root))
     splits = {
-        split: tuple(_with_sidecar(root / split, shard, modality) for shard in shards)
+        split: tuple(
+            replace(shard, files={**shard.files, modality: files[split, shard.name]})
+            for shard in shards
+        )
         for split, shards in manifest.splits.items()
     }
     present = {*manifest.modalities, modality}
     modalities = tuple(name for name in MODALITIES if name in present)
-    extended = replace(manifest, splits=splits, modalities=modalities)
+    sidecars = {**manifest.sidecars, **({modality: made} if made else {})}
+    extended = replace(manifest, splits=splits, modalities=modalities, sidecars=sidecars)
     with telling_full_disk(root):
         write_atomically(root / MANIFEST_NAME, extended.to_json())
     return extended
 
 
-def _with_sidecar(folder: Path, shard: ShardInfo, modality: str) -> ShardInfo:
-    path = folder / shard_file(modality, shard.name)
-    own, rgb = _index(path), _index(folder / shard_file(RGB, shard.name))
+def checked_sidecar(root: str | Path, split: str, shard: str, modality: str) -> FileInfo:
+    """Checksum and size of the tar of a new modality of one shard.
+
+    Raises DataError naming the key when the tar is missing, damaged, or has other keys than its rgb
+    tar or another order.
+    """
+    folder = Path(root, split)
+    path = folder / shard_file(modality, shard)
+    own, rgb = _index(path), _index(folder / shard_file(RGB, shard))
     for row, key in enumerate(rgb.keys):
         found = own.keys[row] if row < len(own.keys) else "nothing"
         if found != key:
@@ -73,7 +103,7 @@ def _with_sidecar(folder: Path, shard: ShardInfo, modality: str) -> ShardInfo:
             )
     if len(own.keys) > len(rgb.keys):
         raise DataError(f"{path} has {len(own.keys)} samples, the images {len(rgb.keys)}.")
-    return replace(shard, files={**shard.files, modality: file_info(path)})
+    return file_info(path)
 
 
 def _index(path: Path) -> TarIndex:

@@ -173,16 +173,22 @@ def read_record(path: Path) -> ShardRecord | None:
         return None
     try:
         raw = as_object(parse_json(path.read_bytes()), "it")
-        rejected = tuple(
-            Rejected(as_text(entry["source"], "source"), as_text(entry["reason"], "reason"))
-            for entry in (as_object(entry, "it") for entry in as_list(raw["rejected"], "rejected"))
-        )
+        rejected = read_rejected(raw["rejected"])
         return ShardRecord(as_text(raw["split"], "split"), shard_from_json(raw["shard"]), rejected)
     except (ValueError, KeyError) as error:
         raise DataError(
             f"{path} is damaged: remove it and run the same command again, which writes its shard "
             "anew."
         ) from error
+
+
+def read_rejected(raw: Any) -> tuple[Rejected, ...]:
+    """Parse what a record lists as rejected; KeyError or ValueError when it is malformed."""
+    entries = (as_object(entry, "it") for entry in as_list(raw, "what was rejected"))
+    return tuple(
+        Rejected(as_text(entry["source"], "source"), as_text(entry["reason"], "reason"))
+        for entry in entries
+    )
 
 
 def _accepted(

@@ -177,7 +177,7 @@ def test_progress_counts_images_while_a_shard_is_written(tmp_path, monkeypatch, 
     def bar(done, total):
         yield count
 
-    monkeypatch.setattr(driver, "_progress_bar", bar)
+    monkeypatch.setattr(driver, "progress_bar", bar)
     make = partial(waiting_samples, tmp_path / "moved")
     build_shards(tmp_path / "out", {"train": [2]}, make, workers, [], 4, {})
     assert sum(steps) == 2

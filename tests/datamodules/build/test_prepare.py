@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.build.prepare import Preparation, to_disparity
+from datamodules.build.prepare import Preparation
 from datamodules.image_bytes import decode_image
 from datamodules.picture import PictureError
 
@@ -129,26 +129,6 @@ def test_rotated_transparent_and_palette_images_become_upright_rgb():
     buffer = io.BytesIO()
     palette.save(buffer, "PNG")
     assert pixels(Preparation(8, "none").image(buffer.getvalue()).content).ndim == 3
-
-
-def test_disparity_is_inverse_depth_with_the_nearest_at_65535():
-    depth = np.array([[0, 1000], [2000, 4000]])
-    assert to_disparity(depth) == pytest.approx(np.array([[0, 65535], [32768, 16384]]), rel=0.002)
-
-
-def test_one_pixel_far_too_near_does_not_set_the_scale():
-    depth = np.full((64, 64), 2000)
-    depth[0, 0] = 1
-    disparity = to_disparity(depth)
-    assert disparity[1, 1] == 65535
-    assert disparity.max() == 65535
-
-
-def test_known_pixels_never_become_unknown():
-    disparity = to_disparity(np.array([[1, 1, 0, 10_000_000]]))
-    assert disparity[0, 2] == 0
-    assert disparity[0, 3] == 1
-    assert to_disparity(np.zeros((2, 2))).tolist() == [[0, 0], [0, 0]]
 
 
 @pytest.mark.parametrize(
