@@ -12,9 +12,9 @@ from lightning_modules.evaluation.transformers_trunk import Pool, transformers_t
 from lightning_modules.evaluation.trunks import Trunk, classifier_trunk, torchvision_trunk
 from lightning_modules.inference.loading import weights_hash
 from lightning_modules.inference.sampling_options import check_unused
+from lightning_modules.inference.transformers_models import TRANSFORMERS
 
 TORCHVISION = "torchvision:"
-TRANSFORMERS = "transformers:"
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,16 @@
 """Image models of the transformers package as networks that give features."""
 
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from datamodules.errors import DataError, first_line
+from datamodules.errors import DataError
 from lightning_modules.evaluation.trunks import Trunk
+from lightning_modules.inference.transformers_models import (
+    Pretrained,
+    check_complete,
+    open_pretrained,
+)
 
 Pool = Literal["cls", "mean"]
 
@@ -23,29 +26,14 @@ def transformers_trunk(name: str, pool: Pool | None = None) -> Trunk:
         DataError: the package is not installed, nothing of that name is there, or its weights are
             not complete.
     """
-    try:
-        from transformers import AutoImageProcessor, AutoModel
-    except ImportError as error:
-        raise DataError(
-            "Networks of transformers need the package, which is not installed: "
-            "pip install 'wild3d[semantics]'."
-        ) from error
-    local = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        model, found = AutoModel.from_pretrained(name, output_loading_info=True, **local)
-        processor = AutoImageProcessor.from_pretrained(name, **local)
-    except Exception as error:  # whatever the package makes of files and names
-        raise DataError(
-            f"transformers can't open {name} ({first_line(error)}): name the folder of an image "
-            "model, or one that is in its cache, in --network; nothing is downloaded."
-        ) from error
+    opened = open_pretrained(name, "AutoModel", "image model", "semantics")
+    model, processor = opened.model, opened.processor
     side = _processed_side(processor)
     plain = processor.do_normalize is False
     mean, std = ((0.0,) * 3, (1.0,) * 3) if plain else (processor.image_mean, processor.image_std)
-    called = f"transformers:{Path(name).name if Path(name).is_dir() else name}"
-    called += f", {pool}" if pool else ""
-    pooled = _is_pooled(name, found["missing_keys"])
-    for key in found["missing_keys"]:
+    called = opened.name + (f", {pool}" if pool else "")
+    pooled = _is_pooled(opened)
+    for key in opened.missing:
         # Drawn at random and unused, they would change the hash of the weights with every run.
         model.get_parameter(key).data.zero_()
     network = TokenFeatures(getattr(model, "vision_model", model), pooled, pool)
@@ -53,16 +41,11 @@ def transformers_trunk(name: str, pool: Pool | None = None) -> Trunk:
     return Trunk(called, network, side, tuple(mean), tuple(std))
 
 
-def _is_pooled(name: str, missing: Iterable[str]) -> bool:
+def _is_pooled(opened: Pretrained) -> bool:
     """Whether the weights hold those of a pooling layer, which the package leaves at random where
     they don't; DataError if they lack others."""
-    others = sorted(key for key in missing if "pooler" not in key)
-    if others:
-        raise DataError(
-            f"The weights of {name} lack {len(others)} of its model's, first {others[0]}: name "
-            "another model in --network."
-        )
-    return not list(missing)
+    check_complete(opened._replace(missing=tuple(n for n in opened.missing if "pooler" not in n)))
+    return not opened.missing
 
 
 def _processed_side(processor: Any) -> int:
