@@ -5,6 +5,7 @@ BIN     := $(VENV)/bin
 SYSTEM  ?= vq3d
 CONFIG  ?= configs/$(SYSTEM)/stage1_shapeworld.yaml
 DATA    ?=
+ROOM    ?=
 RUN     ?=
 DEVICES ?=
 NODES   ?=
@@ -13,6 +14,7 @@ ARGS    ?=
 INSTALLED := $(VENV)/.installed
 EMBEDDED  := data/shapeworld
 HIDDEN    := data/shapeworld-hidden
+DEPTH     := data/depth
 FAMILY     = $(notdir $(patsubst %/,%,$(dir $(firstword $(CONFIG)))))
 STAGE1     = runs/$(FAMILY)-shapeworld
 ROOTS     := roots() { for file; do sed -n 's/^.*[ {]root: *\([^ ,}]*\).*/\1/p' $$file | grep . || \
@@ -26,7 +28,7 @@ OPTIONS   := $(if $(RUN),--run runs/$(RUN)) $(if $(DATA),--data.root $(DATA)) \
              $(if $(DEVICES),--trainer.devices $(DEVICES)) $(if $(NODES),--trainer.num_nodes $(NODES))
 
 .DEFAULT_GOAL := help
-.PHONY: help install data tokens train-stage1 train-stage2 train-gan ablation classifier features test test-slow coverage fuzz lint bench
+.PHONY: help install data tokens train-stage1 train-stage2 train-gan ablation classifier features train-depth test test-slow coverage fuzz lint bench
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -73,6 +75,16 @@ ablation: features ## Train the GAN's ablation, a run a step, and print its tabl
 
 classifier: CONFIG = configs/classifier/shapeworld.yaml
 classifier: data ## Train a classifier to measure generators with [CONFIG= DATA= RUN= DEVICES= NODES= ARGS=]
+	$(BIN)/wild3d fit --config $(CONFIG) $(OPTIONS) $(ARGS)
+
+$(DEPTH)/manifest.json: | $(INSTALLED)
+	@[ -d "$(ROOM)" ] || { echo "ROOM names no folder: give that of rgbd-room's images/ and depth/, or shards with depth in DATA"; exit 2; }
+	$(BIN)/wild3d shapeworld --root data/shapeworld-128 --resolution 128 --images 1500
+	$(BIN)/wild3d shards --source $(ROOM)/images --depth $(ROOM)/depth --out data/room --resolution 128 --val_fraction 0.1
+	$(BIN)/wild3d merge --roots data/shapeworld-128 data/room --modalities depth --out $(DEPTH)
+
+train-depth: CONFIG = configs/labels/depth_small.yaml
+train-depth: $(if $(DATA),$(INSTALLED),$(DEPTH)/manifest.json) ## Train a network for wild3d label depth [ROOM= CONFIG= DATA= RUN= ARGS=]
 	$(BIN)/wild3d fit --config $(CONFIG) $(OPTIONS) $(ARGS)
 
 test: $(INSTALLED) ## Run the quick tests

@@ -16,7 +16,11 @@ from models.recipe import build_model
 ROOT = Path(__file__).parents[2]
 LADDER = sorted((ROOT / "configs" / "wildgan" / "ladder").glob("*.yaml"))
 BASES = sorted((ROOT / "configs").rglob("base_*.yaml"))
-CONFIGS = sorted(set((ROOT / "configs").rglob("*.yaml")) - {*LADDER, *BASES})
+LABELS = set((ROOT / "configs" / "labels").glob("*.yaml")) - {
+    ROOT / "configs" / "labels" / "depth_small.yaml"
+}
+"""Class maps and networks of `wild3d label`, see tests/lightning_modules/labelling."""
+CONFIGS = sorted(set((ROOT / "configs").rglob("*.yaml")) - {*LADDER, *BASES, *LABELS})
 
 
 def relative(path: Path) -> str:
@@ -68,7 +72,7 @@ def make_command(path: Path) -> str:
 def trained(settings: dict[str, Any]) -> dict[str, Any]:
     """What a configuration's module trains."""
     arguments = settings["model"]["init_args"]
-    kinds = ("autoencoder", "prior", "generator", "classifier")
+    kinds = ("autoencoder", "prior", "generator", "classifier", "network")
     (kind,) = (kind for kind in kinds if kind in arguments)
     return arguments[kind]
 

@@ -52,6 +52,7 @@ ACCEPTED: dict[float, str] = {
     CodebookSize.dead_share CollapseWatch.low ConditionDropout.each
     ConditionDropout.everything ConditionKinds.classes ConditionKinds.semantics
     DensityPrior.bias DensityPrior.slope DensitySmoothness.weight
+    DepthTraining.edge_weight DepthTraining.seed
     DiscriminatorSettings.r1 GAN.seed ImagesProgressBar.log_seconds InputSettings.blur
     InputSettings.blur[0] InputSettings.blur[1] Jitter.blur Jitter.brightness Jitter.contrast
     Jitter.saturation Jitter.shift LastCheckpoint.minutes LateDiscriminator.r1
@@ -82,7 +83,8 @@ ACCEPTED: dict[float, str] = {
     """,
     10**12: """
     AdaptiveAugmentation.images ClassifierTraining.ema_half_life
-    ClassifierTraining.max_images CollapseWatch.every_images GAN.ema_half_life
+    ClassifierTraining.max_images CollapseWatch.every_images DepthTraining.ema_half_life
+    DepthTraining.max_images GAN.ema_half_life
     GAN.max_images InputSettings.blur[0] LateDiscriminator.train_from
     MaskedDecoding.choice_temperature MultiView.from_images OptimizerSettings.warmup
     ScalarLog.every_images Sheets.every_images Stage1.ema_half_life Stage1.max_images
