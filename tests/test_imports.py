@@ -7,7 +7,7 @@ from import_graph import ImportGraph
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("renderers", "models", "datamodules", "lightning_modules")
-SYSTEMS = ("stage1", "stage2", "gan", "classifier")
+SYSTEMS = ("stage1", "stage2", "gan", "classifier", "depth")
 PARTS = ("adversarial", "losses", "metrics", "pictures", "training")
 
 
@@ -21,6 +21,7 @@ FORBIDDEN = {
     "datamodules": ("models", "lightning_modules"),
     "lightning_modules.inference": inside("evaluation", "tools", "cli", *SYSTEMS),
     "lightning_modules.evaluation": inside("tools", "cli"),
+    "lightning_modules.labelling": inside("evaluation", "tools", "cli", *SYSTEMS),
     "lightning_modules.tools": inside("cli"),
     "lightning_modules.callbacks": inside("tools", "cli"),
     **dict.fromkeys(inside(*SYSTEMS), inside("tools", "cli")),

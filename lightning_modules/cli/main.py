@@ -45,7 +45,14 @@ from lightning_modules.cli.parser import NearestNameParser
 from lightning_modules.cli.refusals import refusal
 from lightning_modules.cli.run_record import SaveRunConfig, check_places
 from lightning_modules.cli.validation_settings import check_fit_settings, was_counting_batches
-from lightning_modules.cli.verbs import TRAINER_VERBS, VERBS, check_verb, overview, run_verb
+from lightning_modules.cli.verbs import (
+    TRAINER_VERBS,
+    VERBS,
+    check_verb,
+    overview,
+    run_verb,
+    with_whole_verb,
+)
 from lightning_modules.inference.checkpoint_file import BEST, LAST, Checkpoint, read_checkpoint
 from lightning_modules.training.base import TrainingModule
 
@@ -275,7 +282,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # names of files need not be text of the terminal's
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    args = list(sys.argv[1:] if argv is None else argv)
+    args = with_whole_verb(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for module in (r"lightning\.", r"torch\.", r"torchmetrics"):

@@ -66,6 +66,30 @@ VERBS = {
         results="root",
         writes="shards",
     ),
+    "merge": Verb(
+        "datamodules.build.merge",
+        "merge",
+        "Several shard roots as one.",
+        writes="shards",
+    ),
+    "label depth": Verb(
+        "lightning_modules.tools.label",
+        "label_depth",
+        "Pseudo-depth of the images of shards, by a network.",
+        results=None,
+    ),
+    "label mask": Verb(
+        "lightning_modules.tools.label",
+        "label_mask",
+        "Masks of the images of shards, by a network.",
+        results=None,
+    ),
+    "label files": Verb(
+        "lightning_modules.tools.label",
+        "label_files",
+        "Label files of other tools, beside the images of shards.",
+        results=None,
+    ),
     "semantics": Verb(
         "lightning_modules.tools.semantics",
         "semantics",
@@ -126,6 +150,12 @@ TRAINER_VERBS = {
 }
 
 
+def with_whole_verb(args: Sequence[str]) -> list[str]:
+    """Arguments with a verb of two words, as `label depth`, as one."""
+    whole = " ".join(args[:2])
+    return [whole, *args[2:]] if whole in VERBS else list(args)
+
+
 def run_verb(verb: str, args: Sequence[str]) -> None:
     """Parse the arguments of a verb and call it."""
     function = VERBS[verb].load()
@@ -175,6 +205,7 @@ def check_verb(word: str) -> None:
     """DataError that names the nearest verb, or all of them, if a word is none."""
     known = [*TRAINER_VERBS, *VERBS]
     if word not in known:
-        near = difflib.get_close_matches(word, known, n=1)
-        meant = f"did you mean {near[0]}?" if near else f"name one of {', '.join(known)}."
+        begun = [verb for verb in known if verb.startswith(f"{word} ")]
+        near = begun or difflib.get_close_matches(word, known, n=1)
+        meant = f"did you mean {' or '.join(near)}?" if near else f"name one of {', '.join(known)}."
         raise DataError(f"there is no verb '{word}': {meant}")

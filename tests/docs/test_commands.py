@@ -9,7 +9,7 @@ import pytest
 
 from lightning_modules.cli.arguments import gather_lists
 from lightning_modules.cli.main import main
-from lightning_modules.cli.verbs import VERBS, verb_parser
+from lightning_modules.cli.verbs import VERBS, verb_parser, with_whole_verb
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -55,7 +55,7 @@ OF_TRAININGS = {
 
 @pytest.mark.parametrize("words", OF_VERBS.values(), ids=OF_VERBS)
 def test_a_verb_knows_the_options(words: list[str]) -> None:
-    verb, options = words[1], words[2:]
+    verb, *options = with_whole_verb(words[1:])
     function = VERBS[verb].load()
     verb_parser(verb, function).parse_args(gather_lists(function, options))
 

@@ -28,14 +28,16 @@ from tiny_checkpoints import (
     spread_model,
 )
 from tiny_classes import save_classifier, write_classes
+from tiny_depth import save_depth_network, write_depth_files
 from tiny_gan import save_gan
+from tiny_networks import salient_file
 from tiny_run import write_config
 from usages_by_hand import BY_HAND, OF_RUNS, RIGHT
 
 from datamodules.ranges import Range
 from lightning_modules.cli.arguments import option_groups
 from lightning_modules.cli.main import main
-from lightning_modules.cli.verbs import VERBS
+from lightning_modules.cli.verbs import VERBS, with_whole_verb
 from lightning_modules.inference.limits import Computing
 
 
@@ -57,7 +59,7 @@ class Usage:
 
 def wrong_usages() -> list[Usage]:
     """All of them."""
-    found = [Usage(tuple(shlex.split(line)), named) for line, named in BY_HAND]
+    found = [Usage(tuple(with_whole_verb(shlex.split(line))), named) for line, named in BY_HAND]
     tried: set[tuple[str, str]] = set()
     for verb in VERBS:
         found += _of_signature(verb, tried)
@@ -153,6 +155,10 @@ def write_places(folder: Path) -> dict[str, str]:
         "photos": str(folder / "photos"),
         "gan": save_gan(folder / "gan.ckpt"),
         "root": write_classes(folder / "shards"),
+        "other_root": write_classes(folder / "other_shards", seed=1),
+        "depth": save_depth_network(folder / "depth.ckpt"),
+        "depth_files": write_depth_files(folder / "depths"),
+        "salient": write_salient(folder / "salient"),
         "classifier": save_classifier(folder / "classifier.ckpt"),
         "config": str(write_config(folder)),
         "waymo": write_no_parquet(folder / "waymo"),
@@ -168,6 +174,13 @@ def write_places(folder: Path) -> dict[str, str]:
         (folder / f"{name}.yaml").write_bytes(content)
         places[name] = str(folder / f"{name}.yaml")
     return places
+
+
+def write_salient(folder: Path) -> str:
+    """An ONNX network and the file that describes it."""
+    salient_file(folder / "net.onnx")
+    (folder / "net.yaml").write_text("{file: net.onnx, side: 16}")
+    return str(folder / "net.yaml")
 
 
 def write_no_parquet(folder: Path) -> str:
