@@ -1,10 +1,10 @@
 """The surface of a scene as a coloured mesh file."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 
 from datamodules.errors import DataError
@@ -20,17 +20,12 @@ from renderers.mesh import (
     largest_component,
     mesh_bytes,
 )
+from renderers.opaque_surface import OPAQUE, inner_depth
 
 MeshFormat = Literal["glb", "ply", "obj"]
 QUANTILE = 0.7
 """Of the densities in the box: what the camera sees of a scene bounds a solid, which in the unit
 cube fills about a third of the embedded data set's scenes."""
-
-HALF_OPAQUE = 1 / 16
-"""Share of a box's width of an even density that lets half of the light through, at which the
-surface is taken to be: an object may fill any share of an empty box. In generators fitted to views
-of a sphere and of a flat box, that surface and theirs have 0.93 to 0.98 and 0.81 to 0.89 of their
-joint volume in common; at four times the density it encloses 0 to 0.7 of it."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +36,9 @@ class Surface:
     origin, in world units; level: density of the surface; quantile: of the box's densities, in
     place of a level; largest_component: whether only the connected part with the most faces stays.
 
-    None leaves box and level to the scene: where it lies in a box they are that and `box_level`,
-    elsewhere the unit cube and the quantile `QUANTILE`.
+    None leaves box and surface to the scene: where it lies in a box they are that and the surface
+    of what is opaque, see `renderers.opaque_surface`, elsewhere the unit cube and the quantile
+    `QUANTILE`.
     """
 
     resolution: int = 128
@@ -67,17 +63,23 @@ class Surface:
             return self.half_extent, self.half_extent, self.half_extent
         return space.box() or (1.0, 1.0, 1.0)
 
-    def threshold(self, space: Space) -> tuple[float | None, float]:
-        """Level, if there is one, and quantile, for the first scene in a space."""
-        box = space.box()
-        if self.level is None and self.quantile is None and box is not None:
-            return box_level(box), QUANTILE
-        return self.level, QUANTILE if self.quantile is None else self.quantile
+    def extract(self, grid: np.ndarray, half: HalfExtents, boxed: bool) -> Mesh:
+        """The mesh of a `density_grid` of a box, of a scene that lies in one or in none.
 
-
-def box_level(box: HalfExtents) -> float:
-    """The density of which `HALF_OPAQUE` of the box's mean width lets half of the light through."""
-    return math.log(2) / (HALF_OPAQUE * 2 * sum(box) / 3)
+        Raises:
+            ValueError: there is no such surface, or the quantile is outside (0, 1).
+        """
+        if self.level is None and self.quantile is None and boxed:
+            depth = inner_depth(grid, half)
+            if depth.max() <= OPAQUE:
+                raise ValueError(
+                    "no surface, for it is opaque nowhere: choose a level below "
+                    f"{grid.max():.4g}, its largest density"
+                )
+            return extract_mesh(depth, half, OPAQUE)
+        return extract_mesh(
+            grid, half, self.level, QUANTILE if self.quantile is None else self.quantile
+        )
 
 
 @dataclass(frozen=True)
@@ -103,12 +105,12 @@ def scene_mesh(scenes: Scenes, surface: Surface) -> tuple[Mesh, MeshStatistics]:
     """The mesh of the first scene, with vertex colours.
 
     Raises:
-        ValueError: no density reaches the level, or the quantile is outside (0, 1).
+        ValueError: there is no surface, or the quantile is outside (0, 1).
     """
     first, device = scenes[:1], scenes.planes.device
     half = surface.extents(first.space)
     grid = density_grid(first.density, surface.resolution, half, device=device)
-    mesh = extract_mesh(grid, half, *surface.threshold(first.space))
+    mesh = surface.extract(grid, half, first.space.box() is not None)
     faces = component_faces(mesh)
     if surface.largest_component:
         mesh = largest_component(mesh)

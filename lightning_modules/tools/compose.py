@@ -67,7 +67,7 @@ def compose(
         resolution: lattice points along each side of an asset's box, for its mesh.
         level: density of the surface, the same for all assets.
         quantile: share of the box that is outside the surface, in place of a level; by default the
-            surface is where 1/16 of the box's width is half transparent.
+            surface is that of what is opaque.
         largest_component: keep only the connected part of each asset with the most faces.
         points_per_chunk: field evaluations held in memory at once; the pictures do not depend on
             it.

@@ -38,8 +38,7 @@ def mesh(
         resolution: lattice points along each side of the box.
         level: density of the surface, the same for all scenes.
         quantile: share of the box that is outside the surface. By default 0.7; of an object in a
-            box of its own by default the level of which 1/16 of the box's width is half
-            transparent.
+            box of its own the surface is by default that of what is opaque.
         largest_component: keep only the connected part with the most faces.
         half_extent: half the side of the box around the origin; by default the object's box, else
             1, and the default camera is 2.5 away.

@@ -13,7 +13,6 @@ from tiny_gan import CLASSES, SIDE, save_gan, tiny_gan
 from datamodules.errors import DataError
 from lightning_modules.cli.main import main
 from lightning_modules.inference.gan_scenes import GANScenes
-from lightning_modules.inference.meshing import box_level
 from lightning_modules.inference.opening import open_gan, open_maker
 from lightning_modules.pictures.drawing import GAP, to_uint8
 from lightning_modules.tools.edit import edit
@@ -22,7 +21,6 @@ from lightning_modules.tools.mesh import mesh
 from lightning_modules.tools.reconstruct import reconstruct
 from lightning_modules.tools.sample import sample
 from lightning_modules.tools.video import video
-from models.spaces import BoxSpace
 from models.wildgan import WildGAN
 from renderers.cameras import Camera
 
@@ -84,21 +82,16 @@ def test_a_video_shows_the_scene_of_the_sheet_from_all_around(gan: str, tmp_path
     assert np.abs(frames[2].astype(float) - first).mean() > 6
 
 
-def test_a_mesh_fills_the_box_and_has_the_level_of_objects_in_boxes(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert box_level(BoxSpace(0.5).box()) == pytest.approx(np.log(2) * 16)
-    assert box_level(BoxSpace(2.0).box()) == pytest.approx(np.log(2) * 4)
-    level = box_level(BoxSpace(0.6).box())
-    path = save_gan(tmp_path / "dense.ckpt", tiny_gan(bias=level))
+def test_a_mesh_is_of_what_is_opaque_in_the_box(tmp_path: Path) -> None:
+    path = save_gan(tmp_path / "dense.ckpt", tiny_gan(bias=100.0))
     chosen = {"classes": ("mug",), "resolution": 12, "format": "ply", "out": str(tmp_path)}
     meshes = []
-    for given in ({}, {"level": level, "half_extent": 0.6}, {"quantile": 0.9}):
+    for given in ({}, {"half_extent": 0.6}, {"quantile": 0.9}):
         run(mesh, path, **chosen, **given)
         meshes.append(trimesh.load(tmp_path / "mug-seed0.ply", process=False).vertices)
     np.testing.assert_array_equal(meshes[0], meshes[1])
     assert meshes[0].shape != meshes[2].shape
-    assert np.abs(meshes[0]).max() == pytest.approx(0.6, abs=1e-4)
+    assert np.abs(meshes[0]).max() == pytest.approx(0.6, abs=0.05)
     with pytest.raises(DataError, match="No mesh for mug-seed0: no surface at density 1000"):
         run(mesh, path, **chosen, level=1000.0)
 
