@@ -127,7 +127,7 @@ VERBS = {
     "evaluate": Verb(
         "lightning_modules.tools.evaluate",
         "evaluate",
-        "FID, KID, IS and flatness of a generator.",
+        "FID, KID, IS, recall, flatness of a generator.",
         writes="file",
     ),
     "compare": Verb(

@@ -1,4 +1,5 @@
-"""FID, KID and Inception Score of features, computed by torch-fidelity."""
+"""FID, KID, Inception Score, precision and recall of features, computed by torch-fidelity; and how
+diverse they are within classes."""
 
 from dataclasses import dataclass
 
@@ -18,6 +19,11 @@ from torch_fidelity.metric_kid import (
     KEY_METRIC_KID_MEAN,
     KEY_METRIC_KID_STD,
     kid_features_to_metric,
+)
+from torch_fidelity.metric_prc import (
+    KEY_METRIC_PRECISION,
+    KEY_METRIC_RECALL,
+    prc_features_to_metric,
 )
 
 from datamodules.errors import DataError
@@ -87,6 +93,46 @@ def inception_score(logits: Tensor, splits: int = 10, seed: int = 0) -> Estimate
         )
     found = isc_features_to_metric(logits.cpu(), splits, shuffle=True, rng_seed=seed)
     return Estimate(found[KEY_METRIC_ISC_MEAN], found[KEY_METRIC_ISC_STD])
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Share of the fakes that lie where real images are, and of the real ones that lie where fakes
+    are."""
+
+    precision: float
+    recall: float
+
+
+def precision_recall(real: Tensor, fake: Tensor, neighbours: int = 3) -> Overlap:
+    """Overlap of features (N, F) and (M, F): images of a set are taken to be wherever one is within
+    the distance of one of its images from that image's `neighbours`-th nearest of the set.
+    arXiv 1904.06991, equations 1 and 2.
+
+    Raises:
+        DataError: there are too few samples for so many neighbours, or the widths differ.
+    """
+    _check(real, fake, neighbours + 1, f" for {neighbours} neighbours, or lower --neighbours")
+    found = prc_features_to_metric(
+        fake.double(),
+        real.double(),
+        prc_neighborhood=neighbours,
+        prc_batch_size=10_000,
+        save_cpu_ram=True,
+        verbose=False,
+    )
+    return Overlap(found[KEY_METRIC_PRECISION], found[KEY_METRIC_RECALL])
+
+
+def class_diversity(vectors: Tensor, labels: Tensor) -> float:
+    """Unbiased root mean square distance of features (N, F) from the mean of their class (N,); NaN
+    if no class has two."""
+    classes, index = labels.unique(return_inverse=True)
+    values = vectors.double()
+    sums = values.new_zeros(len(classes), values.shape[1]).index_add_(0, index, values)
+    deviation = values - (sums / index.bincount()[:, None])[index]
+    free = len(values) - len(classes)
+    return float((deviation.square().sum() / free).sqrt()) if free else float("nan")
 
 
 def _moments(features: Tensor) -> dict[str, np.ndarray]:

@@ -3,19 +3,25 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
+import torch
+from torch import Tensor
+
 from datamodules.errors import DataError
 from datamodules.ranges import Count, Range, Seed
 from lightning_modules.evaluation.distances import (
+    class_diversity,
     frechet_distance,
     inception_score,
     kernel_distance,
+    precision_recall,
 )
 from lightning_modules.evaluation.fakes import FOU_SURFACE, FakeMeasures, GeometryName
 from lightning_modules.evaluation.feature_network import Features
+from lightning_modules.evaluation.real_features import RealFeatures
 from lightning_modules.inference.limits import Lattice
 from lightning_modules.inference.meshing import Surface
 
-MetricName = Literal["fid", "kid", "is"] | GeometryName
+MetricName = Literal["fid", "kid", "is", "pr", "diversity"] | GeometryName
 GEOMETRY: tuple[GeometryName, ...] = get_args(GeometryName)
 
 KID_SUBSET_SIZE = 1000
@@ -26,11 +32,13 @@ class MetricSettings:
     """Metrics to compute, and settings of their estimates.
 
     Args:
-        metrics: fid, kid, is (Inception Score), nfs (non-flatness score), and of objects in boxes
+        metrics: fid, kid, is (Inception Score), pr (precision and recall), diversity (within
+            classes, of that of real images), nfs (non-flatness score), and of objects in boxes
             mask_fou and mesh_fou (floater over union).
         kid_subsets: random subsets that KID is averaged over.
         kid_subset_size: images of each; by default 1000, or all where there are fewer.
         is_splits: parts of the images that IS is averaged over.
+        neighbours: how far around an image its set reaches, for precision and recall.
         metric_seed: of the subsets and splits.
         fou_resolution: lattice points along each side of the box of a mesh for mesh_fou.
     """
@@ -39,6 +47,7 @@ class MetricSettings:
     kid_subsets: Annotated[int, Range(1, 1_000_000)] = 100
     kid_subset_size: Annotated[int, Range(2, 2**31 - 1)] | None = None
     is_splits: Count = 10
+    neighbours: Count = 3
     metric_seed: Seed = 0
     fou_resolution: Lattice = FOU_SURFACE.resolution
 
@@ -71,7 +80,8 @@ class MetricSettings:
         """
         if not self.metrics:
             raise DataError(
-                "--metrics is empty: name at least one of fid, kid, is, nfs, mask_fou and mesh_fou."
+                "--metrics is empty: name at least one of fid, kid, is, pr, diversity, nfs, "
+                "mask_fou and mesh_fou."
             )
         if min(real, fake) < 2:
             raise DataError(f"samples is {fake}, of {real} real images: both must be at least 2.")
@@ -83,6 +93,11 @@ class MetricSettings:
             )
         if "kid" in self.metrics and self.kid_subsets < 1:
             raise DataError(f"kid_subsets is {self.kid_subsets}, it must be at least 1.")
+        if "pr" in self.metrics and self.neighbours >= min(real, fake):
+            raise DataError(
+                f"neighbours is {self.neighbours}, it must be below the {real} real images and "
+                f"{fake} samples."
+            )
         if "is" in self.metrics and not 1 <= self.is_splits <= fake:
             raise DataError(
                 f"is_splits is {self.is_splits}, it must be at least 1 and at most the {fake} "
@@ -91,27 +106,43 @@ class MetricSettings:
 
 
 def metrics_of(
-    network: str, real: Features, fake: FakeMeasures, settings: MetricSettings
+    network: str, real: RealFeatures, labels: Tensor, fake: FakeMeasures, settings: MetricSettings
 ) -> dict[str, float]:
     """Metrics by label, e.g. kid/classifier-shapeworld-1a2b3c4d, in the order they were asked for.
+
+    Args:
+        labels: (N,) of the fakes, -1 for any class; then those of real images do not count either.
 
     Raises:
         DataError: there are too few images, see `distances`.
     """
     found: dict[str, float] = {}
-    seed = settings.metric_seed
     for metric in settings.metrics:
-        if metric == "fid":
-            found[f"fid/{network}"] = frechet_distance(real.vectors, fake.features.vectors)
-        elif metric == "kid":
-            size = settings.subset_size(len(real), len(fake.features))
-            pair = real.vectors, fake.features.vectors
-            distance = kernel_distance(*pair, settings.kid_subsets, size, seed)
-            found[f"kid/{network}"] = distance.mean
-            found[f"kid_std/{network}"] = distance.std
-        elif metric == "is":
-            score = inception_score(fake.features.logits, settings.is_splits, seed)
-            found[f"is/{network}"], found[f"is_std/{network}"] = score.mean, score.std
-        else:
+        if metric in GEOMETRY:
             found[settings.label(metric)] = fake.score(metric)
+        else:
+            measured = _of_features(metric, real, labels, fake.features, settings)
+            found |= {f"{name}/{network}": value for name, value in measured.items()}
     return found
+
+
+def _of_features(
+    metric: str, real: RealFeatures, labels: Tensor, fake: Features, settings: MetricSettings
+) -> dict[str, float]:
+    """One metric, with what belongs to it, by name."""
+    vectors, drawn, seed = real.features.vectors, fake.vectors, settings.metric_seed
+    match metric:
+        case "fid":
+            return {"fid": frechet_distance(vectors, drawn)}
+        case "kid":
+            size = settings.subset_size(len(vectors), len(drawn))
+            distance = kernel_distance(vectors, drawn, settings.kid_subsets, size, seed)
+            return {"kid": distance.mean, "kid_std": distance.std}
+        case "is":
+            score = inception_score(fake.logits, settings.is_splits, seed)
+            return {"is": score.mean, "is_std": score.std}
+        case "pr":
+            overlap = precision_recall(vectors, drawn, settings.neighbours)
+            return {"precision": overlap.precision, "recall": overlap.recall}
+    of_real = real.labels if (labels >= 0).any() else torch.full_like(real.labels, -1)
+    return {"diversity": class_diversity(drawn, labels) / class_diversity(vectors, of_real)}

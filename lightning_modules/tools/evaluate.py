@@ -6,6 +6,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import torch
+
 from datamodules.augment import Framing
 from datamodules.classes import class_name
 from datamodules.errors import DataError
@@ -90,7 +92,7 @@ def evaluate(
     geometry = settings.geometry
     measured = measure_fakes(drawer, labels, batch_size, network, geometry, settings.surface)
     name = "" if network is None else network.name
-    metrics = metrics_of(name, real.features, measured, settings)
+    metrics = metrics_of(name, real, torch.tensor(labels), measured, settings)
     for label, value in metrics.items():
         print(f"{label}: {value:.5g}")
     protocol = _drawn(drawer, labels, images.manifest.classes) | {"sampling": sampling.given}
@@ -166,6 +168,8 @@ def _estimated(real: Features, samples: int, settings: MetricSettings) -> dict[s
     if "kid" in settings.metrics:
         protocol["kid_subsets"] = settings.kid_subsets
         protocol["kid_subset_size"] = settings.subset_size(len(real), samples)
+    if "pr" in settings.metrics:
+        protocol["neighbours"] = settings.neighbours
     if "is" in settings.metrics:
         splits = min(settings.is_splits, len(real))
         score = inception_score(real.logits, splits, settings.metric_seed)

@@ -6,9 +6,11 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from lightning_modules.evaluation.distances import (
+    class_diversity,
     frechet_distance,
     inception_score,
     kernel_distance,
+    precision_recall,
 )
 
 
@@ -90,3 +92,57 @@ def test_too_few_samples_are_named_with_the_knob() -> None:
 def test_features_of_two_networks_are_not_compared() -> None:
     with pytest.raises(DataError, match="Real features have width 6, fake ones 3: use one"):
         frechet_distance(gaussian(10), gaussian(10, width=3))
+
+
+def line(*places: float) -> Tensor:
+    """Features of width 1."""
+    return torch.tensor(places)[:, None]
+
+
+def test_precision_and_recall_count_those_within_reach_of_a_neighbour() -> None:
+    """Each real image reaches 1, to its neighbours; fakes reach as far as their nearest one."""
+    real = line(0, 1, 2, 3)
+    overlap = precision_recall(real, line(0.5, 3.9, 4.1, 50), neighbours=1)
+    assert overlap.precision == 0.5  # 0.5 and 3.9 are within 1 of a real image
+    # 0.5 reaches 3.4, 3.9 and 4.1 reach 0.2, 50 reaches 45.9: all but none is within 3.4 of 0.5.
+    assert overlap.recall == 1
+    overlap = precision_recall(real, line(0.0, 0.1, 0.2, 0.3), neighbours=1)
+    assert (overlap.precision, overlap.recall) == (1, 0.25)
+
+
+def test_one_set_covers_itself() -> None:
+    real = gaussian(50)
+    overlap = precision_recall(real, real)
+    assert (overlap.precision, overlap.recall) == (1, 1)
+    overlap = precision_recall(real, real + 100)
+    assert (overlap.precision, overlap.recall) == (0, 0)
+
+
+def test_a_collapsed_set_is_precise_and_covers_little() -> None:
+    real = gaussian(200)
+    fake = real[:1] + 0.01 * gaussian(200, seed=1)
+    overlap = precision_recall(real, fake)
+    assert overlap.precision == 1
+    assert overlap.recall < 0.05
+
+
+def test_too_few_images_for_so_many_neighbours_are_refused() -> None:
+    with pytest.raises(
+        DataError, match="4 fake images: give at least 6 for 5 neighbours, or lower"
+    ):
+        precision_recall(gaussian(20), gaussian(4), neighbours=5)
+
+
+def test_diversity_is_the_deviation_from_the_mean_of_the_class() -> None:
+    values = torch.cat([line(0, 2), line(10, 14), line(99)])
+    labels = torch.tensor([0, 0, 1, 1, 2])
+    # Squares 1 + 1 + 4 + 4 over five values less three means.
+    assert class_diversity(values, labels) == pytest.approx(math.sqrt(5))
+    assert class_diversity(3 * values, labels) == pytest.approx(3 * math.sqrt(5))
+    assert math.isnan(class_diversity(values[::2], labels[::2]))
+
+
+def test_diversity_does_not_depend_on_the_number_of_images() -> None:
+    labels = torch.arange(3000) % 3
+    few = class_diversity(gaussian(3000)[:30], labels[:30])
+    assert few == pytest.approx(class_diversity(gaussian(3000), labels), rel=0.15)

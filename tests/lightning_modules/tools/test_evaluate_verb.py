@@ -62,6 +62,22 @@ def test_the_command_writes_figures_protocol_and_provenance(
     assert found["provenance"]["checkpoint"] == checkpoint
 
 
+def test_precision_recall_and_diversity(
+    tiny_files: TinyFiles, measured: dict[str, str], tmp_path: Path
+) -> None:
+    options = measured | {"samples": 12, "metrics": ("pr", "diversity"), "neighbours": 2}
+    found = evaluated(tiny_files.autoregressive, tmp_path / "out.json", **options)
+    names = [label.partition("/")[0] for label in found["figures"]]
+    assert names == ["precision", "recall", "diversity"]
+    precision, recall, diversity = found["figures"].values()
+    assert 0 <= precision <= 1
+    assert 0 <= recall <= 1
+    assert diversity > 0
+    assert found["protocol"]["neighbours"] == 2
+    greedy = evaluated(tiny_files.autoregressive, tmp_path / "b.json", **options, temperature=0.0)
+    assert list(greedy["figures"].values())[2] == pytest.approx(0, abs=1e-4)  # all alike
+
+
 def test_real_images_are_compared_on_the_background_of_the_training(
     tiny_files: TinyFiles, measured: dict[str, str], tmp_path: Path
 ) -> None:
