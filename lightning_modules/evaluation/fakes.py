@@ -3,7 +3,7 @@ needs to be kept."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from rich.progress import track
@@ -29,6 +29,23 @@ FOU_SURFACE = Surface(resolution=64)
 """Of which the FOU of meshes is taken by default."""
 
 
+@dataclass(frozen=True)
+class NovelViews:
+    """Views turned from the canonical one by up to so many radians, around and up and down."""
+
+    yaw: float
+    pitch: float
+
+
+class Fakes(NamedTuple):
+    """Images (B, 3, H, W) in [0, 1], figures (B,) float64 of their geometry by name, and images
+    from novel views, None where none are asked for."""
+
+    images: Tensor
+    geometry: dict[GeometryName, Tensor]
+    novel: Tensor | None
+
+
 @torch.no_grad()
 def draw_fakes(
     drawer: SceneDrawer,
@@ -36,17 +53,20 @@ def draw_fakes(
     seeds: Sequence[int],
     geometry: Collection[GeometryName] = (),
     surface: Surface = FOU_SURFACE,
-) -> tuple[Tensor, dict[GeometryName, Tensor]]:
-    """Images (B, 3, H, W) in [0, 1] of labels, -1 any class, and seeds, at the drawer's resolution
-    and from its cameras; and what is asked for of their geometry, (B,) float64 each, see
-    `measure_geometry`.
+    novel: NovelViews | None = None,
+) -> Fakes:
+    """Fakes of labels, -1 any class, and seeds, at the drawer's resolution and from its cameras;
+    geometry: see `measure_geometry`.
 
     Equal seeds draw equal images.
     """
-    scenes = drawer.generate(labels, seeds)
-    camera = drawer.cameras(scenes, labels, seeds)
-    view = scenes.view(camera, drawer.resolution, drawer.resolution)
-    return view.rgb, {name: measure_geometry(name, scenes, view, surface) for name in geometry}
+    scenes, side = drawer.generate(labels, seeds), drawer.resolution
+    view = scenes.view(drawer.cameras(scenes, labels, seeds), side, side)
+    found = {name: measure_geometry(name, scenes, view, surface) for name in geometry}
+    if novel is None:
+        return Fakes(view.rgb, found, None)
+    turned = drawer.novel_cameras(seeds, novel.yaw, novel.pitch).to(scenes.planes.device)
+    return Fakes(view.rgb, found, scenes.view(turned, side, side).rgb)
 
 
 def measure_geometry(
@@ -67,10 +87,12 @@ def measure_geometry(
 
 @dataclass(frozen=True)
 class FakeMeasures:
-    """Features of N fakes, on the CPU, and of their geometry what was asked for, (N,) by name."""
+    """Features of N fakes, on the CPU, and of their geometry what was asked for, (N,) by name;
+    novel: features of their novel views, None where none were asked for."""
 
     features: Features
     geometry: Mapping[GeometryName, Tensor] = field(default_factory=dict)
+    novel: Features | None = None
 
     def score(self, name: GeometryName) -> float:
         """The mean of a figure over the fakes that show anything.
@@ -99,6 +121,7 @@ def measure_fakes(
     network: FeatureNetwork | None,
     geometry: Collection[GeometryName] = (),
     surface: Surface = FOU_SURFACE,
+    novel: NovelViews | None = None,
 ) -> FakeMeasures:
     """Draw one image a label, with seeds 0, 1, and so on, and measure them, with a progress bar;
     without a network their features are empty.
@@ -110,12 +133,17 @@ def measure_fakes(
         raise DataError(
             f"samples is {len(labels)}, batch_size {batch_size}: both must be at least 1."
         )
-    features, figures = [], []
+    features, figures, turned = [], [], []
     for start in track(range(0, len(labels), batch_size), description="generated images"):
         some = labels[start : start + batch_size]
         seeds = range(start, start + len(some))
-        images, found = draw_fakes(drawer, some, seeds, geometry, surface)
-        features.append(Features.none(len(images)) if network is None else network(images).cpu())
-        figures.append(found)
+        fakes = draw_fakes(drawer, some, seeds, geometry, surface, novel)
+        features.append(_features(network, fakes.images))
+        figures.append(fakes.geometry)
+        turned += [] if fakes.novel is None else [_features(network, fakes.novel)]
     together = {name: torch.cat([found[name] for found in figures]) for name in geometry}
-    return FakeMeasures(Features.cat(features), together)
+    return FakeMeasures(Features.cat(features), together, Features.cat(turned) if turned else None)
+
+
+def _features(network: FeatureNetwork | None, images: Tensor) -> Features:
+    return Features.none(len(images)) if network is None else network(images).cpu()

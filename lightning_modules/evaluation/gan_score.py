@@ -81,10 +81,10 @@ class GANScore:
         pairs = self._pairs(model.classes, trainer.global_rank, trainer.world_size)
         for start in range(0, len(pairs), DRAWN_AT_ONCE):
             labels, seeds = zip(*pairs[start : start + DRAWN_AT_ONCE], strict=True)
-            images, found = draw_fakes(drawer, labels, seeds, FLATNESS)
-            flatness.append(found["nfs"])
+            fakes = draw_fakes(drawer, labels, seeds, FLATNESS)
+            flatness.append(fakes.geometry["nfs"])
             if self._kid is not None:
-                self._kid.update(images)
+                self._kid.update(fakes.images)
         return torch.cat(flatness) if flatness else torch.zeros(0, dtype=torch.float64)
 
     def distance(self) -> Tensor | None:

@@ -1,5 +1,6 @@
 """Metrics of a generator: how they are estimated, each under the name of the network behind it."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
@@ -15,13 +16,17 @@ from lightning_modules.evaluation.distances import (
     kernel_distance,
     precision_recall,
 )
-from lightning_modules.evaluation.fakes import FOU_SURFACE, FakeMeasures, GeometryName
-from lightning_modules.evaluation.feature_network import Features
+from lightning_modules.evaluation.fakes import (
+    FOU_SURFACE,
+    FakeMeasures,
+    GeometryName,
+    NovelViews,
+)
 from lightning_modules.evaluation.real_features import RealFeatures
 from lightning_modules.inference.limits import Lattice
 from lightning_modules.inference.meshing import Surface
 
-MetricName = Literal["fid", "kid", "is", "pr", "diversity"] | GeometryName
+MetricName = Literal["fid", "kid", "is", "pr", "diversity", "fid_3d", "kid_3d"] | GeometryName
 GEOMETRY: tuple[GeometryName, ...] = get_args(GeometryName)
 
 KID_SUBSET_SIZE = 1000
@@ -33,12 +38,14 @@ class MetricSettings:
 
     Args:
         metrics: fid, kid, is (Inception Score), pr (precision and recall), diversity (within
-            classes, of that of real images), nfs (non-flatness score), and of objects in boxes
-            mask_fou and mesh_fou (floater over union).
+            classes, of that of real images), fid_3d and kid_3d (of novel views), nfs (non-flatness
+            score), and of objects in boxes mask_fou and mesh_fou (floater over union).
         kid_subsets: random subsets that KID is averaged over.
         kid_subset_size: images of each; by default 1000, or all where there are fewer.
         is_splits: parts of the images that IS is averaged over.
         neighbours: how far around an image its set reaches, for precision and recall.
+        novel_yaw_degrees, novel_pitch_degrees: how far novel views are turned from the canonical
+            one at most, around and up and down.
         metric_seed: of the subsets and splits.
         fou_resolution: lattice points along each side of the box of a mesh for mesh_fou.
     """
@@ -48,6 +55,8 @@ class MetricSettings:
     kid_subset_size: Annotated[int, Range(2, 2**31 - 1)] | None = None
     is_splits: Count = 10
     neighbours: Count = 3
+    novel_yaw_degrees: Annotated[float, Range(0, 180)] = 22.5
+    novel_pitch_degrees: Annotated[float, Range(0, 90)] = 10.0
     metric_seed: Seed = 0
     fou_resolution: Lattice = FOU_SURFACE.resolution
 
@@ -55,6 +64,15 @@ class MetricSettings:
     def geometry(self) -> tuple[GeometryName, ...]:
         """Those that need no network."""
         return tuple(name for name in GEOMETRY if name in self.metrics)
+
+    @property
+    def novel(self) -> NovelViews | None:
+        """Views of which FID and KID are asked for beside the others, None if they are not."""
+        if not {"fid_3d", "kid_3d"} & set(self.metrics):
+            return None
+        return NovelViews(
+            math.radians(self.novel_yaw_degrees), math.radians(self.novel_pitch_degrees)
+        )
 
     @property
     def surface(self) -> Surface:
@@ -80,13 +98,13 @@ class MetricSettings:
         """
         if not self.metrics:
             raise DataError(
-                "--metrics is empty: name at least one of fid, kid, is, pr, diversity, nfs, "
-                "mask_fou and mesh_fou."
+                "--metrics is empty: name at least one of fid, kid, is, pr, diversity, "
+                "fid_3d, kid_3d, nfs, mask_fou and mesh_fou."
             )
         if min(real, fake) < 2:
             raise DataError(f"samples is {fake}, of {real} real images: both must be at least 2.")
         size = self.subset_size(real, fake)
-        if "kid" in self.metrics and not 2 <= size <= min(real, fake):
+        if {"kid", "kid_3d"} & set(self.metrics) and not 2 <= size <= min(real, fake):
             raise DataError(
                 f"kid_subset_size is {size}, it must be at least 2 and at most the {real} real "
                 f"images and {fake} samples."
@@ -121,25 +139,30 @@ def metrics_of(
         if metric in GEOMETRY:
             found[settings.label(metric)] = fake.score(metric)
         else:
-            measured = _of_features(metric, real, labels, fake.features, settings)
+            measured = _of_features(metric, real, labels, fake, settings)
             found |= {f"{name}/{network}": value for name, value in measured.items()}
     return found
 
 
 def _of_features(
-    metric: str, real: RealFeatures, labels: Tensor, fake: Features, settings: MetricSettings
+    metric: str, real: RealFeatures, labels: Tensor, fake: FakeMeasures, settings: MetricSettings
 ) -> dict[str, float]:
     """One metric, with what belongs to it, by name."""
-    vectors, drawn, seed = real.features.vectors, fake.vectors, settings.metric_seed
+    vectors, drawn, seed = real.features.vectors, fake.features.vectors, settings.metric_seed
+    turned = drawn if fake.novel is None else fake.novel.vectors
     match metric:
         case "fid":
             return {"fid": frechet_distance(vectors, drawn)}
-        case "kid":
+        case "fid_3d":
+            found = frechet_distance(vectors, turned)
+            return {"fid_3d": found, "fid_3d_ratio": found / frechet_distance(vectors, drawn)}
+        case "kid" | "kid_3d":
             size = settings.subset_size(len(vectors), len(drawn))
-            distance = kernel_distance(vectors, drawn, settings.kid_subsets, size, seed)
-            return {"kid": distance.mean, "kid_std": distance.std}
+            fakes = drawn if metric == "kid" else turned
+            distance = kernel_distance(vectors, fakes, settings.kid_subsets, size, seed)
+            return {metric: distance.mean, f"{metric}_std": distance.std}
         case "is":
-            score = inception_score(fake.logits, settings.is_splits, seed)
+            score = inception_score(fake.features.logits, settings.is_splits, seed)
             return {"is": score.mean, "is_std": score.std}
         case "pr":
             overlap = precision_recall(vectors, drawn, settings.neighbours)

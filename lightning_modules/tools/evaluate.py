@@ -90,7 +90,9 @@ def evaluate(
     real = real_features(network, images, cache, num_workers)
     labels = label_plan(real.labels, samples, drawer.classes)
     geometry = settings.geometry
-    measured = measure_fakes(drawer, labels, batch_size, network, geometry, settings.surface)
+    measured = measure_fakes(
+        drawer, labels, batch_size, network, geometry, settings.surface, settings.novel
+    )
     name = "" if network is None else network.name
     metrics = metrics_of(name, real, torch.tensor(labels), measured, settings)
     for label, value in metrics.items():
@@ -165,9 +167,12 @@ def _compared(network: FeatureNetwork | None, images: RealImages) -> dict[str, A
 def _estimated(real: Features, samples: int, settings: MetricSettings) -> dict[str, Any]:
     """Protocol of the estimates; of IS also what real images reach."""
     protocol: dict[str, Any] = {"metric_seed": settings.metric_seed}
-    if "kid" in settings.metrics:
+    if {"kid", "kid_3d"} & set(settings.metrics):
         protocol["kid_subsets"] = settings.kid_subsets
         protocol["kid_subset_size"] = settings.subset_size(len(real), samples)
+    if settings.novel is not None:
+        yaw, pitch = settings.novel_yaw_degrees, settings.novel_pitch_degrees
+        protocol["novel_views"] = f"canonical view turned by up to {yaw:g} and {pitch:g} degrees"
     if "pr" in settings.metrics:
         protocol["neighbours"] = settings.neighbours
     if "is" in settings.metrics:

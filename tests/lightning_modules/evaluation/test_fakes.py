@@ -47,7 +47,7 @@ def test_every_label_is_drawn_once_with_its_seed(classifier: str) -> None:
     drawer, network = Ramps(), open_network(classifier)
     found = measure_fakes(drawer, [2, 0, 1, 0, 0], 2, network)
     assert drawer.calls == [([2, 0], [0, 1]), ([1, 0], [2, 3]), ([0], [4])]
-    every, _ = draw_fakes(drawer, [0] * 5, range(5))
+    every = draw_fakes(drawer, [0] * 5, range(5)).images
     torch.testing.assert_close(every.mean((1, 2, 3)), torch.arange(5) / 10)
     torch.testing.assert_close(found.features.vectors, network(every).vectors)
     assert found.geometry == {}

@@ -19,8 +19,8 @@ def gan() -> GANScenes:
 
 
 def test_an_image_depends_on_its_label_and_seed_alone(gan: GANScenes) -> None:
-    together, _ = draw_fakes(gan, [0, 1, 1], [7, 7, 8])
-    alone, _ = draw_fakes(gan, [1], [7])
+    together = draw_fakes(gan, [0, 1, 1], [7, 7, 8]).images
+    alone = draw_fakes(gan, [1], [7]).images
     assert together.shape == (3, 3, SIDE, SIDE)
     torch.testing.assert_close(together[1:2], alone)
     assert not torch.allclose(together[0], together[1])
@@ -54,7 +54,7 @@ def test_a_checkpoint_is_drawn_from_with_its_truncation(tmp_path) -> None:
     path = save_gan(tmp_path / "gan.ckpt")
     drawer = open_maker(path, options=SamplingOptions(truncation=0.5)).drawer()
     assert (drawer.checkpoint, drawer.classes, drawer.names) == (path, 3, CLASSES)
-    drawn, _ = draw_fakes(drawer, [1, 2], [3, 4])
+    drawn = draw_fakes(drawer, [1, 2], [3, 4]).images
     model = tiny_gan()
     scenes = model.scenes(model.mapped(torch.tensor([1, 2]), [3, 4], 0.5))
     camera = drawer.cameras(scenes, [1, 2], [3, 4])

@@ -78,6 +78,23 @@ def test_precision_recall_and_diversity(
     assert list(greedy["figures"].values())[2] == pytest.approx(0, abs=1e-4)  # all alike
 
 
+def test_novel_views_are_compared_beside_the_canonical_one(
+    tiny_files: TinyFiles, measured: dict[str, str], tmp_path: Path
+) -> None:
+    options = measured | {"samples": 8, "metrics": ("fid", "fid_3d", "kid", "kid_3d")}
+    still = {"novel_yaw_degrees": 0.0, "novel_pitch_degrees": 0.0}
+    found = evaluated(tiny_files.autoregressive, tmp_path / "a.json", **options, **still)
+    names = ["fid", "fid_3d", "fid_3d_ratio", "kid", "kid_std", "kid_3d", "kid_3d_std"]
+    assert [label.partition("/")[0] for label in found["figures"]] == names
+    fid, fid_3d, ratio, kid, _, kid_3d, _ = found["figures"].values()
+    assert (fid_3d, kid_3d) == pytest.approx((fid, kid), rel=1e-3)
+    assert ratio == pytest.approx(1, rel=1e-3)
+    turned = evaluated(tiny_files.autoregressive, tmp_path / "b.json", **options)
+    assert turned["figures"][next(iter(found["figures"]))] == pytest.approx(fid, rel=1e-6)
+    assert list(turned["figures"].values())[2] != pytest.approx(1, rel=1e-3)
+    assert turned["protocol"]["novel_views"] == "canonical view turned by up to 22.5 and 10 degrees"
+
+
 def test_real_images_are_compared_on_the_background_of_the_training(
     tiny_files: TinyFiles, measured: dict[str, str], tmp_path: Path
 ) -> None:
