@@ -16,9 +16,8 @@ from datamodules.build.disparity import scaled_disparity, stretched_disparity, t
 from datamodules.build.encode import encode_depth, encode_mask
 from datamodules.build.float_maps import SUFFIXES, read_map
 from datamodules.build.keys import make_key
-from datamodules.build.labelling import Label
+from datamodules.build.labelling import Label, stated_size
 from datamodules.errors import DataError
-from datamodules.image_header import FORMATS, read_header
 from datamodules.join import JoinedShard, RawSample
 from datamodules.manifest import Parameter, ShardInfo
 from datamodules.modalities import DEPTH, MASK, MASK_UNKNOWN, RGB
@@ -97,8 +96,7 @@ class FileLabels:
             images.close()
 
     def _label(self, raw: RawSample) -> Label:
-        header = read_header(raw.payload, FORMATS[raw.extension.lower()])
-        size = header.height, header.width
+        size = stated_size(raw)
         try:
             if (path := self.files.get(raw.key)) is None:
                 raise PictureError("there is no file of its name")

@@ -19,6 +19,8 @@ from datamodules.build.sidecar import checked_sidecar, enter_sidecar, write_side
 from datamodules.build.writer import Rejected, read_rejected
 from datamodules.errors import DataError
 from datamodules.files import remove_partials, telling_full_disk, write_atomically
+from datamodules.image_header import FORMATS, read_header
+from datamodules.join import RawSample
 from datamodules.json_values import as_integer, as_object, as_text, parse_json
 from datamodules.lock import building_alone
 from datamodules.manifest import FileInfo, Manifest, Parameter, ShardInfo
@@ -109,6 +111,15 @@ def finished_labels(root: str, modality: str, made: Mapping[str, Parameter]) -> 
             "in --out."
         )
     return manifest
+
+
+def stated_size(raw: RawSample) -> tuple[int, int]:
+    """Height and width of a stored image as far as its header tells, else one pixel."""
+    try:
+        header = read_header(raw.payload, FORMATS[raw.extension.lower()])
+        return header.height, header.width
+    except (KeyError, ValueError):
+        return 1, 1
 
 
 def unknown_file(root: str | Path, modality: str) -> Path:

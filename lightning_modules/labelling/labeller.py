@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.build.labelling import Label
+from datamodules.build.labelling import Label, stated_size
 from datamodules.errors import first_line
 from datamodules.image_bytes import decode_image
-from datamodules.image_header import FORMATS, read_header
 from datamodules.join import JoinedShard, RawSample
 from datamodules.manifest import Parameter, ShardInfo
 from datamodules.modalities import RGB
@@ -119,14 +118,5 @@ def decoded(raw: RawSample) -> DecodedImage:
     try:
         pixels = decode_image(raw.payload, raw.extension)
     except ValueError as error:
-        return DecodedImage(raw.key, None, _stated_size(raw), str(error))
+        return DecodedImage(raw.key, None, stated_size(raw), str(error))
     return DecodedImage(raw.key, pixels, (pixels.shape[0], pixels.shape[1]))
-
-
-def _stated_size(raw: RawSample) -> tuple[int, int]:
-    """Height and width of an image as far as its header tells, else one pixel."""
-    try:
-        header = read_header(raw.payload, FORMATS[raw.extension.lower()])
-        return header.height, header.width
-    except (KeyError, ValueError):
-        return 1, 1

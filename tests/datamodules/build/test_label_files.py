@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from datamodules.build.driver import build_shards
 from datamodules.build.label_files import (
     FileLabels,
     MapReading,
@@ -13,6 +14,7 @@ from datamodules.build.label_files import (
     fitted,
 )
 from datamodules.build.shards import shards
+from datamodules.build.writer import EncodedSample
 from datamodules.errors import DataError
 from datamodules.image_bytes import decode_map
 from datamodules.picture import PictureError
@@ -80,6 +82,17 @@ def test_what_is_refused_says_why(root: Path, tmp_path: Path) -> None:
     assert found["cat_one"].unknown == "no number in it is finite and above 0"
     assert "can't be read as .npy" in found["cat_two"].unknown
     assert not decode_map(found["cat_two"].content, 16, (SIDE, SIDE), "depth").any()
+
+
+def test_a_damaged_image_ends_nothing(tmp_path: Path) -> None:
+    def samples(split: str, shard: int):
+        yield EncodedSample("a", b"no picture", "png", {"label": 0, "class": "a"})
+
+    build_shards(tmp_path / "shards", {"train": [1]}, samples, 1, ["a"], None, {"tool": "test"})
+    (tmp_path / "files").mkdir()
+    np.save(tmp_path / "files" / "a.npy", columns(1, 1))
+    found = labels(tmp_path / "shards", tmp_path / "files")
+    assert decode_map(found["a"].content, 16, (1, 1), "depth").tolist() == [[65535]]
 
 
 def test_numbers_of_masks_are_given_codes(root: Path, tmp_path: Path) -> None:
