@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -75,9 +74,10 @@ def label_shards(
     Raises:
         DataError: the root is no local folder, or has labels made otherwise, or a tar is damaged.
     """
-    if (finished := finished_labels(root, modality, made)) is not None:
-        return finished
     folder = Path(root)
+    if (finished := finished_labels(root, modality, made)) is not None:
+        _tidy(folder, modality)  # a process that was killed last of all leaves its notes
+        return finished
     with telling_full_disk(folder):
         _begin(folder, modality, made)
         shards = [(split, each) for split, of in read_manifest(root).splits.items() for each in of]
@@ -185,9 +185,13 @@ def _finish(
     manifest = enter_sidecar(root, modality, files, made)
     for split in manifest.splits:
         remove_partials(root / split, f"{modality}-")
-    with suppress(OSError):
-        shutil.rmtree(_progress(root, modality))
+    _tidy(root, modality)
     return manifest
+
+
+def _tidy(root: Path, modality: str) -> None:
+    """Remove the notes of a finished labelling, as far as the folder can be written."""
+    shutil.rmtree(_progress(root, modality), ignore_errors=True)
 
 
 def _progress(root: Path, modality: str) -> Path:

@@ -41,7 +41,7 @@ class DepthPredictor(Protocol):
     numbers, disparity or depth."""
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """Look at images of any size."""
+        """Look at images of any size, which are on the CPU."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,6 @@ class DepthNetwork:
     @torch.no_grad()
     def __call__(self, pixels: Tensor) -> np.ndarray:
         """Depth or disparity (B, H, W) float32 of images (B, 3, H, W) uint8."""
-        pixels = pixels.to(self.device)
         found = self._seen(pixels)
         if self.flip:
             found = (found + self._seen(pixels.flip(-1)).flip(-1)) / 2
@@ -122,7 +121,7 @@ def open_depth_network(
         check_complete(opened)
         gives = gives or _given_by(opened.name, opened.model.config)
         weights = weights_hash(opened.model)
-        of_package = TransformersDepth(opened.model.to(device), opened.processor)
+        of_package = TransformersDepth(opened.model.to(device), opened.processor, device)
         return DepthNetwork(
             opened.name, weights, gives, of_package, device, precision, flip, opened.revision
         )
@@ -130,7 +129,7 @@ def open_depth_network(
     model, checkpoint = load_model(network, "checkpoint of a depth network", SmallDepthNetwork)
     weights = weights_hash(model)
     name = f"depth-{checkpoint.part('data_name', str)}-{weights[:8]}"
-    of_ours = OwnDepth(model.to(device))
+    of_ours = OwnDepth(model.to(device), device)
     return DepthNetwork(name, weights, "disparity", of_ours, device, precision, flip)
 
 
@@ -152,12 +151,13 @@ class TransformersDepth:
 
     model: Any
     processor: Any
+    device: str
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """What the model gives (B, H, W) of images (B, 3, H, W) uint8."""
         count, _, height, width = pixels.shape
-        inputs = self.processor(images=list(pixels), return_tensors="pt").to(pixels.device)
-        outputs = self.model(**inputs)
+        inputs = self.processor(images=list(pixels), return_tensors="pt")
+        outputs = self.model(**inputs.to(self.device))
         sizes: dict[str, Any] = {"target_sizes": [(height, width)] * count}
         restore = self.processor.post_process_depth_estimation
         if "source_sizes" in inspect.signature(restore).parameters:
@@ -170,8 +170,9 @@ class OwnDepth:
     """A network of `configs/labels/depth_small.yaml`."""
 
     model: SmallDepthNetwork
+    device: str
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """Disparity (B, H, W) of images (B, 3, H, W) uint8."""
-        found: Tensor = self.model(pixels.float() / 255)
+        found: Tensor = self.model(pixels.to(self.device).float() / 255)
         return found

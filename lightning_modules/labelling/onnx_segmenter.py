@@ -123,7 +123,7 @@ class OnnxSegmenter:
 
     def __call__(self, pixels: Tensor) -> Sequence[Segments]:
         """The parts of each of the images (B, 3, H, W) uint8, looked at one by one."""
-        return [self._parts(image[None]) for image in pixels.cpu()]
+        return [self._parts(image[None]) for image in pixels]
 
     def _parts(self, pixels: Tensor) -> Segments:
         of = self.settings

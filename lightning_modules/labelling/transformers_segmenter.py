@@ -81,7 +81,7 @@ class TransformersSegmenter:
         """The parts of each of the images (B, 3, H, W) uint8."""
         sizes = [tuple(pixels.shape[2:])] * len(pixels)
         words = {"task_inputs": [self.task] * len(pixels)} if self._is_told_task else {}
-        inputs = self.processor(images=list(pixels.cpu()), return_tensors="pt", **words)
+        inputs = self.processor(images=list(pixels), return_tensors="pt", **words)
         outputs = self.model(**inputs.to(self.device))
         restore = getattr(self.processor, f"post_process_{self.task}_segmentation")
         if self.task == "semantic":

@@ -80,6 +80,16 @@ def test_finished_labels_are_left_as_they_are(whole: Path) -> None:
     assert contents(whole) == before
 
 
+def test_notes_of_a_process_killed_last_of_all_are_removed(tmp_path: Path) -> None:
+    tiny_root(tmp_path, sidecars=False)
+    label_shards(str(tmp_path), "depth", MADE, Labels())
+    notes = tmp_path / ".progress-depth" / "made.json"
+    notes.parent.mkdir()
+    notes.write_text("{}")
+    assert label_shards(str(tmp_path), "depth", MADE, Labels()) is not None
+    assert not notes.parent.exists()
+
+
 def test_nothing_but_results_is_left(whole: Path) -> None:
     assert not [name for name in contents(whole) if ".p" in name.removesuffix(".png")]
 

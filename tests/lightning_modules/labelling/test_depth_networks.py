@@ -76,7 +76,7 @@ class Brightness:
 @pytest.mark.parametrize("size", [ODD, (64, 64), (50, 96)])
 def test_what_is_seen_stays_where_it_is(kind: str, size: tuple[int, int]) -> None:
     """No shift by half a pixel, no mirroring, whatever the processor makes of the size."""
-    seen = network(TransformersDepth(Brightness(), PROCESSORS[kind]()))
+    seen = network(TransformersDepth(Brightness(), PROCESSORS[kind](), "cpu"))
     black, white = (
         float(seen(torch.full((1, 3, *size), value, dtype=torch.uint8)).mean())
         for value in (0, 255)
