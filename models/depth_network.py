@@ -20,7 +20,7 @@ class SmallDepthNetwork(nn.Module):
     goes back up with skips (as U-Nets, arXiv 1505.04597); the deepest level also hears its own
     mean, for what is near in an image depends on all of it.
 
-    With the default width it has 2.3 M parameters.
+    With the default width it has 2.1 M parameters.
 
     Args:
         resolution: about the shorter side in pixels that images are resized to, at least 64.

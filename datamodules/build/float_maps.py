@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.errors import DataError
-from datamodules.files import ONLY, load_arrays
+from datamodules.errors import DataError, first_line
+from datamodules.numpy_bytes import read_arrays
 from datamodules.picture import PictureError, open_picture, stored_integers
 
 SUFFIXES = (".png", ".tif", ".tiff", ".pfm", ".pgm", ".npy", ".npz", ".exr")
@@ -42,12 +42,14 @@ def read_map(path: Path) -> np.ndarray:
 
 def _array(path: Path) -> np.ndarray:
     try:
-        arrays = load_arrays(path, "--files")
-    except (DataError, FileNotFoundError) as error:
-        raise PictureError(str(error).rstrip(".")) from error
-    if len(arrays) != 1:
-        raise PictureError(f"it holds {len(arrays)} arrays ({', '.join(arrays)}), expected one")
-    return arrays.get(ONLY, next(iter(arrays.values())))
+        found = read_arrays(path)
+    except (OSError, ValueError) as error:
+        raise PictureError(f"it can't be read as {path.suffix} ({first_line(error)})") from error
+    if isinstance(found, np.ndarray):
+        return found
+    if len(found) != 1:
+        raise PictureError(f"it holds {len(found)} arrays ({', '.join(found)}), expected one")
+    return next(iter(found.values()))
 
 
 def _exr(path: Path) -> np.ndarray:
@@ -63,7 +65,8 @@ def _exr(path: Path) -> np.ndarray:
             channels = {name: channel.pixels for name, channel in file.channels().items()}
     except Exception as error:  # whatever the package makes of such bytes
         raise PictureError(f"it can't be read as EXR ({error})") from error
-    name = next((name for name in CHANNELS if name in channels), None)
+    named = [name for name in channels if name.endswith((".Z", "epth.V"))]  # of a layer
+    name = next((name for name in (*CHANNELS, *named) if name in channels), None)
     if name is None and len(channels) == 1:
         name = next(iter(channels))
     if name is None:

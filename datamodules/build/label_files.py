@@ -22,6 +22,7 @@ from datamodules.join import JoinedShard, RawSample
 from datamodules.manifest import Parameter, ShardInfo
 from datamodules.modalities import DEPTH, MASK, MASK_UNKNOWN, RGB
 from datamodules.picture import PictureError, is_hidden
+from datamodules.remote import read_manifest
 
 Kind = Literal["depth", "disparity", "relative", "mask"]
 TAILS = re.compile(r"[_.-](depth|disparity|disp|mask|seg|segmentation|label|pred|raw)$", re.I)
@@ -76,9 +77,11 @@ class MapReading:
 
 @dataclass(frozen=True)
 class FileLabels:
-    """Callable (split, shard) -> the labels of its images out of files, by their keys.
+    """Callable (split, shard) -> the labels of its images out of files.
 
-    squared: images were cut to their middle square, and so are maps of whole photographs.
+    files: by the key of their name; a name with a tail is also that of the image without it, where
+    it has no file of its own. squared: images were cut to their middle square, and so are maps of
+    whole photographs.
     """
 
     root: str
@@ -155,33 +158,53 @@ def _nearest(
 
 
 def files_by_key(folder: str) -> dict[str, Path]:
-    """Label files in a folder, `<class>/<name>` or loose, by the key of their image; a tail such as
-    `_depth` is no part of the name.
+    """Label files in a folder, `<class>/<name>` or loose, by the key of their image: that of the
+    whole name, and that without a tail such as `_depth` where no other file has it.
 
     Raises:
-        DataError: there is no such folder, or none in it, or two of one image.
+        DataError: there is no such folder, or none in it, or two of one name.
     """
     if not os.path.isdir(folder):
         raise DataError(f"--files is {folder}, which is no folder.")
-    found: dict[str, Path] = {}
+    exact: dict[str, Path] = {}
+    shortened: dict[str, Path] = {}
+    for path, of_class in _maps_in(folder):
+        stem = os.path.relpath(path, os.path.join(folder, of_class)).removesuffix(path.suffix)
+        _enter(exact, make_key(of_class, stem), path)
+        if (short := TAILS.sub("", stem)) != stem:
+            _enter(shortened, make_key(of_class, short), path)
+    if not exact:
+        raise DataError(f"{folder} has no file that ends in {', '.join(SUFFIXES)}.")
+    return shortened | exact
+
+
+def _maps_in(folder: str) -> Iterator[tuple[Path, str]]:
+    """Paths of the files, and the folder of the class they lie in, empty for none."""
     for place, folders, names in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not is_hidden(name))
         inside = os.path.relpath(place, folder)
         of_class = "" if inside == "." else inside.split(os.sep, 1)[0]
         for name in sorted(names):
-            path = Path(place, name)
-            if is_hidden(name) or path.suffix.lower() not in SUFFIXES:
-                continue
-            key = make_key(of_class, _stem(path, folder, of_class))
-            if key in found:
-                raise DataError(f"{found[key]} and {path} are both of {key}: keep one of them.")
-            found[key] = path
-    if not found:
-        raise DataError(f"{folder} has no file that ends in {', '.join(SUFFIXES)}.")
-    return found
+            if not is_hidden(name) and Path(name).suffix.lower() in SUFFIXES:
+                yield Path(place, name), of_class
 
 
-def _stem(path: Path, folder: str, of_class: str) -> str:
-    """Name of a file below the folder of its class, without suffix and tail."""
-    inside = os.path.relpath(path, os.path.join(folder, of_class))
-    return TAILS.sub("", inside.removesuffix(path.suffix))
+def _enter(found: dict[str, Path], key: str, path: Path) -> None:
+    if key in found:
+        raise DataError(f"{found[key]} and {path} are both of {key}: keep one of them.")
+    found[key] = path
+
+
+def check_some_match(root: str, files: Mapping[str, Path]) -> None:
+    """DataError if no file is of an image of a root."""
+    for split, shards in read_manifest(root).splits.items():
+        for shard in shards:
+            images = JoinedShard(root, split, shard, (RGB,), strict=True)
+            keys = images.keys
+            images.close()
+            if any(key in files for key in keys):
+                return
+    raise DataError(
+        f"No file in --files has the name of an image in {root}: they are of {next(iter(files))} "
+        f"and so on, the images of {keys[0]} and so on."
+    )

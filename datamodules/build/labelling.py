@@ -35,6 +35,9 @@ class Label:
     unknown: str | None = None
 
 
+NOTE = "made.json"
+"""Of how the labels are made, while they are."""
+
 MakeLabels = Callable[[str, ShardInfo], Iterable[Label]]
 """(split, shard) -> the labels of its images, in their order."""
 
@@ -79,7 +82,8 @@ def label_shards(
         _tidy(folder, modality)  # a process that was killed last of all leaves its notes
         return finished
     with telling_full_disk(folder):
-        _begin(folder, modality, made)
+        if (finished := _begin(folder, modality, made)) is not None:
+            return finished
         shards = [(split, each) for split, of in read_manifest(root).splits.items() for each in of]
         mine = shards[share.rank :: share.world]
         missing = [job for job in mine if not _record(folder, modality, *job).exists()]
@@ -87,7 +91,14 @@ def label_shards(
         done = total - sum(shard.samples for _, shard in missing)
         with progress_bar(done, total) as advance:
             for split, shard in missing:
-                _write(folder, modality, split, shard, make_labels, advance)
+                try:
+                    _write(folder, modality, split, shard, make_labels, advance)
+                except (FileNotFoundError, _WrittenMeanwhileError):
+                    # The same command runs elsewhere, and was quicker.
+                    if (finished := finished_labels(root, modality, made)) is not None:
+                        return finished
+                    if not _record(folder, modality, split, shard).exists():
+                        raise
         with building_alone(folder):
             return _finish(folder, modality, made, shards)
 
@@ -127,11 +138,19 @@ def unknown_file(root: str | Path, modality: str) -> Path:
     return Path(root, f"unknown-{modality}.csv")
 
 
-def _begin(root: Path, modality: str, made: Mapping[str, Parameter]) -> None:
-    """Leave a note of how the labels are made, or check that it is the one found."""
-    path = _progress(root, modality) / "made.json"
+class _WrittenMeanwhileError(Exception):
+    """Another process has written the shard."""
+
+
+def _begin(root: Path, modality: str, made: Mapping[str, Parameter]) -> Manifest | None:
+    """Leave a note of how the labels are made, or check that it is the one found; the manifest if
+    another process has finished meanwhile."""
+    path = _progress(root, modality) / NOTE
     with building_alone(root):
-        if not path.exists():
+        if (finished := finished_labels(str(root), modality, made)) is not None:
+            return finished
+        begun = any(each.name != NOTE for each in path.parent.glob("*.json"))
+        if not path.exists() or not begun:
             write_atomically(path, json.dumps(dict(made), sort_keys=True))
     try:
         found = as_object(parse_json(path.read_bytes()), "it")
@@ -142,6 +161,7 @@ def _begin(root: Path, modality: str, made: Mapping[str, Parameter]) -> None:
             f"{root} holds unfinished {modality} made otherwise ({changed}): continue with the "
             f"same settings, or remove {path.parent}."
         )
+    return None
 
 
 def _write(
@@ -153,6 +173,7 @@ def _write(
     advance: Callable[[int], None],
 ) -> None:
     unknown: list[Rejected] = []
+    record = _record(root, modality, split, shard)
 
     def contents() -> Iterator[tuple[str, bytes]]:
         for label in make_labels(split, shard):
@@ -160,10 +181,12 @@ def _write(
                 unknown.append(Rejected(label.key, label.unknown))
             yield label.key, label.content
             advance(1)
+        if record.exists():
+            raise _WrittenMeanwhileError
 
     write_sidecar(root, split, shard.name, modality, contents())
     written = _Written(checked_sidecar(root, split, shard.name, modality), tuple(unknown))
-    write_atomically(_record(root, modality, split, shard), json.dumps(asdict(written)))
+    write_atomically(record, json.dumps(asdict(written)))
 
 
 def _finish(

@@ -69,7 +69,9 @@ class ClassMap:
         Raises:
             DataError: a class that is named is none of the network's.
         """
-        numbers = {name.casefold(): number for number, name in names.items()}
+        numbers: dict[str, list[int]] = {}
+        for number, name in names.items():
+            numbers.setdefault(name.casefold(), []).append(number)
         table = np.full(max(names, default=0) + 1, CODES[self.rest], np.uint8)
         for role in ROLES:
             for name in self.named(role):

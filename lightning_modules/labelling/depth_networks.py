@@ -119,7 +119,7 @@ def open_depth_network(
         name = network.removeprefix(TRANSFORMERS)
         opened = open_pretrained(name, "AutoModelForDepthEstimation", "depth model", "labels")
         check_complete(opened)
-        gives = gives or _given_by(opened.name, opened.model.config)
+        gives = gives or given_by(opened.name, opened.model.config)
         weights = weights_hash(opened.model)
         of_package = TransformersDepth(opened.model.to(device), opened.processor, device)
         return DepthNetwork(
@@ -133,11 +133,14 @@ def open_depth_network(
     return DepthNetwork(name, weights, "disparity", of_ours, device, precision, flip)
 
 
-def _given_by(name: str, config: Any) -> Gives:
+def given_by(name: str, config: Any) -> Gives:
+    """What a model of transformers gives by its configuration; DataError if that does not say."""
     stated = getattr(config, "depth_estimation_type", None)
     if stated is not None:
         return "depth" if stated == "metric" else "disparity"
-    if config.model_type not in _TYPES:
+    backbone = getattr(getattr(config, "backbone_config", None), "model_type", "")
+    # DPT over DINOv2 gives metres where it was trained on rooms and roads.
+    if config.model_type not in _TYPES or str(backbone).startswith("dinov2"):
         raise DataError(
             f"{name} does not say whether it gives depth or disparity: say it in --gives."
         )

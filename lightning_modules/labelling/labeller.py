@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from datamodules.build.labelling import Label, stated_size
-from datamodules.errors import first_line
+from datamodules.errors import DataError, first_line
 from datamodules.image_bytes import decode_image
 from datamodules.join import JoinedShard, RawSample
 from datamodules.manifest import Parameter, ShardInfo
@@ -21,6 +21,8 @@ from datamodules.modalities import RGB
 
 AHEAD = 4
 """Batches of which images are decoded at a time: those of one size are looked at together."""
+FAILS = "the network fails"
+"""Beginning of the reason where it raises an error."""
 
 
 class LabelNetwork(Protocol):
@@ -60,9 +62,23 @@ class ImageLabeller:
             with ThreadPoolExecutor(self.threads) as pool:
                 for start in range(0, shard.samples, at_once):
                     rows = range(start, min(start + at_once, shard.samples))
-                    yield from self.labels(list(pool.map(decoded, map(images.read, rows))))
+                    found = list(self.labels(list(pool.map(decoded, map(images.read, rows)))))
+                    if start == 0:
+                        self._check_any(found, f"{split}/{shard.name}")
+                    yield from found
         finally:
             images.close()
+
+    def _check_any(self, labels: Sequence[Label], shard: str) -> None:
+        """DataError if the network fails on the first images of a shard: it is not they."""
+        reasons = [label.unknown for label in labels if label.unknown is not None]
+        failures = [reason for reason in reasons if reason.startswith(FAILS)]
+        if len(reasons) == len(labels) and len(failures) > len(labels) / 2:
+            raise DataError(
+                f"{self.network.made()['network']}: of the first images of {shard} none gets a "
+                f"label, on {len(failures)} {failures[0]}: name another --network, or mend its "
+                "settings."
+            )
 
     def labels(self, images: Sequence[DecodedImage]) -> Iterator[Label]:
         """Labels of some images, in their order."""
@@ -88,11 +104,11 @@ class ImageLabeller:
         try:
             stacked = torch.from_numpy(np.stack(pixels)).movedim(-1, 1).contiguous()
             answers = self.network(stacked)
-        except torch.OutOfMemoryError:  # a RuntimeError, too, but no fault of the images
+        except (torch.OutOfMemoryError, torch.AcceleratorError):  # no fault of the images
             raise
         except (RuntimeError, ValueError) as error:
             if len(pixels) == 1:
-                return [f"the network fails ({first_line(error)})"]
+                return [f"{FAILS} ({first_line(error)})"]
             return [answer for one in pixels for answer in self._answers([one])]
         return [self._encoded(answer) for answer in answers]
 

@@ -111,6 +111,7 @@ class OnnxSegmenter:
         """With all that is decided by the settings."""
         of = self.settings
         stretched = ", stretched" if of.stretch else ""
+        stretched += f", output {of.output}" if of.output else ""
         return (
             f"onnx:{Path(of.file).name}, {of.side} px, mean {list(of.mean)}, std {list(of.std)}, "
             f"threshold {of.threshold:g}{stretched}"
@@ -133,7 +134,11 @@ class OnnxSegmenter:
         mean, std = (torch.tensor(values)[:, None, None] for values in (of.mean, of.std))
         given = {self.session.get_inputs()[0].name: ((seen - mean) / std).numpy()}
         outputs = None if of.output is None else [of.output]
-        found = torch.from_numpy(np.asarray(self.session.run(outputs, given)[0], np.float32))
+        try:
+            answer = self.session.run(outputs, given)[0]
+        except Exception as error:  # of the package, which has many
+            raise ValueError(first_line(error)) from error
+        found = torch.from_numpy(np.asarray(answer, np.float32))
         if found.numel() != found.shape[-1] * found.shape[-2]:
             raise ValueError(f"it gives {tuple(found.shape)} instead of one map of foreground")
         found = found.reshape(1, 1, *found.shape[-2:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -59,6 +60,9 @@ class TransformersSegmenter:
                 faults.append(error)
                 continue
             check_complete(opened)
+            config: Any = opened.model.config
+            if config.model_type == "oneformer":
+                raise DataError(f"{opened.name} must be told its task in words: name another.")
             scores = "" if task == "semantic" else f", scores from {threshold:g}"
             called, weights = f"{opened.name}, {task}{scores}", weights_hash(opened.model)
             model = opened.model.to(device)
@@ -80,20 +84,15 @@ class TransformersSegmenter:
     def __call__(self, pixels: Tensor) -> Sequence[Segments]:
         """The parts of each of the images (B, 3, H, W) uint8."""
         sizes = [tuple(pixels.shape[2:])] * len(pixels)
-        words = {"task_inputs": [self.task] * len(pixels)} if self._is_told_task else {}
-        inputs = self.processor(images=list(pixels), return_tensors="pt", **words)
+        inputs = self.processor(images=list(pixels), return_tensors="pt")
         outputs = self.model(**inputs.to(self.device))
         restore = getattr(self.processor, f"post_process_{self.task}_segmentation")
         if self.task == "semantic":
             return [self._of_classes(found) for found in restore(outputs, target_sizes=sizes)]
         options: dict[str, Any] = {"threshold": self.threshold, "target_sizes": sizes}
-        if self.task == "panoptic":
+        if "label_ids_to_fuse" in inspect.signature(restore).parameters:
             options["label_ids_to_fuse"] = set()  # or it warns that it fuses none
         return [self._of_parts(found) for found in restore(outputs, **options)]
-
-    @property
-    def _is_told_task(self) -> bool:
-        return bool(self.model.config.model_type == "oneformer")
 
     def _of_classes(self, classes: Tensor) -> Segments:
         return Segments(classes.cpu().numpy(), np.arange(max(self.classes) + 1), _GAP[self.task])

@@ -1,19 +1,21 @@
 """`wild3d label depth`, `mask` and `files`: labels of the images of finished shards."""
 
+import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import torch
-from lightning.fabric.plugins.environments import (
-    ClusterEnvironment,
-    SLURMEnvironment,
-    TorchElasticEnvironment,
-)
 
-from datamodules.build.label_files import FileLabels, Kind, MapReading, files_by_key
+from datamodules.build.label_files import (
+    FileLabels,
+    Kind,
+    MapReading,
+    check_some_match,
+    files_by_key,
+)
 from datamodules.build.labelling import Share, label_shards, unknown_file
 from datamodules.build.linked import linked_root
 from datamodules.build.notes import read_reasons
@@ -153,6 +155,7 @@ def label_files(
     reading, found = MapReading(kind, _codes(codes, kind)), files_by_key(files)
     source = read_manifest(root)
     check_holds_images(source, root)
+    check_some_match(root, found)
     if out is not None:
         linked_root(root, out, reading.modality)
         root = out
@@ -193,7 +196,8 @@ def _label(
     if options.out is not None:
         linked_root(root, options.out, modality)
         root = options.out
-    share = _share()
+    place = Place.found(os.environ)
+    share = Share(place.rank, place.world)
     labeller = ImageLabeller(root, network, options.batch_size, options.threads)
     manifest = label_shards(root, modality, network.made(), labeller, share)
     if manifest is None:
@@ -212,24 +216,29 @@ def _tell(manifest: Manifest, root: str, modality: str) -> None:
         print(f"  {count} x {reason}")
 
 
-def _environment() -> ClusterEnvironment | None:
-    """What launched this process among others, as training finds it out; None if nothing did."""
-    for kind in (TorchElasticEnvironment, SLURMEnvironment):
-        if kind.detect():
-            return kind()
-    return None
+@dataclass(frozen=True)
+class Place:
+    """Place of this process among those that torchrun or a step of SLURM started."""
 
+    rank: int = 0
+    world: int = 1
+    local_rank: int = 0
 
-def _share() -> Share:
-    environment = _environment()
-    if environment is None:
-        return Share()
-    return Share(environment.global_rank(), environment.world_size())
+    @staticmethod
+    def found(known: Mapping[str, str]) -> "Place":
+        """That in the variables of an environment."""
+        for names in (
+            ("RANK", "WORLD_SIZE", "LOCAL_RANK", "TORCHELASTIC_RUN_ID"),
+            ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_STEP_ID"),
+        ):
+            if all(known.get(name) for name in names):
+                return Place(*(int(known[name]) for name in names[:3]))
+        return Place()
 
 
 def _own_device(device: str) -> str:
     """A GPU of this process's own, where `cuda` leaves it open."""
-    environment = _environment()
-    if device != "cuda" or environment is None:
+    place = Place.found(os.environ)
+    if device != "cuda" or place.world == 1:
         return device
-    return f"cuda:{environment.local_rank() % torch.cuda.device_count()}"
+    return f"cuda:{place.local_rank % torch.cuda.device_count()}"

@@ -10,6 +10,7 @@ from datamodules.build.driver import build_shards
 from datamodules.build.label_files import (
     FileLabels,
     MapReading,
+    check_some_match,
     files_by_key,
     fitted,
 )
@@ -135,10 +136,33 @@ def test_a_map_a_pixel_off_its_proportions_is_taken() -> None:
 
 
 def test_two_files_of_an_image_are_refused(tmp_path: Path) -> None:
-    for name in ("a.npy", "a_depth.npy"):
+    for name in ("a_disp.npy", "a_depth.npy"):
         np.save(tmp_path / name, columns(2, 2))
-    with pytest.raises(DataError, match=r"a.npy and .*a_depth.npy are both of a: keep one"):
+    with pytest.raises(DataError, match=r"a_depth.npy and .*a_disp.npy are both of a: keep one"):
         files_by_key(str(tmp_path))
+
+
+def test_names_that_end_like_a_tail_are_names(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    for name in ("b_seg", "photo-raw", "photo", "x_depth"):
+        np.save(tmp_path / "cat" / f"{name}.npy", columns(2, 2))
+    found = {key: path.stem for key, path in files_by_key(str(tmp_path)).items()}
+    assert found == {
+        "cat_b_seg": "b_seg",
+        "cat_b": "b_seg",
+        "cat_photo-raw": "photo-raw",
+        "cat_photo": "photo",
+        "cat_x_depth": "x_depth",
+        "cat_x": "x_depth",
+    }
+
+
+def test_a_folder_of_other_images_is_refused(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    np.save(tmp_path / "files" / "z.npy", columns(2, 2))
+    files = files_by_key(str(tmp_path / "files"))
+    with pytest.raises(DataError, match=r"has the name of an image in .*: they are of z and so"):
+        check_some_match(str(root), files)
 
 
 def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:

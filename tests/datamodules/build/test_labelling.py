@@ -139,6 +139,37 @@ def test_labels_that_are_there_are_not_replaced(whole: Path, tmp_path: Path) -> 
         finished_labels(str(tmp_path), "depth", MADE)
 
 
+def test_the_same_command_twice_at_once_ends_well(whole: Path, tmp_path: Path) -> None:
+    """The slower one finds its shard written, or all of them, while it is at it."""
+    for quicker_at in ("train-000001", "val-000001"):
+        root = tmp_path / quicker_at
+        tiny_root(root, sidecars=False)
+
+        class Slower(Labels):
+            def __init__(self, root: Path, at: str) -> None:
+                super().__init__()
+                self.root, self.at = root, at
+
+            def __call__(self, split: str, shard: ShardInfo) -> Iterator[Label]:
+                labels = list(super().__call__(split, shard))
+                if self.asked[-1] == self.at:
+                    yield labels[0]
+                    assert label_shards(str(self.root), "depth", MADE, Labels()) is not None
+                    labels = labels[1:]
+                yield from labels
+
+        assert label_shards(str(root), "depth", MADE, Slower(root, quicker_at)) is not None
+        assert contents(root) == contents(whole)
+
+
+def test_settings_that_wrote_nothing_are_forgotten(whole: Path, tmp_path: Path) -> None:
+    tiny_root(tmp_path, sidecars=False)
+    with pytest.raises(KeyboardInterrupt):
+        label_shards(str(tmp_path), "depth", MADE | {"flip": True}, Labels(fails_at="train-000000"))
+    assert label_shards(str(tmp_path), "depth", MADE, Labels()) is not None
+    assert contents(tmp_path) == contents(whole)
+
+
 def test_two_labels_go_side_by_side(tmp_path: Path) -> None:
     """One modality is entered while another is written."""
     tiny_root(tmp_path, sidecars=False)

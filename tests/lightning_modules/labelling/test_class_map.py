@@ -64,6 +64,11 @@ def test_classes_have_the_codes_of_their_roles() -> None:
     assert DRIVING.codes(NAMES, "net").tolist() == [0, 1, 0, 2]
 
 
+def test_classes_of_one_name_share_its_role() -> None:
+    names = {0: "N/A", 1: "a", 2: "n/a"}
+    assert ClassMap(object=("N/A",)).codes(names, "net").tolist() == [1, 255, 1]
+
+
 def test_a_file_is_read(tmp_path: Path) -> None:
     text = "object: [car, bus]\noccluder: [tree]\nrest: background\none_object: true\n"
     found = read_class_map(written(tmp_path, text))

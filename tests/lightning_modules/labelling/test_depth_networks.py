@@ -16,6 +16,7 @@ from lightning_modules.labelling.depth_networks import (
     DepthNetwork,
     Gives,
     TransformersDepth,
+    given_by,
     open_depth_network,
 )
 
@@ -125,6 +126,13 @@ def test_what_a_network_gives_is_said_where_it_is_not_known(tmp_path: Path) -> N
     config.save_pretrained(folder)
     assert open_depth_network(name, "cpu", "float32", False).gives == "depth"
     assert open_depth_network(name, "cpu", "float32", False, "disparity").gives == "disparity"
+
+
+def test_dpt_over_dinov2_may_give_metres() -> None:
+    config = SimpleNamespace(model_type="dpt", backbone_config=SimpleNamespace(model_type="dinov2"))
+    with pytest.raises(DataError, match="whether it gives depth or disparity: say it in --gives"):
+        given_by("net", config)
+    assert given_by("net", SimpleNamespace(model_type="dpt", backbone_config=None)) == "disparity"
 
 
 @pytest.mark.parametrize(

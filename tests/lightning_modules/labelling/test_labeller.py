@@ -12,6 +12,7 @@ from torch import Tensor
 from datamodules.build.driver import build_shards
 from datamodules.build.encode import encode_depth
 from datamodules.build.writer import EncodedSample
+from datamodules.errors import DataError
 from datamodules.image_bytes import decode_map
 from datamodules.manifest import Parameter
 from datamodules.remote import read_manifest
@@ -111,6 +112,16 @@ def test_too_little_memory_is_no_fault_of_an_image(root: str) -> None:
 
     with pytest.raises(torch.OutOfMemoryError):
         list(ImageLabeller(root, Large(), 4, 1)("train", read_manifest(root).splits["train"][0]))
+
+
+def test_a_network_that_fails_on_everything_is_no_fault_of_the_images(root: str) -> None:
+    class Broken(Grey):
+        def __call__(self, pixels: Tensor) -> np.ndarray:
+            raise ValueError("it gives 3 maps")
+
+    first = read_manifest(root).splits["train"][0]
+    with pytest.raises(DataError, match=r"none gets a label, on 3 the network fails \(it giv"):
+        list(ImageLabeller(root, Broken(), 4, 1)("train", first))
 
 
 def test_a_preview_shows_images_labels_and_both(root: str) -> None:

@@ -234,6 +234,22 @@ def test_an_onnx_network_of_several_maps_fails(tmp_path: Path) -> None:
         OnnxSegmenter.open(settings, "cpu")(ramp(*ODD))
 
 
+def test_what_onnxruntime_says_of_an_image_is_its_fault(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    segmenter = OnnxSegmenter.open(read_onnx_settings(salient(tmp_path, *PLAIN)), "cpu")
+
+    class Refusing:
+        def get_inputs(self) -> list[SimpleNamespace]:
+            return [SimpleNamespace(name="seen")]
+
+        def run(self, *_: object) -> None:
+            raise Exception("Got invalid dimensions\nand more")
+
+    refusing = OnnxSegmenter(segmenter.settings, Refusing(), "0")
+    with pytest.raises(ValueError, match=r"^Got invalid dimensions$"):
+        refusing(ramp(*ODD))
+
+
 def test_what_is_no_onnx_file_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     path = salient(tmp_path, *PLAIN)
