@@ -150,6 +150,7 @@ def _begin(root: Path, modality: str, made: Mapping[str, Parameter]) -> Manifest
         if (finished := finished_labels(str(root), modality, made)) is not None:
             return finished
         begun = any(each.name != NOTE for each in path.parent.glob("*.json"))
+        begun = begun or any(root.glob(f"*/{modality}-*.partial"))  # of a process that is at it
         if not path.exists() or not begun:
             write_atomically(path, json.dumps(dict(made), sort_keys=True))
     try:

@@ -145,6 +145,6 @@ def class_map_for(network: str, classes: str | None) -> ClassMap:
     if network.startswith((TRANSFORMERS, TORCHVISION)):
         raise DataError(
             f"{network} has classes, which may be objects, occluders or background: name a YAML "
-            "file that says so in --classes, e.g. configs/labels/driving.yaml."
+            "file that says so in --classes, e.g. configs/labels/coco_things.yaml."
         )
     return SALIENT

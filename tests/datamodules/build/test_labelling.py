@@ -170,6 +170,21 @@ def test_settings_that_wrote_nothing_are_forgotten(whole: Path, tmp_path: Path) 
     assert contents(tmp_path) == contents(whole)
 
 
+def test_settings_of_a_process_that_is_at_its_first_shard_stay(tmp_path: Path) -> None:
+    tiny_root(tmp_path, sidecars=False)
+
+    class Others(Labels):
+        def __call__(self, split: str, shard: ShardInfo) -> Iterator[Label]:
+            if not self.asked:
+                with pytest.raises(DataError, match="made otherwise"):
+                    label_shards(str(tmp_path), "depth", MADE | {"flip": True}, Labels())
+            yield from super().__call__(split, shard)
+
+    manifest = label_shards(str(tmp_path), "depth", MADE, Others())
+    assert manifest is not None
+    assert manifest.sidecars == {"depth": MADE}
+
+
 def test_two_labels_go_side_by_side(tmp_path: Path) -> None:
     """One modality is entered while another is written."""
     tiny_root(tmp_path, sidecars=False)
