@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +26,7 @@ from datamodules.ranges import Fraction, Range
 from datamodules.remote import read_manifest
 from datamodules.shard_datamodule import check_holds_images
 from lightning_modules.inference.limits import BatchSize, Device
+from lightning_modules.inference.processes import Place
 from lightning_modules.labelling.class_map import CODES, ROLES
 from lightning_modules.labelling.depth_networks import Gives, Precision, open_depth_network
 from lightning_modules.labelling.labeller import ImageLabeller, LabelNetwork
@@ -85,7 +86,7 @@ def label_depth(
         labelling: how labels are made.
     """
     chosen = precision or ("bf16" if torch.device(device).type == "cuda" else "float32")
-    device = _own_device(device)
+    device = Place.found(os.environ).own_device(device)
     _label(DEPTH, root, labelling, lambda: open_depth_network(network, device, chosen, flip, gives))
 
 
@@ -118,7 +119,8 @@ def label_mask(
         device: where to compute, e.g. cuda.
         labelling: how labels are made.
     """
-    class_map, device = class_map_for(network, classes), _own_device(device)
+    class_map = class_map_for(network, classes)
+    device = Place.found(os.environ).own_device(device)
 
     def opened() -> MaskNetwork:
         return MaskNetwork.of(open_segmenter(network, task, weights, threshold, device), class_map)
@@ -214,31 +216,3 @@ def _tell(manifest: Manifest, root: str, modality: str) -> None:
         print(f"{counted(len(unknown), 'label')} unknown, see {unknown_file(root, modality)}:")
     for reason, count in Counter(each.reason for each in unknown).most_common(MOST_REASONS):
         print(f"  {count} x {reason}")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Place of this process among those that torchrun or a step of SLURM started."""
-
-    rank: int = 0
-    world: int = 1
-    local_rank: int = 0
-
-    @staticmethod
-    def found(known: Mapping[str, str]) -> "Place":
-        """That in the variables of an environment."""
-        for names in (
-            ("RANK", "WORLD_SIZE", "LOCAL_RANK", "TORCHELASTIC_RUN_ID"),
-            ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_STEP_ID"),
-        ):
-            if all(known.get(name) for name in names):
-                return Place(*(int(known[name]) for name in names[:3]))
-        return Place()
-
-
-def _own_device(device: str) -> str:
-    """A GPU of this process's own, where `cuda` leaves it open."""
-    place = Place.found(os.environ)
-    if device != "cuda" or place.world == 1:
-        return device
-    return f"cuda:{place.local_rank % torch.cuda.device_count()}"

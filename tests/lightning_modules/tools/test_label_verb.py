@@ -9,7 +9,6 @@ from tiny_shards import tiny_root
 
 from datamodules.remote import read_manifest
 from lightning_modules.cli.main import main
-from lightning_modules.tools.label import Place
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -61,25 +60,6 @@ def test_depth_is_written_beside_images_by_one_process_and_by_two(
     assert main(words) == 0  # finished
     assert main([*words, "--flip", "true"]) == 2
     assert "made otherwise (flip False, now True): name another root" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("known", "place"),
-    [
-        ({}, Place()),
-        (
-            {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "TORCHELASTIC_RUN_ID": "x"},
-            Place(5, 8, 1),
-        ),
-        (
-            {"SLURM_PROCID": "3", "SLURM_NTASKS": "4", "SLURM_LOCALID": "3", "SLURM_STEP_ID": "0"},
-            Place(3, 4, 3),
-        ),
-        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "4", "SLURM_LOCALID": "0"}, Place()),  # no srun
-    ],
-)
-def test_the_place_among_processes_is_found(known: dict[str, str], place: Place) -> None:
-    assert Place.found(known) == place
 
 
 def test_a_preview_writes_a_sheet_and_nothing_else(
