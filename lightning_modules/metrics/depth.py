@@ -1,4 +1,4 @@
-"""Measures of depth that is true up to a factor and an offset of its disparity."""
+"""Measures of depth that is true up to a factor and an offset of it or of its disparity."""
 
 import torch
 from torch import Tensor
@@ -41,3 +41,31 @@ def depth_accuracy(disparity: Tensor, given: Tensor, known: Tensor, ratio: float
     truth = torch.where(known, given, 1.0)
     within = (torch.maximum(found / truth, truth / found) < ratio) & known
     return within.sum(1) / known.sum(1)
+
+
+def normalised_depth_error(predicted: Tensor, given: Tensor, known: Tensor) -> Tensor:
+    """Mean squared error of each image's depth after both maps were brought to mean 0 and variance
+    1 over its known pixels, as EG3D (arXiv 2112.07945) measures the accuracy of its depth against
+    that of another network. It is 2 - 2 r of Pearson's correlation r.
+
+    Args:
+        predicted, given: (B, N), both of depth or both of disparity.
+        known: (B, N) bool.
+
+    Returns:
+        (B,) float32 in [0, 4]: 0 for equal maps up to a factor above 0 and an offset, 2 for
+        unrelated and 4 for inverted ones; NaN where one side is constant or nothing is known.
+    """
+    a, b = _standardised(predicted, known), _standardised(given, known)
+    return ((a - b).square().sum(1) / known.sum(1)).float()
+
+
+def _standardised(values: Tensor, known: Tensor) -> Tensor:
+    """Values (B, N) with mean 0 and variance 1 over the known, 0 elsewhere; NaN if constant."""
+    found = torch.where(known, values, 0.0).double()
+    count = known.sum(1, keepdim=True)
+    deviation = torch.where(known, found - found.sum(1, keepdim=True) / count, 0.0)
+    least, most = (torch.where(known, values, end) for end in (torch.inf, -torch.inf))
+    varies = least.amin(1, keepdim=True) < most.amax(1, keepdim=True)
+    scale = (deviation.square().sum(1, keepdim=True) / count).sqrt()
+    return torch.where(varies, deviation / scale, torch.nan)
