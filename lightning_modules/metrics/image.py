@@ -2,6 +2,12 @@
 
 import torch
 from torch import Tensor
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from datamodules.errors import DataError
+
+SSIM_WINDOW = 11
+"""Side in pixels of the window of SSIM."""
 
 
 def psnr(predicted: Tensor, target: Tensor) -> Tensor:
@@ -15,6 +21,35 @@ def psnr(predicted: Tensor, target: Tensor) -> Tensor:
     """
     error = (predicted.float().clamp(0, 1) - target.float()).square().flatten(1).mean(1)
     return -10 * torch.log10(error.clamp(min=1e-10))
+
+
+def ssim(predicted: Tensor, target: Tensor) -> Tensor:
+    """Structural similarity of each image, mean over channels and windows of 11 pixels within it.
+
+    Gaussian windows of deviation 1.5, C1 = 0.01^2, C2 = 0.03^2: Wang et al., Image Quality
+    Assessment: From Error Visibility to Structural Similarity, 2004, equation 13.
+
+    Args:
+        predicted, target: (B, C, H, W) in [0, 1]; predictions are clipped to that range.
+
+    Returns:
+        (B,) float32 in [-1, 1].
+
+    Raises:
+        DataError: images are smaller than a window.
+    """
+    height, width = predicted.shape[-2:]
+    if min(height, width) < SSIM_WINDOW:
+        raise DataError(
+            f"SSIM needs images of {SSIM_WINDOW} pixels, these have {height} x {width}: take "
+            "larger ones, or leave it out."
+        )
+    # In double: variances are small differences of squares.
+    found = structural_similarity_index_measure(
+        predicted.double().clamp(0, 1), target.double(), reduction="none", data_range=1.0
+    )
+    assert isinstance(found, Tensor)  # a pair if whole maps were asked for
+    return found.float()
 
 
 def masked_psnr(predicted: Tensor, target: Tensor, where: Tensor) -> Tensor:

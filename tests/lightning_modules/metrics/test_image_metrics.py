@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_modules.metrics.image import masked_correlation, psnr
+from datamodules.errors import DataError
+from lightning_modules.metrics.image import masked_correlation, psnr, ssim
 
 
 def test_psnr_by_hand() -> None:
@@ -22,6 +23,28 @@ def test_predictions_are_clipped_and_perfect_ones_score_a_hundred() -> None:
     assert psnr(target + 0.3, target).item() == pytest.approx(100)
     assert psnr(-target, 0 * target).item() == pytest.approx(100)
     assert psnr(target - 1.5, target).item() == pytest.approx(0)
+
+
+def test_equal_images_are_alike_and_inverted_ones_are_not() -> None:
+    image = torch.rand(2, 3, 16, 20, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(ssim(image, image), torch.ones(2))
+    assert (ssim(1 - image, image) < -0.5).all()
+
+
+def test_similarity_of_constant_images_is_that_of_their_means() -> None:
+    # Without variance the factor of contrast and structure is C2 / C2.
+    pairs = torch.tensor([[0.2, 0.7], [0.0, 1.0], [0.5, 0.4]])
+    a, b = (column[:, None, None, None].expand(3, 3, 12, 11) for column in pairs.T)
+    expected = (2 * pairs.prod(1) + 1e-4) / (pairs.square().sum(1) + 1e-4)
+    torch.testing.assert_close(ssim(a, b), expected, rtol=1e-6, atol=0)
+    torch.testing.assert_close(ssim(a[:1], b[:1]), expected[:1], rtol=1e-6, atol=0)
+    torch.testing.assert_close(ssim(a + 2, torch.ones(3, 3, 12, 11)), torch.ones(3))  # clipped
+
+
+def test_images_smaller_than_the_window_are_refused() -> None:
+    small = torch.zeros(1, 3, 12, 10)
+    with pytest.raises(DataError, match="SSIM needs images of 11 pixels, these have 12 x 10"):
+        ssim(small, small)
 
 
 def test_correlation_is_numpys_over_known_pixels() -> None:
