@@ -9,6 +9,12 @@ from datamodules.errors import DataError
 from models.weights_file import read_weights
 
 VGG16_FILE = "vgg16-397923af.pth"
+SMALLEST_FOR_VGG = 16
+"""Side in pixels that VGG16 can halve four times."""
+
+IN_TRAINING = "name its place in `perceptual_weights`, or set `weights.perceptual` to 0"
+IN_EVALUATION = "name its place in --perceptual_weights, or leave LPIPS out of --metrics"
+"""What to do where VGG16's weights are not in the cache."""
 
 
 def cached_weights(name: str) -> Path:
@@ -16,20 +22,20 @@ def cached_weights(name: str) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / name
 
 
-def find_vgg16_weights(path: str | None) -> Path:
+def find_vgg16_weights(path: str | None, remedy: str = IN_TRAINING) -> Path:
     """The file of ImageNet VGG16 weights: the given path, else torchvision's cache.
 
     Raises:
-        FileNotFoundError: naming the file, where it comes from and where to put it.
+        FileNotFoundError: naming the file, where it comes from and where to put it, or else the
+            remedy.
     """
     cached = cached_weights(VGG16_FILE)
     chosen = Path(path) if path else cached
     if chosen.is_file():
         return chosen
     raise FileNotFoundError(
-        f"The perceptual loss needs VGG16's ImageNet weights and {chosen} does not exist: download "
-        f"torchvision's VGG16_Weights.IMAGENET1K_V1 ({VGG16_FILE}) and put it at {cached}, or name "
-        "its place in `perceptual_weights`, or set `weights.perceptual` to 0."
+        f"LPIPS needs VGG16's ImageNet weights and {chosen} does not exist: download torchvision's "
+        f"VGG16_Weights.IMAGENET1K_V1 ({VGG16_FILE}) and put it at {cached}, or {remedy}."
     )
 
 
@@ -39,15 +45,32 @@ class PerceptualLoss:
     Sum over five layers of the learned channel weights times the squared difference of
     unit-normalised features, averaged over positions. Not an `nn.Module` on purpose: the frozen
     network is neither saved with checkpoints, nor averaged, nor wrapped for distribution.
+
+    path, remedy: see `find_vgg16_weights`.
     """
 
-    def __init__(self, path: str | None = None) -> None:
-        self.network = load_lpips(find_vgg16_weights(path))
+    def __init__(self, path: str | None = None, remedy: str = IN_TRAINING) -> None:
+        self.network = load_lpips(find_vgg16_weights(path, remedy))
 
     def __call__(self, predicted: Tensor, target: Tensor) -> Tensor:
-        """Mean LPIPS of (B, 3, H, W) images in [0, 1], H and W >= 16; gradients reach both."""
+        """Mean over a batch of `per_image`; gradients reach both."""
+        return self.per_image(predicted, target).mean()
+
+    def per_image(self, predicted: Tensor, target: Tensor) -> Tensor:
+        """LPIPS (B,) of images (B, 3, H, W) in [0, 1].
+
+        Raises:
+            DataError: they are smaller than 16 pixels.
+        """
+        height, width = predicted.shape[-2:]
+        if min(height, width) < SMALLEST_FOR_VGG:
+            raise DataError(
+                f"LPIPS needs images of {SMALLEST_FOR_VGG} pixels, these have {height} x {width}: "
+                "take larger ones, or leave it out."
+            )
         self.network.to(predicted.device)
-        return self.network(predicted, target, normalize=True).mean()
+        distances: Tensor = self.network(predicted, target, normalize=True)  # (B, 1, 1, 1)
+        return distances.flatten()
 
 
 def load_lpips(vgg16_weights: Path) -> nn.Module:

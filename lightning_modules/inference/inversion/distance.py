@@ -6,12 +6,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.errors import DataError
-from lightning_modules.losses.perceptual import PerceptualLoss, find_vgg16_weights
+from lightning_modules.losses.perceptual import (
+    SMALLEST_FOR_VGG,
+    PerceptualLoss,
+    find_vgg16_weights,
+)
 
 SMALLEST = 8
 """Side in pixels of the coarsest scale, at least."""
-
-SMALLEST_FOR_VGG = 16
 
 
 class ImageDistance(Protocol):

@@ -8,6 +8,7 @@ from torchvision.models.vgg import cfgs, make_layers
 
 from datamodules.errors import DataError
 from lightning_modules.losses.perceptual import (
+    IN_EVALUATION,
     VGG16_FILE,
     PerceptualLoss,
     cached_weights,
@@ -61,6 +62,23 @@ def test_distance_is_the_published_formula(trunk: nn.Sequential, loss: Perceptua
         expected += F.conv2d((a - b).square(), head).mean((1, 2, 3))
     assert expected.min() > 0.01
     torch.testing.assert_close(loss(first, second), expected.mean(), rtol=2e-3, atol=0)
+    found = loss.per_image(first, second)
+    assert (found[0] - found[1]).abs() > 1e-3  # not the mean
+    torch.testing.assert_close(found, expected, rtol=2e-3, atol=0)
+
+
+def test_an_images_distance_does_not_depend_on_the_batch(loss: PerceptualLoss) -> None:
+    first, second = images(0), torch.stack([images(0)[0], images(1)[1]])
+    found = loss.per_image(first, second)
+    assert found.shape == (2,)
+    assert found[0] == 0
+    torch.testing.assert_close(found[1:], loss.per_image(first[1:], second[1:]))
+
+
+def test_images_that_vgg16_can_not_halve_are_refused(loss: PerceptualLoss) -> None:
+    small = torch.zeros(1, 3, 15, 20)
+    with pytest.raises(DataError, match="LPIPS needs images of 16 pixels, these have 15 x 20"):
+        loss.per_image(small, small)
 
 
 def test_equal_images_are_at_distance_zero(loss: PerceptualLoss) -> None:
@@ -90,6 +108,8 @@ def test_a_missing_file_is_named_with_the_knobs(tmp_path: Path) -> None:
         find_vgg16_weights(str(absent))
     for words in (str(absent), VGG16_FILE, "`perceptual_weights`", "`weights.perceptual` to 0"):
         assert words in str(caught.value)
+    with pytest.raises(FileNotFoundError, match="in --perceptual_weights, or leave LPIPS out"):
+        PerceptualLoss(str(absent), IN_EVALUATION)
 
 
 def test_without_a_path_torchvisions_cache_is_searched(
