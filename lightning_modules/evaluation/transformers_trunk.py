@@ -5,7 +5,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from datamodules.errors import DataError
-from lightning_modules.evaluation.trunks import Trunk
+from lightning_modules.evaluation.trunks import NetworkOptions, Trunk
 from lightning_modules.inference.transformers_models import (
     Pretrained,
     check_complete,
@@ -15,7 +15,9 @@ from lightning_modules.inference.transformers_models import (
 Pool = Literal["cls", "mean"]
 
 
-def transformers_trunk(name: str, pool: Pool | None = None) -> Trunk:
+def transformers_trunk(
+    name: str, pool: Pool | None = None, options: NetworkOptions = NetworkOptions()
+) -> Trunk:
     """An image model of the transformers package, of which the vision part is taken.
 
     Args:
@@ -26,13 +28,13 @@ def transformers_trunk(name: str, pool: Pool | None = None) -> Trunk:
         DataError: the package is not installed, nothing of that name is there, or its weights are
             not complete.
     """
-    opened = open_pretrained(name, "AutoModel", "image model", "semantics")
+    opened = open_pretrained(name, "AutoModel", "image model", "semantics", options.network)
     model, processor = opened.model, opened.processor
     side = _processed_side(processor)
     plain = processor.do_normalize is False
     mean, std = ((0.0,) * 3, (1.0,) * 3) if plain else (processor.image_mean, processor.image_std)
     called = opened.name + (f", {pool}" if pool else "")
-    pooled = _is_pooled(opened)
+    pooled = _is_pooled(opened, options.network)
     for key in opened.missing:
         # Drawn at random and unused, they would change the hash of the weights with every run.
         model.get_parameter(key).data.zero_()
@@ -41,10 +43,11 @@ def transformers_trunk(name: str, pool: Pool | None = None) -> Trunk:
     return Trunk(called, network, side, tuple(mean), tuple(std))
 
 
-def _is_pooled(opened: Pretrained) -> bool:
+def _is_pooled(opened: Pretrained, option: str) -> bool:
     """Whether the weights hold those of a pooling layer, which the package leaves at random where
     they don't; DataError if they lack others."""
-    check_complete(opened._replace(missing=tuple(n for n in opened.missing if "pooler" not in n)))
+    lost = tuple(name for name in opened.missing if "pooler" not in name)
+    check_complete(opened._replace(missing=lost), option)
     return not opened.missing
 
 

@@ -13,6 +13,18 @@ from models.classifier import SmallClassifier
 
 
 @dataclass(frozen=True)
+class NetworkOptions:
+    """Options that name a network and the file of its weights, as errors call them.
+
+    side: of the images in pixels; None where that can't be chosen.
+    """
+
+    network: str = "--network"
+    weights: str = "--weights"
+    side: str | None = "--side"
+
+
+@dataclass(frozen=True)
 class Trunk:
     """A network on the CPU that gives features, and the images it was trained with.
 
@@ -27,7 +39,9 @@ class Trunk:
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
 
 
-def torchvision_trunk(name: str, weights: str | None) -> Trunk:
+def torchvision_trunk(
+    name: str, weights: str | None, options: NetworkOptions = NetworkOptions()
+) -> Trunk:
     """A classifier of torchvision without the layer that gives its logits.
 
     Args:
@@ -38,15 +52,18 @@ def torchvision_trunk(name: str, weights: str | None) -> Trunk:
         FileNotFoundError, DataError: there is no such model, or no weights, or of another model.
     """
     if name not in torchvision_names():
-        raise DataError(f"torchvision has no model {name!r}: name one, e.g. resnet50.")
+        raise DataError(
+            f"torchvision has no model {name!r}: name one in {options.network}, e.g. "
+            "torchvision:resnet50."
+        )
     published = get_model_weights(name).DEFAULT
     cached = cached_weights(published.url.rpartition("/")[2])
     if weights is None and not cached.is_file():
         raise FileNotFoundError(
             f"torchvision:{name} needs weights and {cached} does not exist: download "
-            f"{published.url} and put it there, or name its place in --weights."
+            f"{published.url} and put it there, or name its place in {options.weights}."
         )
-    network = open_torchvision(name, weights or cached, "--weights")
+    network = open_torchvision(name, weights or cached, options.weights)
     # What torchvision's classifiers register last is the layer of their logits.
     layers = [key for key, m in network.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
     network.set_submodule(layers[-1], nn.Identity())

@@ -25,7 +25,9 @@ class Pretrained(NamedTuple):
     revision: str | None
 
 
-def open_pretrained(name: str, auto_class: str, kind: str, extra: str) -> Pretrained:
+def open_pretrained(
+    name: str, auto_class: str, kind: str, extra: str, option: str = "--network"
+) -> Pretrained:
     """A model on the CPU, in evaluation mode.
 
     Args:
@@ -33,6 +35,7 @@ def open_pretrained(name: str, auto_class: str, kind: str, extra: str) -> Pretra
         auto_class: of the package, e.g. AutoModel.
         kind: what the model is to be, for errors, e.g. image model.
         extra: of wild3d, which installs the package.
+        option: that names the model, for errors.
 
     Raises:
         DataError: the package is not installed, or nothing of that name and kind is there.
@@ -53,7 +56,7 @@ def open_pretrained(name: str, auto_class: str, kind: str, extra: str) -> Pretra
     except Exception as error:  # whatever the package makes of files and names
         raise DataError(
             f"transformers can't open {name} ({first_line(error)}): name the folder of an {kind}, "
-            "or one that is in its cache, in --network; nothing is downloaded."
+            f"or one that is in its cache, in {option}; nothing is downloaded."
         ) from error
     called = f"{TRANSFORMERS}{Path(name).name if Path(name).is_dir() else name}"
     revision = getattr(model.config, "_commit_hash", None)
@@ -61,10 +64,10 @@ def open_pretrained(name: str, auto_class: str, kind: str, extra: str) -> Pretra
     return Pretrained(called, model.eval().requires_grad_(False), processor, missing, revision)
 
 
-def check_complete(opened: Pretrained) -> None:
-    """DataError if a model's weights lack some of its parameters."""
+def check_complete(opened: Pretrained, option: str = "--network") -> None:
+    """DataError, which names the option of the model, if its weights lack some parameters."""
     if opened.missing:
         raise DataError(
             f"The weights of {opened.name} lack {len(opened.missing)} of its model's, first "
-            f"{opened.missing[0]}: name another model in --network."
+            f"{opened.missing[0]}: name another model in {option}."
         )
