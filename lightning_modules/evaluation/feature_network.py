@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
-from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -13,7 +12,7 @@ class Features:
     """Of N images, float32.
 
     vectors: penultimate activations (N, F), for FID and KID; logits: (N, C), for the Inception
-    Score.
+    Score, of width 0 where the network has none.
     """
 
     vectors: Tensor
@@ -42,18 +41,19 @@ class Features:
 
 @dataclass(frozen=True)
 class FeatureNetwork:
-    """A frozen feature extractor of torch-fidelity. No `nn.Module`, so that what holds one neither
-    saves nor averages nor distributes its weights.
+    """A frozen network that gives features. No `nn.Module`, so that what holds one neither saves
+    nor averages nor distributes its weights.
 
-    name: under which torch-fidelity knows it, e.g. classifier-shapeworld-1a2b3c4d; weights: SHA-256
-    in hex; resize: how it brings images to its own size, in words; extractor: gives vectors and
-    logits.
+    name: of network and weights, fit for a file's, e.g. classifier-shapeworld-1a2b3c4d; weights:
+    SHA-256 in hex; resize: how it brings images to its own size, in words; extractor: images
+    (B, 3, H, W) uint8 to vectors (B, F) and logits (B, C); has_logits: C is not 0.
     """
 
     name: str
     weights: str
     resize: str
-    extractor: FeatureExtractorBase
+    extractor: nn.Module
+    has_logits: bool = True
 
     def to(self, device: torch.device | str) -> "FeatureNetwork":
         """Move it to a device."""

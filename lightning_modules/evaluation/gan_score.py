@@ -25,16 +25,17 @@ class ScoreSettings:
     """Settings of a generator's score while it is trained, against the training images.
 
     features: network whose features are compared: checkpoint of a classifier (`make classifier`),
-    or inception; null for no KID. images: generated for a score. inception_weights: file of
-    Inception's weights, by default torch-fidelity's cache. cache: folder of the training images'
-    features, by default features/ in the root of the data.
+    inception, torchvision:NAME, transformers:NAME or transformers:FOLDER; null for no KID. images:
+    generated for a score. features_weights: file of the weights of inception, or of torchvision's
+    network, by default that in torch's cache. cache: folder of the training images' features, by
+    default features/ in the root of the data.
 
     Raises DataError for a number outside its range.
     """
 
     features: str | None = None
     images: int = 1000
-    inception_weights: str | None = None
+    features_weights: str | None = None
     cache: str | None = None
 
     def __post_init__(self) -> None:
@@ -68,7 +69,7 @@ class GANScore:
             resolution,
             settings.images,
             cache=settings.cache,
-            inception_weights=settings.inception_weights,
+            features_weights=settings.features_weights,
             device=device,
             num_workers=datamodule.num_workers,
             framing=framing,

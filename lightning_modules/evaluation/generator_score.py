@@ -74,7 +74,7 @@ def open_score(
     images: int = 1000,
     split: str = TRAIN,
     cache: str | None = None,
-    inception_weights: str | None = None,
+    features_weights: str | None = None,
     device: torch.device | str = "cpu",
     num_workers: int = 0,
     framing: Framing = Framing(),
@@ -85,14 +85,12 @@ def open_score(
     the features in the cache.
 
     Args:
-        features: checkpoint of a classifier, e.g. runs/classifier-shapeworld/checkpoints/best.ckpt,
-            or inception.
+        features, features_weights: network and the file of its weights; see `open_network`.
         root: shards of the data set.
         resolution: side of the fakes in pixels, at most that of the shards.
         images: fakes to draw.
         split: to compare with.
         cache: see `real_features`.
-        inception_weights: see `open_network`.
         device: where real features are computed.
         num_workers: processes that decode real images.
         framing: how real images are cut.
@@ -100,7 +98,7 @@ def open_score(
     Raises:
         FileNotFoundError, DataError: one sentence with what is missing, and the knob.
     """
-    network = open_network(features, inception_weights).to(device)
+    network = open_network(features, features_weights).to(device)
     photographs = RealImages.open(root, split, resolution, framing=framing)
     real = real_features(network, photographs, cache, num_workers)
     return GeneratorScore(network, real, images)

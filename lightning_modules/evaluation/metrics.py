@@ -22,6 +22,7 @@ from lightning_modules.evaluation.fakes import (
     GeometryName,
     NovelViews,
 )
+from lightning_modules.evaluation.feature_network import FeatureNetwork
 from lightning_modules.evaluation.real_features import RealFeatures
 from lightning_modules.inference.limits import Lattice
 from lightning_modules.inference.meshing import Surface
@@ -89,6 +90,14 @@ class MetricSettings:
         if self.kid_subset_size is not None:
             return self.kid_subset_size
         return min(KID_SUBSET_SIZE, real, fake)
+
+    def check_network(self, network: FeatureNetwork) -> None:
+        """DataError if a metric needs logits, and the network has none."""
+        if "is" in self.metrics and not network.has_logits:
+            raise DataError(
+                f"--metrics has is, which needs logits, and {network.name} gives none: name "
+                "metrics without it, e.g. fid kid, or inception or a classifier in --features."
+            )
 
     def check(self, real: int, fake: int) -> None:
         """Refuse what so many images can't give, before any is drawn.

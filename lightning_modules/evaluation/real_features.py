@@ -75,6 +75,7 @@ def _key(network: FeatureNetwork, images: RealImages) -> str:
         {
             "network": network.name,
             "weights": network.weights,
+            "resize": network.resize,
             "images": images.images_hash,
             "masks": images.masks_hash,
             "split": images.split,

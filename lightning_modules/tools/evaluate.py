@@ -33,7 +33,7 @@ def evaluate(
     checkpoint: str,
     root: str,
     features: str = WITH_INCEPTION,
-    inception_weights: str | None = None,
+    features_weights: str | None = None,
     samples: Annotated[int, Range(2, 10_000_000)] = 2000,
     split: str = TRAIN,
     real_images: Annotated[int, Range(2, 2**31 - 1)] | None = None,
@@ -57,9 +57,11 @@ def evaluate(
     Args:
         checkpoint: of a generator, e.g. runs/vq3d-shapeworld-prior/checkpoints/best.ckpt.
         root: image shards it is compared with.
-        features: inception, which published metrics use, or the checkpoint of a classifier of the
-            data (`make classifier`).
-        inception_weights: file of Inception's weights; by default torch-fidelity's cache.
+        features: inception, which published metrics use; the checkpoint of a classifier of the
+            data (`make classifier`); torchvision:NAME of a classifier, e.g. torchvision:resnet50;
+            or transformers:NAME or transformers:FOLDER of an image model.
+        features_weights: file of the weights of inception, or of torchvision's network; by default
+            that in torch's cache.
         samples: images to draw.
         split: of the real images.
         real_images: take only the first of them, in stored order; by default all.
@@ -77,7 +79,7 @@ def evaluate(
         sampling: how scenes are drawn.
     """
     check_cache(cache)
-    network = _network(features, inception_weights, settings)
+    network = _network(features, features_weights, settings)
     if network is not None:
         network.to(device)
     drawer = open_maker(checkpoint, stage1, sampling, device).drawer()
@@ -108,13 +110,15 @@ def evaluate(
 
 
 def _network(
-    features: str, inception_weights: str | None, settings: MetricSettings
+    features: str, features_weights: str | None, settings: MetricSettings
 ) -> FeatureNetwork | None:
     """The network of the metrics, none where Inception is the default that no metric looks at."""
-    default = features == WITH_INCEPTION and inception_weights is None
+    default = features == WITH_INCEPTION and features_weights is None
     if default and set(settings.metrics) <= set(settings.geometry):
         return None
-    return open_network(features, inception_weights)
+    network = open_network(features, features_weights)
+    settings.check_network(network)
+    return network
 
 
 def _framing(

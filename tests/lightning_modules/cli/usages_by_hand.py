@@ -204,6 +204,21 @@ BY_HAND: Sequence[tuple[str, str]] = (
         "nothing",
     ),
     (
+        "evaluate --checkpoint {autoregressive} --root {root} --features transformers:{nothing} "
+        "--out {out}/e",
+        "--features",
+    ),
+    (
+        "evaluate --checkpoint {autoregressive} --root {root} --features torchvision:resnet "
+        "--out {out}/e",
+        "--features",
+    ),
+    (
+        "evaluate --checkpoint {autoregressive} --root {root} --features {classifier} "
+        "--features_weights {first} --out {out}/e",
+        "--features_weights",
+    ),
+    (
         "evaluate --checkpoint {autoregressive} --root {root} --features {classifier} "
         "--metrics [] --out {out}/e",
         "--metrics",

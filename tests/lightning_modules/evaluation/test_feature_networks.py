@@ -66,7 +66,7 @@ def test_missing_inception_weights_are_told_in_one_sentence(
         open_network("inception", path)
     sentence = str(caught.value)
     missing = path or str(tmp_path / "checkpoints" / INCEPTION_FILE)
-    for words in (missing, "https://", "--inception_weights", "--features", "make classifier"):
+    for words in (missing, "https://", "--features_weights", "--features", "make classifier"):
         assert words in sentence
     assert "\n" not in sentence
 
@@ -85,9 +85,17 @@ def inception_weights(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def test_inception_is_loaded_from_a_file(inception_weights: str) -> None:
+def test_inception_is_loaded_from_a_file_and_named_after_it(
+    inception_weights: str, tmp_path: Path
+) -> None:
     network = open_network("inception", inception_weights)
-    assert network.name == "inception-v3-compat"
+    assert network.name == f"inception-v3-compat-{network.weights[:8]}"
+    assert network.weights == open_network("inception", inception_weights).weights
+    stored = torch.load(inception_weights)
+    stored["fc.bias"][0] += 1
+    other = tmp_path / "other.pth"
+    torch.save(stored, other)
+    assert open_network("inception", str(other)).name != network.name
     found = network(images(2, 8))
     assert found.vectors.shape == (2, 2048)
     assert found.logits.shape == (2, 1008)
@@ -111,5 +119,5 @@ def test_what_is_no_classifier_is_refused(classifier: str, tmp_path: Path) -> No
         open_network(stage1)
     with pytest.raises(FileNotFoundError, match="no checkpoint nowhere"):
         open_network("nowhere.ckpt")
-    with pytest.raises(DataError, match=r"--inception_weights is x\.pth, but --features names a"):
+    with pytest.raises(DataError, match=r"--features_weights is x\.pth, but only inception and"):
         open_network(classifier, "x.pth")

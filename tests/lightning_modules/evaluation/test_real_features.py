@@ -177,6 +177,14 @@ def test_features_that_lack_something_are_computed_anew_and_it_is_said(
     assert caplog.messages == [f"{path} is computed anew: {reason}"]
 
 
+def test_those_of_images_resized_otherwise_are_computed_anew(
+    network: FeatureNetwork, classes_root: str, tmp_path: Path, computed: list[str]
+) -> None:
+    for size in ("to 16 px", "to 32 px", "to 32 px"):
+        compute(dataclasses.replace(network, resize=size), classes_root, tmp_path)
+    assert computed == ["train", "train"]
+
+
 def test_by_default_they_lie_in_the_root(network: FeatureNetwork, tmp_path: Path) -> None:
     root = write_classes(tmp_path / "shards")
     real_features(network, RealImages.open(root, "val", SIDE))

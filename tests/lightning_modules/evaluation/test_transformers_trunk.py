@@ -17,18 +17,6 @@ SMALL = {
 }
 
 
-@pytest.fixture
-def vit(tmp_path: Path) -> Path:
-    """Of a transformer that pools its first token."""
-    torch.manual_seed(0)
-    config = transformers.ViTConfig(**SMALL, image_size=32, patch_size=8)
-    transformers.ViTModel(config).save_pretrained(tmp_path / "vit")
-    size = {"height": 32, "width": 32}
-    processor = transformers.ViTImageProcessor(size=size, image_std=[0.5, 0.25, 0.5])
-    processor.save_pretrained(tmp_path / "vit")
-    return tmp_path / "vit"
-
-
 def test_the_pooled_output_is_taken(vit: Path) -> None:
     trunk = transformers_trunk(str(vit))
     assert (trunk.name, trunk.side) == ("transformers:vit", 32)

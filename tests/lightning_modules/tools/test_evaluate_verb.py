@@ -11,6 +11,7 @@ import pytest
 from tiny_boxes import save_boxes
 from tiny_checkpoints import TinyFiles, run
 from tiny_classes import CLASSES, SIDE, save_classifier, write_classes
+from tiny_encoder import NETWORK, save_network
 from tiny_run import write_shards
 
 from datamodules.errors import DataError
@@ -130,7 +131,7 @@ def test_figures_depend_on_what_is_drawn_and_not_on_the_batches(
         ({"split": "test"}, "has no split 'test'"),
         ({"steps": 3}, "--steps is for masked ones only"),
         ({"batch_size": 0}, "--batch_size is 0, it must be from 1"),
-        ({"features": "inception", "inception_weights": "no.pth"}, "no.pth does not exist"),
+        ({"features": "inception", "features_weights": "no.pth"}, "no.pth does not exist"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is_drawn(
@@ -207,6 +208,22 @@ def test_floaters_of_scenes_without_end_are_refused(
                 samples=4,
                 metrics=(metric,),
             )
+
+
+def test_networks_of_torchvision_measure_all_but_the_inception_score(
+    tiny_files: TinyFiles, measured: dict[str, str], tmp_path: Path
+) -> None:
+    weights = save_network(tmp_path / "network.pth")
+    options = {"features": f"torchvision:{NETWORK}", "features_weights": weights}
+    options |= {"root": measured["root"], "samples": 4, "cache": str(tmp_path / "cache")}
+    with pytest.raises(DataError, match=r"metrics has is, which needs logits, and torchvision-squ"):
+        evaluated("nowhere.ckpt", tmp_path / "out.json", **options)
+    found = evaluated(tiny_files.autoregressive, tmp_path / "e.json", **options, metrics=("kid",))
+    network = found["protocol"]["network"]
+    assert network == f"torchvision-{NETWORK}-{found['protocol']['network_sha256'][:8]}"
+    assert list(found["figures"]) == [f"kid/{network}", f"kid_std/{network}"]
+    assert "network: to 224 px, bicubic with antialiasing" in found["protocol"]["resize"]
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [f"{network}-16px-train.npz"]
 
 
 def refusing(number: int) -> Callable[..., None]:
