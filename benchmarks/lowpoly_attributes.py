@@ -23,21 +23,24 @@ from datamodules.build.encode import encode_depth
 from datamodules.errors import DataError, counted
 from datamodules.files import write_atomically
 from models.spaces import box_sides
-from renderers.cameras import Camera
+from renderers.cameras import Camera, z_to_distance
 from renderers.rays import camera_rays
 
 MARGIN = 1.02
 """Factor on the sides, for surfaces that no view shows."""
 
 
-def surface_points(views: ObjectViews) -> Tensor:
-    """World points (N, 3) of all pixels that show the object; DataError if there are none."""
+def unproject(views: ObjectViews) -> Tensor:
+    """World points (V, H, W, 3) of all pixels, those of the camera where there is no depth."""
     side = views.mask.shape[-1]
     rays = camera_rays(views.camera, side, side)
-    axis = views.camera.cam2world[:, None, :3, 2]
-    along = (rays.directions * axis).sum(-1)
-    points = rays.at((views.depth.flatten(1) / along)[..., None])[:, :, 0]
-    found = points[(views.mask & (views.depth > 0)).flatten(1)]
+    distance = z_to_distance(views.depth.flatten(1), rays.directions, views.camera)
+    return rays.at(distance[..., None])[:, :, 0].unflatten(1, (side, side))
+
+
+def surface_points(views: ObjectViews) -> Tensor:
+    """World points (N, 3) of all pixels that show the object; DataError if there are none."""
+    found = unproject(views)[views.mask & (views.depth > 0)]
     if not len(found):
         raise DataError(f"no view of {views.names[0]} has a pixel of the object with depth.")
     return found
