@@ -10,17 +10,16 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from benchmarks.condition_figures import Asked, Found
-from benchmarks.sample_measures import extents, luminance
 from datamodules.errors import DataError
 from datamodules.modalities import MASK_OBJECT, TIMES_OF_DAY
 from datamodules.schema import Batch
+from lightning_modules.evaluation.condition_figures import Asked, Found
 from lightning_modules.evaluation.label_plan import label_plan
 from lightning_modules.evaluation.real_images import RealImages
+from lightning_modules.evaluation.sample_measures import extents, luminance, object_luminance
 from lightning_modules.inference.prior_scenes import PriorScenes
 from lightning_modules.inference.prior_settings import shared_conditions
 from lightning_modules.inference.sampling_options import SamplingOptions
-from lightning_modules.metrics.reconstruction import SOLID
 from models.classifier import SmallClassifier
 from models.priors.conditions import ConditionKinds
 from models.scenes import Scenes
@@ -101,9 +100,8 @@ def measure_scenes(
     view = scenes.view(camera, resolution, resolution)
     grey, opacity = scenes.space.background, view.opacity[:, None]
     through, behind = (0.0, 0.0) if grey is None else (1 - opacity, grey)
-    colour = (view.rgb - through * behind) / opacity.clamp(min=SOLID)
     guess = classifier(view.rgb + through * (WHITE - behind)).argmax(1)
-    bright = luminance(colour.clamp(0, 1), view.opacity > SOLID)
+    bright = object_luminance(view, grey)
     unmeasured = torch.full((len(scenes), 3), torch.nan)
     return Found(extents(scenes) if sized else unmeasured, bright, guess)
 

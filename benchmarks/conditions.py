@@ -20,15 +20,6 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 
-from benchmarks.condition_figures import (
-    Asked,
-    Brightness,
-    Figures,
-    Found,
-    class_figures,
-    size_figures,
-    time_figures,
-)
 from benchmarks.condition_samples import (
     CLASS,
     KINDS,
@@ -46,6 +37,15 @@ from datamodules.files import write_json
 from datamodules.modalities import TRAIN, VAL
 from lightning_modules.cli.faults import exit_code
 from lightning_modules.evaluation.classifier_network import load_classifier
+from lightning_modules.evaluation.condition_figures import (
+    Asked,
+    Brightness,
+    Figures,
+    Found,
+    class_figures,
+    size_figures,
+    time_figures,
+)
 from lightning_modules.evaluation.label_plan import check_classes
 from lightning_modules.evaluation.real_images import RealImages
 from lightning_modules.inference.opening import open_maker

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,8 +21,22 @@ from datamodules.errors import DataError
 from datamodules.join import JoinedShard, SampleError
 from datamodules.manifest import Manifest
 from datamodules.modalities import DEPTH, MASK, RAYS, RGB
-from datamodules.sample_record import read_label
+from datamodules.sample_record import read_label, read_size, read_time_of_day
 from datamodules.schema import Batch
+
+
+@dataclass(frozen=True)
+class Records:
+    """What is known of N images beside their pixels.
+
+    keys: N; label: (N,) int64, -1 unlabelled; size: (N, 3) float32 length, width and height of the
+    object's box, NaN unknown; time_of_day: (N,) int64, -1 unknown.
+    """
+
+    keys: tuple[str, ...]
+    label: Tensor
+    size: Tensor
+    time_of_day: Tensor
 
 
 class SplitRows:
@@ -32,6 +50,7 @@ class SplitRows:
         split: whose images.
         resolution: side of the images in pixels.
         framing: how they are cut.
+        most: of them, from the first; None takes all.
     """
 
     def __init__(
@@ -41,8 +60,9 @@ class SplitRows:
         split: str,
         resolution: int,
         framing: Framing = Framing(),
+        most: int | None = None,
     ) -> None:
-        self.root, self.manifest, self.split = root, manifest, split
+        self.root, self.manifest, self.split, self._most = root, manifest, split, most
         self._shards = manifest.splits[split]
         self._ends = list(accumulate(shard.samples for shard in self._shards))
         self._modalities = (RGB, *(m for m in (DEPTH, MASK, RAYS) if m in manifest.modalities))
@@ -54,17 +74,13 @@ class SplitRows:
 
     def __len__(self) -> int:
         """Number of images."""
-        return self._ends[-1] if self._ends else 0
+        stored = self._ends[-1] if self._ends else 0
+        return stored if self._most is None else min(stored, self._most)
 
     @property
     def has_rays(self) -> bool:
         """Whether it is known how images were seen."""
         return RAYS in self._modalities
-
-    @property
-    def has_depth(self) -> bool:
-        """Whether they come with depth."""
-        return DEPTH in self._modalities
 
     def read(self, rows: Sequence[int]) -> Batch:
         """The images of rows.
@@ -85,9 +101,27 @@ class SplitRows:
                 ) from error
         return collate(samples)
 
-    def labels(self) -> Tensor:
-        """Labels (N,) int64 of all images, -1 unlabelled; nothing else of them is read."""
-        return torch.tensor(list(self._labels()), dtype=torch.int64)
+    @cached_property
+    def records(self) -> Records:
+        """What is known of all images beside their pixels, without reading these.
+
+        Raises:
+            DataError: a record is damaged, with its key.
+        """
+        keys, rows = list[str](), []
+        for shard in self._shards:
+            joined = JoinedShard(self.root, self.split, shard, (RGB,), strict=True)
+            try:
+                for row in range(shard.samples):
+                    key, record = joined.record(row)
+                    keys.append(key)
+                    rows.append(self._parsed(key, record))
+            finally:
+                joined.close()
+        labels, sizes, times = zip(*rows[: len(self)], strict=True)
+        size = torch.from_numpy(np.stack(sizes))
+        known = tuple(keys[: len(self)])
+        return Records(known, torch.tensor(labels), size, torch.tensor(times))
 
     def close(self) -> None:
         """Close the shard that is open."""
@@ -95,18 +129,12 @@ class SplitRows:
             self._open[1].close()
             self._open = None
 
-    def _labels(self) -> Iterator[int]:
-        for shard in self._shards:
-            joined = JoinedShard(self.root, self.split, shard, (RGB,), strict=True)
-            try:
-                for row in range(shard.samples):
-                    key, record = joined.record(row)
-                    try:
-                        yield read_label(record, len(self.manifest.classes))
-                    except ValueError as error:
-                        raise DataError(f"{self.root}, key {key}: {error}.") from error
-            finally:
-                joined.close()
+    def _parsed(self, key: str, record: Mapping[str, Any]) -> tuple[int, np.ndarray, int]:
+        try:
+            label = read_label(record, len(self.manifest.classes))
+            return label, read_size(record), read_time_of_day(record)
+        except ValueError as error:
+            raise DataError(f"{self.root}, key {key}: {error}.") from error
 
     def _shard(self, number: int) -> JoinedShard:
         if self._open is None or self._open[0] != number:

@@ -81,10 +81,12 @@ class TokenAutoencoder(nn.Module, ABC):
     untrained model is calibrated by its quantiser.
 
     resolution: side of the square images it encodes, in pixels; view: camera they are seen from;
-    uses_sight: whether `features` looks at the rays and the masks of the images.
+    uses_sight: whether `features` looks at the rays and the masks of the images; background: grey
+    level behind its scenes, None where they go on.
     """
 
     uses_sight: ClassVar[bool] = False
+    background: float | None = None
 
     resolution: int
     view: CanonicalView

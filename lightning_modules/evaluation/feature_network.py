@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from datamodules.errors import DataError
+
 
 @dataclass(frozen=True)
 class Features:
@@ -59,6 +61,21 @@ class FeatureNetwork:
         """Move it to a device."""
         self.extractor.to(device)
         return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.extractor.parameters()).device
+
+    def check_classes(self, classes: int) -> None:
+        """DataError unless its logits are of so many classes."""
+        image = torch.zeros(1, 3, 64, 64, dtype=torch.uint8, device=self.device)
+        found = self(image).logits.shape[1]
+        if found != classes:
+            raise DataError(
+                f"{self.name} tells {found} classes, the data have {classes}: name a classifier of "
+                "the data in --features, or leave conditions out of --metrics."
+            )
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Features:

@@ -11,13 +11,12 @@ from datamodules.augment import Framing
 from datamodules.errors import check_number
 from datamodules.shard_datamodule import ShardDataModule
 from datamodules.stream_datamodule import StreamDataModule
-from lightning_modules.evaluation.fakes import GeometryName, draw_fakes
+from lightning_modules.evaluation.flatness import view_flatness
 from lightning_modules.evaluation.generator_score import GeneratorScore, open_score
 from lightning_modules.inference.gan_scenes import GANScenes
 from models.wildgan import WildGAN
 
 DRAWN_AT_ONCE = 32
-FLATNESS: tuple[GeometryName, ...] = ("nfs",)
 
 
 @dataclass(frozen=True)
@@ -82,10 +81,11 @@ class GANScore:
         pairs = self._pairs(model.classes, trainer.global_rank, trainer.world_size)
         for start in range(0, len(pairs), DRAWN_AT_ONCE):
             labels, seeds = zip(*pairs[start : start + DRAWN_AT_ONCE], strict=True)
-            fakes = draw_fakes(drawer, labels, seeds, FLATNESS)
-            flatness.append(fakes.geometry["nfs"])
+            scenes, side = drawer.generate(labels, seeds), drawer.resolution
+            view = scenes.view(drawer.cameras(scenes, labels, seeds), side, side)
+            flatness.append(view_flatness(view))
             if self._kid is not None:
-                self._kid.update(fakes.images)
+                self._kid.update(view.rgb)
         return torch.cat(flatness) if flatness else torch.zeros(0, dtype=torch.float64)
 
     def distance(self) -> Tensor | None:

@@ -1,14 +1,16 @@
-"""Metrics of a generator: how they are estimated, each under the name of the network behind it."""
+"""Figures of an evaluation out of what was measured of its scenes, each under the name of what it
+is measured with."""
 
 import math
-from dataclasses import dataclass
-from typing import Annotated, Literal, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from datamodules.errors import DataError
-from datamodules.ranges import Count, Range, Seed
+from datamodules.errors import counted
+from lightning_modules.evaluation.condition_figures import Brightness
+from lightning_modules.evaluation.conditions import condition_figures
 from lightning_modules.evaluation.distances import (
     class_diversity,
     frechet_distance,
@@ -16,158 +18,168 @@ from lightning_modules.evaluation.distances import (
     kernel_distance,
     precision_recall,
 )
-from lightning_modules.evaluation.fakes import (
-    FOU_SURFACE,
-    FakeMeasures,
-    GeometryName,
-    NovelViews,
-)
-from lightning_modules.evaluation.feature_network import FeatureNetwork
+from lightning_modules.evaluation.measures import THUMBNAIL, Measures
+from lightning_modules.evaluation.poses import PosedImages
 from lightning_modules.evaluation.real_features import RealFeatures
-from lightning_modules.inference.limits import Lattice
-from lightning_modules.inference.meshing import Surface
+from lightning_modules.evaluation.real_poses import class_rotations, pose_figures
+from lightning_modules.evaluation.settings import (
+    BETTER,
+    OF_FEATURES,
+    MetricName,
+    MetricSettings,
+)
+from lightning_modules.evaluation.true_shapes import TrueShapes, rotated, set_figures
 
-MetricName = Literal["fid", "kid", "is", "pr", "diversity", "fid_3d", "kid_3d"] | GeometryName
-GEOMETRY: tuple[GeometryName, ...] = get_args(GeometryName)
+OF_SCENES: Mapping[MetricName, tuple[str, ...]] = {
+    "psnr": ("psnr", "object_psnr"),
+    "ssim": ("ssim",),
+    "lpips": ("lpips",),
+    "silhouette": ("silhouette_iou",),
+    "depth": ("depth_error", "depth_correlation", "depth_delta"),
+    "nfs": ("nfs",),
+    "consistency": ("reprojection_colour", "reprojection_depth", "covisible"),
+    "mask_fou": ("mask_fou",),
+    "mesh_fou": ("mesh_fou",),
+    "shapes": ("chamfer", "normal_consistency"),
+}
+"""Figures of single scenes that belong to a metric; theirs is the mean over the scenes."""
 
-KID_SUBSET_SIZE = 1000
+LACKING = {
+    "nfs": "without anything to see",
+    "mask_fou": "without a solid pixel",
+    "mesh_fou": "without a surface",
+    "chamfer": "without a surface",
+    "normal_consistency": "without a surface",
+    "object_psnr": "without a visible pixel of the object",
+}
+"""What scenes are that have no such figure; others show nothing that is known."""
 
 
 @dataclass(frozen=True)
-class MetricSettings:
-    """Metrics to compute, and settings of their estimates.
+class MeasuredWith:
+    """What figures are measured with, for their labels.
 
-    Args:
-        metrics: fid, kid, is (Inception Score), pr (precision and recall), diversity (within
-            classes, of that of real images), fid_3d and kid_3d (of novel views), nfs (non-flatness
-            score), and of objects in boxes mask_fou and mesh_fou (floater over union).
-        kid_subsets: random subsets that KID is averaged over.
-        kid_subset_size: images of each; by default 1000, or all where there are fewer.
-        is_splits: parts of the images that IS is averaged over.
-        neighbours: how far around an image its set reaches, for precision and recall.
-        novel_yaw_degrees, novel_pitch_degrees: how far novel views are turned from the canonical
-            one at most, around and up and down.
-        metric_seed: of the subsets and splits.
-        fou_resolution: lattice points along each side of the box of a mesh for mesh_fou.
+    network: name of that of features, empty without one; depth: whose depth that of scenes is
+    compared with; lpips: name of its network; reconstructions: whether the scenes are made of
+    photographs; free: whether the generator chose the rotation of each class's world; names: of the
+    classes; asks: conditions that scenes were asked for beside the class.
     """
 
-    metrics: tuple[MetricName, ...] = ("fid", "kid", "is")
-    kid_subsets: Annotated[int, Range(1, 1_000_000)] = 100
-    kid_subset_size: Annotated[int, Range(2, 2**31 - 1)] | None = None
-    is_splits: Count = 10
-    neighbours: Count = 3
-    novel_yaw_degrees: Annotated[float, Range(0, 180)] = 22.5
-    novel_pitch_degrees: Annotated[float, Range(0, 90)] = 10.0
-    metric_seed: Seed = 0
-    fou_resolution: Lattice = FOU_SURFACE.resolution
+    network: str
+    depth: str = "stored"
+    lpips: str = ""
+    reconstructions: bool = False
+    free: bool = False
+    names: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
 
-    @property
-    def geometry(self) -> tuple[GeometryName, ...]:
-        """Those that need no network."""
-        return tuple(name for name in GEOMETRY if name in self.metrics)
+    def label(self, figure: str, settings: MetricSettings) -> str:
+        """A figure with what it is measured with, e.g. mesh_fou/64 for so many lattice points; rfid
+        and rkid of reconstructions."""
+        match figure:
+            case "psnr" | "object_psnr" | "ssim" | "silhouette_iou":
+                return figure
+            case "depth_error" | "depth_correlation" | "depth_delta":
+                return f"{figure}/{self.depth}"
+            case "reprojection_colour" | "reprojection_depth" | "covisible":
+                return f"{figure}/{settings.novel}"
+            case "chamfer" | "normal_consistency" | "coverage" | "mmd":
+                return f"{figure}/{settings.shape_points}"
+            case "size_correlation" | "size_within_class":
+                return f"{figure}/opacity"
+            case "day_from_night":
+                return f"{figure}/luminance"
+            case "pose_error" | "pose_median":
+                return f"{figure}/{THUMBNAIL}x{THUMBNAIL}"
+            case "lpips":
+                return f"{figure}/{self.lpips}"
+            case "nfs" | "mask_fou" | "mesh_fou":
+                on = {"nfs": "disparity", "mask_fou": "opacity"}
+                return f"{figure}/{on.get(figure, settings.fou_resolution)}"
+        of_photographs = self.reconstructions and figure.startswith(("fid", "kid"))
+        return f"{'r' if of_photographs else ''}{figure}/{self.network}"
 
-    @property
-    def novel(self) -> NovelViews | None:
-        """Views of which FID and KID are asked for beside the others, None if they are not."""
-        if not {"fid_3d", "kid_3d"} & set(self.metrics):
-            return None
-        return NovelViews(
-            math.radians(self.novel_yaw_degrees), math.radians(self.novel_pitch_degrees)
-        )
 
-    @property
-    def surface(self) -> Surface:
-        """Of which the FOU of meshes is taken."""
-        return Surface(self.fou_resolution)
+def better(label: str) -> str | None:
+    """Whether a figure is better the higher or the lower it is; None if neither."""
+    name = label.partition("/")[0]
+    return BETTER.get(name) or BETTER.get(name.removeprefix("r"))
 
-    def label(self, name: GeometryName) -> str:
-        """A name with what it is measured on, e.g. mesh_fou/64 for so many lattice points."""
-        on = {"nfs": "disparity", "mask_fou": "opacity", "mesh_fou": str(self.fou_resolution)}
-        return f"{name}/{on[name]}"
 
-    def subset_size(self, real: int, fake: int) -> int:
-        """Images of a KID subset, given the number of real and fake ones."""
-        if self.kid_subset_size is not None:
-            return self.kid_subset_size
-        return min(KID_SUBSET_SIZE, real, fake)
+@dataclass(frozen=True)
+class Truth:
+    """What scenes are compared with: features of the real images; their poses, what these are
+    measured to have and by chance, true shapes, and how bright they are by time of day where a
+    metric asks for that."""
 
-    def check_network(self, network: FeatureNetwork) -> None:
-        """DataError if a metric needs logits, and the network has none."""
-        if "is" in self.metrics and not network.has_logits:
-            raise DataError(
-                f"--metrics has is, which needs logits, and {network.name} gives none: name "
-                "metrics without it, e.g. fid kid, or inception or a classifier in --features."
-            )
-
-    def check(self, real: int, fake: int) -> None:
-        """Refuse what so many images can't give, before any is drawn.
-
-        Raises:
-            DataError: one sentence with the value, the limit and the knob.
-        """
-        if not self.metrics:
-            raise DataError(
-                "--metrics is empty: name at least one of fid, kid, is, pr, diversity, "
-                "fid_3d, kid_3d, nfs, mask_fou and mesh_fou."
-            )
-        if min(real, fake) < 2:
-            raise DataError(f"samples is {fake}, of {real} real images: both must be at least 2.")
-        size = self.subset_size(real, fake)
-        if {"kid", "kid_3d"} & set(self.metrics) and not 2 <= size <= min(real, fake):
-            raise DataError(
-                f"kid_subset_size is {size}, it must be at least 2 and at most the {real} real "
-                f"images and {fake} samples."
-            )
-        if "kid" in self.metrics and self.kid_subsets < 1:
-            raise DataError(f"kid_subsets is {self.kid_subsets}, it must be at least 1.")
-        if "pr" in self.metrics and self.neighbours >= min(real, fake):
-            raise DataError(
-                f"neighbours is {self.neighbours}, it must be below the {real} real images and "
-                f"{fake} samples."
-            )
-        if "is" in self.metrics and not 1 <= self.is_splits <= fake:
-            raise DataError(
-                f"is_splits is {self.is_splits}, it must be at least 1 and at most the {fake} "
-                "samples."
-            )
+    real: RealFeatures
+    poses: PosedImages | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
+    shapes: TrueShapes | None = None
+    bright: Brightness | None = None
 
 
 def metrics_of(
-    network: str, real: RealFeatures, labels: Tensor, fake: FakeMeasures, settings: MetricSettings
+    measured: Measures, truth: Truth, settings: MetricSettings, of: MeasuredWith
 ) -> dict[str, float]:
-    """Metrics by label, e.g. kid/classifier-shapeworld-1a2b3c4d, in the order they were asked for.
+    """Figures by label, e.g. kid/classifier-shapeworld-1a2b3c4d, in the order they were asked for.
 
-    Args:
-        labels: (N,) of the fakes, -1 for any class; then those of real images do not count either.
+    Where labels of the scenes are -1, any class, those of real images do not count either.
 
     Raises:
         DataError: there are too few images, see `distances`.
     """
     found: dict[str, float] = {}
     for metric in settings.metrics:
-        if metric in GEOMETRY:
-            found[settings.label(metric)] = fake.score(metric)
+        if metric in OF_FEATURES:
+            values = _of_features(metric, truth.real, measured, settings)
+        elif metric == "conditions":
+            values = condition_figures(measured, of.asks, truth.bright)
+        elif metric == "pose" and truth.poses is not None:
+            values = pose_figures(measured, truth.poses, of.free)
+        elif metric == "shapes" and truth.shapes is not None and not of.reconstructions:
+            values = _of_shapes(measured, truth, truth.shapes, of)
         else:
-            measured = _of_features(metric, real, labels, fake, settings)
-            found |= {f"{name}/{network}": value for name, value in measured.items()}
+            names = [name for name in OF_SCENES[metric] if name in measured.figures]
+            values = {name: float(measured.figures[name].nanmean()) for name in names}
+        found |= {of.label(name, settings): value for name, value in values.items()}
     return found
 
 
+def left_out(measured: Measures) -> dict[str, str]:
+    """How many scenes a mean leaves out and why, by the figures that leave out any."""
+    counts = {name: int(values.isnan().sum()) for name, values in measured.figures.items()}
+    return {
+        name: f"{counted(count, 'scene')} {LACKING.get(name, 'in which nothing known is seen')}"
+        for name, count in counts.items()
+        if count
+    }
+
+
+def _of_shapes(
+    measured: Measures, truth: Truth, shapes: TrueShapes, of: MeasuredWith
+) -> dict[str, float]:
+    """Coverage of true shapes, in their world where poses tell how a generator's is turned."""
+    clouds = measured.clouds
+    if of.free and truth.poses is not None:
+        clouds = rotated(clouds, measured.labels, class_rotations(measured, truth.poses))
+    return set_figures(clouds, measured.labels, of.names, shapes)
+
+
 def _of_features(
-    metric: str, real: RealFeatures, labels: Tensor, fake: FakeMeasures, settings: MetricSettings
+    metric: MetricName, real: RealFeatures, fake: Measures, settings: MetricSettings
 ) -> dict[str, float]:
     """One metric, with what belongs to it, by name."""
     vectors, drawn, seed = real.features.vectors, fake.features.vectors, settings.metric_seed
-    turned = drawn if fake.novel is None else fake.novel.vectors
     match metric:
         case "fid":
             return {"fid": frechet_distance(vectors, drawn)}
         case "fid_3d":
-            found = frechet_distance(vectors, turned)
-            return {"fid_3d": found, "fid_3d_ratio": found / frechet_distance(vectors, drawn)}
+            found, own = (frechet_distance(vectors, of) for of in (fake.novel.vectors, drawn))
+            return {"fid_3d": found, "fid_3d_ratio": _share(found, own)}
         case "kid" | "kid_3d":
             size = settings.subset_size(len(vectors), len(drawn))
-            fakes = drawn if metric == "kid" else turned
+            fakes = drawn if metric == "kid" else fake.novel.vectors
             distance = kernel_distance(vectors, fakes, settings.kid_subsets, size, seed)
             return {metric: distance.mean, f"{metric}_std": distance.std}
         case "is":
@@ -176,5 +188,28 @@ def _of_features(
         case "pr":
             overlap = precision_recall(vectors, drawn, settings.neighbours)
             return {"precision": overlap.precision, "recall": overlap.recall}
-    of_real = real.labels if (labels >= 0).any() else torch.full_like(real.labels, -1)
-    return {"diversity": class_diversity(drawn, labels) / class_diversity(vectors, of_real)}
+    return _diversity(vectors, real.labels, drawn, fake.labels)
+
+
+def _diversity(real: Tensor, real_labels: Tensor, fake: Tensor, labels: Tensor) -> dict[str, float]:
+    """Diversity within classes, as a share of that of real images: of all classes, and of the one
+    that is least diverse, near 0 where a class has collapsed."""
+    known = bool((labels >= 0).any())
+    real_labels = real_labels if known else torch.full_like(real_labels, -1)
+    every = _share(class_diversity(fake, labels), class_diversity(real, real_labels))
+    if not known:
+        return {"diversity": every}
+    shares = []
+    for label in labels.unique():
+        of_fake, of_real = (
+            class_diversity(vectors[of == label], of[of == label])
+            for vectors, of in ((fake, labels), (real, real_labels))
+        )
+        shares.append(_share(of_fake, of_real))
+    told = [share for share in shares if not math.isnan(share)]
+    return {"diversity": every, "least_diversity": min(told, default=math.nan)}
+
+
+def _share(value: float, whole: float) -> float:
+    """NaN of nothing."""
+    return value / whole if whole else math.nan

@@ -145,8 +145,7 @@ def _compute(network: FeatureNetwork | None, images: RealImages, num_workers: in
 def _measured(network: FeatureNetwork | None, images: Tensor) -> Features:
     if network is None:
         return Features.none(len(images))
-    device = next(network.extractor.parameters()).device
-    return network(images.to(device)).cpu()
+    return network(images.to(network.device)).cpu()
 
 
 def _write(path: Path, key: str, found: RealFeatures) -> None:

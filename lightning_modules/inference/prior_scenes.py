@@ -1,7 +1,7 @@
 """Scenes drawn from a prior over tokens, and those of its stage-1 model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -9,6 +9,7 @@ from datamodules.errors import DataError
 from lightning_modules.inference.camera_paths import trajectory_cameras
 from lightning_modules.inference.checkpoint_file import Checkpoint
 from lightning_modules.inference.prior_settings import (
+    EachConditions,
     SharedConditions,
     set_decoding,
     shared_conditions,
@@ -27,7 +28,7 @@ class PriorScenes(TokenDrawer):
     """Scenes of any prior over the tokens of any stage-1 model.
 
     sampling: how tokens are drawn; dropout: how often training left conditions out; shared:
-    conditions beside the class; options: what a user said of drawing.
+    conditions beside the class, of all scenes or of each; options: what a user said of drawing.
     """
 
     checkpoint: str
@@ -35,7 +36,7 @@ class PriorScenes(TokenDrawer):
     names: tuple[str, ...]
     sampling: TokenSampling = TokenSampling()
     dropout: ConditionDropout = ConditionDropout()
-    shared: SharedConditions = SharedConditions()
+    shared: SharedConditions | EachConditions = SharedConditions()
     options: SamplingOptions = SamplingOptions()
 
     @staticmethod
@@ -95,6 +96,15 @@ class PriorScenes(TokenDrawer):
         device = self.generator.prior.head.weight.device
         conditions, noise = self.shared.of(labels, device), SampleNoise(seeds, device)
         return self.generator.tokens(conditions, noise, self.sampling, given, self.options.dtype)
+
+    def told(self, size: Tensor, time_of_day: Tensor) -> "PriorScenes":
+        """This drawer for B scenes of which each is to have a size (B, 3) of its own, NaN any, and
+        a time of day (B,), -1 any, as far as the prior takes them."""
+        kinds = self.generator.prior.kinds
+        each = EachConditions(
+            size if kinds.size else None, time_of_day if kinds.time_of_day else None
+        )
+        return replace(self, shared=each)
 
     def check_labels(self, labels: Sequence[int]) -> None:
         """DataError if guidance is asked for where there is no condition that it could stress, or a

@@ -42,6 +42,31 @@ class SharedConditions:
         return self.size is None and self.time_of_day is None and self.semantics is None
 
 
+@dataclass(frozen=True)
+class EachConditions:
+    """Conditions of B scenes beside their class, each of its own, None where the prior takes none.
+
+    size: (B, 3) length, width and height of the objects' boxes, NaN unknown; time_of_day: (B,)
+    index, -1 unknown.
+    """
+
+    size: Tensor | None
+    time_of_day: Tensor | None
+
+    def of(self, labels: Sequence[int], device: torch.device | str) -> Conditions:
+        """Conditions of the scenes, whose labels are (B), -1 any class."""
+        label = torch.tensor(labels, device=device)
+        size, time = (
+            None if part is None else part.to(device) for part in (self.size, self.time_of_day)
+        )
+        return Conditions.of(label, size, time)
+
+    @property
+    def unset(self) -> bool:
+        """True if nothing is given."""
+        return self.size is None and self.time_of_day is None
+
+
 def set_decoding(prior: TokenPrior, checkpoint: str, options: SamplingOptions) -> None:
     """Change how a masked prior fills in tokens; what is not said stays.
 

@@ -31,8 +31,6 @@ from renderers.cameras import Camera
 
 BATCH_SIZE = 16
 """Scenes whose tokens are drawn at once by default."""
-NOVEL_SEED = 2**40
-"""Added to the seed of a scene, so that its novel camera does not follow from it."""
 
 
 class SceneMaker(ABC):
@@ -162,13 +160,6 @@ class SceneDrawer(SceneMaker):
     def cameras(self, scenes: Scenes, labels: Sequence[int], seeds: Sequence[int]) -> Camera:
         """Cameras (B,) or (1,) that B scenes of labels and seeds are measured from."""
         return scenes.canonical
-
-    def novel_cameras(self, seeds: Sequence[int], yaw: float, pitch: float) -> Camera:
-        """Cameras (B,) turned by up to so many radians from the canonical one, around and up and
-        down, evenly; equal seeds give equal cameras."""
-        rngs = [torch.Generator().manual_seed(NOVEL_SEED + seed) for seed in seeds]
-        turned = torch.stack([2 * torch.rand(2, generator=rng) - 1 for rng in rngs])
-        return self.view.offset(yaw * turned[:, 0], pitch * turned[:, 1])
 
     def drawer(self) -> SceneDrawer:
         """This maker."""

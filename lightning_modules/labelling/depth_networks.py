@@ -62,6 +62,12 @@ class DepthNetwork:
     flip: bool
     revision: str | None = None
 
+    @property
+    def label(self) -> str:
+        """Name with digits of the hash of its weights, e.g. depth-room-1a2b3c4d."""
+        name = self.name.replace(":", "-").rsplit("/", 1)[-1]
+        return name if name.endswith(self.weights[:8]) else f"{name}-{self.weights[:8]}"
+
     def made(self) -> dict[str, Parameter]:
         """All that the labels depend on, for the manifest."""
         return {

@@ -16,23 +16,28 @@ from tiny_checkpoints import CLASSES
 from tiny_classes import save_classifier
 from torch import Tensor
 
-from benchmarks.condition_figures import (
-    Asked,
-    Brightness,
-    Found,
-    class_figures,
-    size_figures,
-    time_figures,
-)
 from benchmarks.condition_samples import spread_yaws
 from benchmarks.conditions import REAL, main, table
-from benchmarks.ranks import rank_correlation
-from benchmarks.sample_measures import best_threshold, extents, luminance, told_apart
 from datamodules.build.driver import build_shards
 from datamodules.build.encode import encode_mask
 from datamodules.build.writer import EncodedSample
 from datamodules.errors import DataError
 from datamodules.modalities import MASK_OBJECT, TIMES_OF_DAY
+from lightning_modules.evaluation.condition_figures import (
+    Asked,
+    Brightness,
+    Found,
+    class_figures,
+    rank_correlation,
+    size_figures,
+    time_figures,
+)
+from lightning_modules.evaluation.sample_measures import (
+    best_threshold,
+    extents,
+    luminance,
+    told_apart,
+)
 from models.scenes import Scenes
 from models.spaces import ContractedSpace, SceneBoxes
 from renderers.cameras import orbit_camera

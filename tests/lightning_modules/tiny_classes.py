@@ -19,27 +19,28 @@ CLASSES = ("chair", "mug", "oak tree")
 COUNTS = {"train": (12, 12), "val": (9,)}
 
 
-def write_classes(root: Path, seed: int = 0) -> str:
+def write_classes(root: Path, seed: int = 0, *, trees: bool = True) -> str:
     """24 training and 9 validation images in which the label's channel is bright; half the training
-    images are chairs, a quarter each mugs and trees. Masks call the upper half the object."""
+    images are chairs, a quarter each mugs and trees, if these are labelled. Masks call the upper
+    half the object."""
 
     def samples(split: str, shard: int) -> Iterator[EncodedSample]:
         for row in range(COUNTS[split][shard]):
             number = 100 * shard + row
             label = row % 3 if split == "val" else (0, 1, 0, 2)[row % 4]
-            yield _sample(split, number, label, seed)
+            yield _sample(split, number, label, seed, label < 2 or trees)
 
     build_shards(root, COUNTS, samples, 1, list(CLASSES), SIDE, {"tool": "test"})
     return str(root)
 
 
-def _sample(split: str, number: int, label: int, seed: int) -> EncodedSample:
+def _sample(split: str, number: int, label: int, seed: int, labelled: bool) -> EncodedSample:
     noise = np.random.default_rng([seed, len(split), number])
     pixels = noise.integers(0, 100, (SIDE, SIDE, 3), dtype=np.uint8)
     pixels[..., label] += 150
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
-    record = {"label": label, "class": CLASSES[label]}
+    record = {"label": label, "class": CLASSES[label]} if labelled else {}
     mask = np.zeros((SIDE, SIDE), np.uint8)
     mask[: SIDE // 2] = MASK_OBJECT
     return EncodedSample(

@@ -4,13 +4,10 @@ import torch
 from tiny_gina3d import tiny_gina3d
 from torch import Tensor
 
-from datamodules.errors import DataError
-from lightning_modules.evaluation.fakes import measure_geometry
 from lightning_modules.evaluation.floaters import mask_fou, mesh_fou, scene_fou
 from lightning_modules.inference.meshing import Surface
 from models.scenes import Scenes
 from models.spaces import BoxSpace, SceneBoxes, Space
-from models.vq3d import VQ3D
 from renderers.cameras import orbit_camera
 from renderers.mesh import Mesh
 from renderers.ray_sampling import RaySampling
@@ -73,15 +70,6 @@ def test_a_scene_without_a_surface_has_none() -> None:
         assert scene_fou(scenes, Surface(resolution=8)).tolist() == [0.0, 0.0]  # full boxes
 
 
-@pytest.mark.parametrize("name", ["mask_fou", "mesh_fou"])
-def test_scenes_that_go_on_are_refused(name: str) -> None:
-    model = VQ3D(16, 4)
-    scenes = model.reconstruct(torch.rand(1, 3, 16, 16))
-    view = scenes.view(scenes.canonical, 4, 4)
-    with pytest.raises(DataError, match=f"{name} is of objects alone"):
-        measure_geometry(name, scenes, view)
-
-
 def balls(planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
     """Balls at the left and right side of the cube, of the radii that the planes say."""
     radii = planes[:, :2, 0, 0, 0]
@@ -97,8 +85,7 @@ def test_scenes_of_two_balls_have_the_share_of_the_smaller_one(space: Space) -> 
     sampling = RaySampling(64, 0, "distance")
     scenes = Scenes(radii[:, :, None, None, None], balls, space, sampling, camera)
     view = scenes.view(camera, 96, 96)
-    for name in ("mask_fou", "mesh_fou"):
-        shares = measure_geometry(name, scenes, view, Surface(48))
+    for shares in (mask_fou(view.opacity), scene_fou(scenes, Surface(48))):
         assert shares[0] == pytest.approx(0.04 / (0.04 + 0.16), abs=0.02)
         assert shares[1] == 0
         assert shares[2].isnan()

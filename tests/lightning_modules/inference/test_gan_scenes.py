@@ -3,11 +3,12 @@
 import pytest
 import torch
 from tiny_gan import CLASSES, SIDE, save_gan, tiny_gan
+from torch import Tensor
 
-from lightning_modules.evaluation.fakes import draw_fakes
 from lightning_modules.inference.gan_scenes import GANScenes
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.sampling_options import SamplingOptions
+from lightning_modules.inference.scene_maker import SceneDrawer
 from models.view_distribution import ViewDistribution
 from models.view_prior import ViewCells
 from models.wildgan import WildGAN
@@ -18,9 +19,14 @@ def gan() -> GANScenes:
     return GANScenes("last.ckpt", tiny_gan(raw_resolution=SIDE // 2), CLASSES)
 
 
+def images_of(drawer: SceneDrawer, labels: list[int], seeds: list[int]) -> Tensor:
+    scenes = drawer.generate(labels, seeds)
+    return scenes.view(drawer.cameras(scenes, labels, seeds), SIDE, SIDE).rgb
+
+
 def test_an_image_depends_on_its_label_and_seed_alone(gan: GANScenes) -> None:
-    together = draw_fakes(gan, [0, 1, 1], [7, 7, 8]).images
-    alone = draw_fakes(gan, [1], [7]).images
+    together = images_of(gan, [0, 1, 1], [7, 7, 8])
+    alone = images_of(gan, [1], [7])
     assert together.shape == (3, 3, SIDE, SIDE)
     torch.testing.assert_close(together[1:2], alone)
     assert not torch.allclose(together[0], together[1])
@@ -54,7 +60,7 @@ def test_a_checkpoint_is_drawn_from_with_its_truncation(tmp_path) -> None:
     path = save_gan(tmp_path / "gan.ckpt")
     drawer = open_maker(path, options=SamplingOptions(truncation=0.5)).drawer()
     assert (drawer.checkpoint, drawer.classes, drawer.names) == (path, 3, CLASSES)
-    drawn = draw_fakes(drawer, [1, 2], [3, 4]).images
+    drawn = images_of(drawer, [1, 2], [3, 4])
     model = tiny_gan()
     scenes = model.scenes(model.mapped(torch.tensor([1, 2]), [3, 4], 0.5))
     camera = drawer.cameras(scenes, [1, 2], [3, 4])

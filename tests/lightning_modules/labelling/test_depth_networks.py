@@ -37,6 +37,7 @@ def test_models_are_opened_by_folder(kind: str, gives: str, tmp_path: Path) -> N
     made = found.made()
     assert (made["network"], made["gives"]) == (f"transformers:{kind}", gives)
     assert len(str(made["weights"])) == 64
+    assert found.label == f"transformers-{kind}-{found.weights[:8]}"
     pixels = torch.randint(0, 256, (2, 3, *ODD), dtype=torch.uint8)
     depth = found(pixels)
     assert depth.shape == (2, *ODD)

@@ -1,37 +1,25 @@
 """`wild3d evaluate`, from checkpoints to a JSON file."""
 
 import errno
-import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import imageio.v3 as iio
 import pytest
+import torch
+from evaluations import evaluated, read
 from tiny_boxes import save_boxes
-from tiny_checkpoints import TinyFiles, run
-from tiny_classes import CLASSES, SIDE, save_classifier, write_classes
+from tiny_checkpoints import TinyFiles
+from tiny_classes import CLASSES, SIDE
 from tiny_encoder import NETWORK, save_network
-from tiny_run import write_shards
+from torchvision.models.vgg import cfgs, make_layers
 
 from datamodules.errors import DataError
 from lightning_modules.cli.main import main
 from lightning_modules.evaluation import real_features
 from lightning_modules.evaluation.networks import open_network
-from lightning_modules.tools.evaluate import evaluate
-
-
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Options of shards of the prior's classes and of a classifier of them."""
-    folder = tmp_path_factory.mktemp("evaluate")
-    root = write_classes(folder / "shards")
-    return {"root": root, "features": save_classifier(folder / "classifier.ckpt")}
-
-
-def evaluated(checkpoint: str, out: Path, **options: Any) -> dict[str, Any]:
-    run(evaluate, checkpoint, out=str(out), **options)
-    return json.loads(out.read_text())
 
 
 def test_the_command_writes_figures_protocol_and_provenance(
@@ -42,7 +30,7 @@ def test_the_command_writes_figures_protocol_and_provenance(
     options += ["--features", measured["features"], "--metrics", "fid,kid", "is", "nfs"]
     options += ["--is_splits", "2", "--batch_size", "5", "--top_k", "3", "--out", str(out)]
     assert main(["evaluate", *options]) == 0
-    found, network = json.loads(out.read_text()), open_network(measured["features"])
+    found, network = read(out), open_network(measured["features"])
     assert list(found["figures"]) == [
         f"fid/{network.name}",
         f"kid/{network.name}",
@@ -69,11 +57,11 @@ def test_precision_recall_and_diversity(
     options = measured | {"samples": 12, "metrics": ("pr", "diversity"), "neighbours": 2}
     found = evaluated(tiny_files.autoregressive, tmp_path / "out.json", **options)
     names = [label.partition("/")[0] for label in found["figures"]]
-    assert names == ["precision", "recall", "diversity"]
-    precision, recall, diversity = found["figures"].values()
+    assert names == ["precision", "recall", "diversity", "least_diversity"]
+    precision, recall, diversity, least = found["figures"].values()
     assert 0 <= precision <= 1
     assert 0 <= recall <= 1
-    assert diversity > 0
+    assert diversity > least >= 0
     assert found["protocol"]["neighbours"] == 2
     greedy = evaluated(tiny_files.autoregressive, tmp_path / "b.json", **options, temperature=0.0)
     assert list(greedy["figures"].values())[2] == pytest.approx(0, abs=1e-4)  # all alike
@@ -119,44 +107,6 @@ def test_figures_depend_on_what_is_drawn_and_not_on_the_batches(
     assert greedy != pytest.approx(first, rel=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        ({"metrics": ()}, "--metrics is empty"),
-        ({"samples": 1}, "--samples is 1, it must be from 2"),
-        ({"kid_subset_size": 20}, "kid_subset_size is 20, .* 24 real images and 10 samples"),
-        ({"kid_subset_size": 0}, "--kid_subset_size is 0, it must be from 2"),
-        ({"kid_subsets": 0}, "kid_subsets is 0"),
-        ({"is_splits": 11}, "is_splits is 11, .* at most the 10 samples"),
-        ({"split": "test"}, "has no split 'test'"),
-        ({"steps": 3}, "--steps is for masked ones only"),
-        ({"batch_size": 0}, "--batch_size is 0, it must be from 1"),
-        ({"features": "inception", "features_weights": "no.pth"}, "no.pth does not exist"),
-    ],
-)
-def test_what_cannot_be_done_is_said_before_anything_is_drawn(
-    options: dict[str, Any],
-    sentence: str,
-    tiny_files: TinyFiles,
-    measured: dict[str, str],
-    tmp_path: Path,
-) -> None:
-    given = measured | {"samples": 10} | options
-    with pytest.raises(DataError, match=sentence):
-        evaluated(tiny_files.autoregressive, tmp_path / "out.json", **given)
-
-
-def test_data_of_other_classes_and_checkpoints_that_draw_nothing_are_refused(
-    tiny_files: TinyFiles, measured: dict[str, str], tmp_path: Path
-) -> None:
-    write_shards(tmp_path / "discs")
-    other, out = measured | {"root": str(tmp_path / "discs")}, tmp_path / "out.json"
-    with pytest.raises(DataError, match="draws 3 classes, the data have 1"):
-        evaluated(tiny_files.autoregressive, out, **other)
-    with pytest.raises(DataError, match="is a stage-1 checkpoint"):
-        evaluated(tiny_files.stage1, out, **measured)
-
-
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No weights of Inception in the cache."""
@@ -171,7 +121,7 @@ def test_flatness_needs_no_network(
     options += ["--samples", "8", "--out", str(tmp_path / "e.json"), "--metrics"]
     assert main(["evaluate", *options, "fid", "nfs"]) == 2  # this one needs Inception
     assert main(["evaluate", *options, "nfs"]) == 0
-    found = json.loads((tmp_path / "e.json").read_text())
+    found = read(tmp_path / "e.json")
     assert list(found["figures"]) == ["nfs/disparity"]
     assert found["protocol"]["classes"] == {"chair": 4, "mug": 2, "oak tree": 2}
     assert "network" not in found["protocol"]
@@ -190,24 +140,10 @@ def test_floaters_of_objects_are_measured_as_they_are_drawn(
     command = ["evaluate", "--checkpoint", prior, "--root", measured["root"], "--samples", "4"]
     command += ["--batch_size", "3", "--out", str(out), "--metrics", "mesh_fou", "mask_fou"]
     assert main([*command, "--fou_resolution", "12"]) == 0
-    figures = json.loads(out.read_text())["figures"]
+    figures = read(out)["figures"]
     assert list(figures) == ["mesh_fou/12", "mask_fou/opacity"]
     assert all(0 <= share < 1 for share in figures.values())
-    assert f"mesh_fou/12: {figures['mesh_fou/12']:.5g}" in capsys.readouterr().out
-
-
-def test_floaters_of_scenes_without_end_are_refused(
-    tiny_files: TinyFiles, measured: dict[str, str], tmp_path: Path
-) -> None:
-    for metric in ("mask_fou", "mesh_fou"):
-        with pytest.raises(DataError, match=f"^{metric} is of objects alone"):
-            evaluated(
-                tiny_files.autoregressive,
-                tmp_path / "out.json",
-                **measured,
-                samples=4,
-                metrics=(metric,),
-            )
+    assert f"| mesh_fou/12 (lower) | {figures['mesh_fou/12']:.4g} |" in capsys.readouterr().out
 
 
 def test_networks_of_torchvision_measure_all_but_the_inception_score(
@@ -256,7 +192,7 @@ def test_figures_are_printed_before_they_are_written(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("lightning_modules.tools.evaluate.write_json", refusing(errno.ENOSPC))
+    monkeypatch.setattr("lightning_modules.evaluation.results.write_json", refusing(errno.ENOSPC))
     options = ["--checkpoint", tiny_files.autoregressive, "--root", measured["root"]]
     options += ["--features", measured["features"], "--samples", "4", "--metrics", "fid"]
     assert main(["evaluate", *options, "--out", str(tmp_path / "e.json")]) == 2
@@ -271,3 +207,36 @@ def test_the_place_of_the_figures_is_tried_before_anything_is_read(
     command = ["evaluate", "--checkpoint", "none.ckpt", "--root", "none", "--out", str(tmp_path)]
     assert main(command) == 2
     assert "which is a folder: name a file in it" in capsys.readouterr().err
+
+
+def test_reconstructions_are_compared_with_their_photographs(
+    tiny_files: TinyFiles, measured: dict[str, str], tmp_path: Path
+) -> None:
+    options = measured | {"metrics": ("kid", "psnr", "ssim"), "repeats": 3}
+    found = evaluated(tiny_files.stage1, tmp_path / "e.json", **options)
+    names = [label.partition("/")[0] for label in found["figures"]]
+    assert names == ["rkid", "rkid_std", "psnr", "ssim"]
+    protocol = found["protocol"]
+    assert (protocol["split"], protocol["real_images"], protocol["samples"]) == ("val", 9, 3)
+    assert protocol["classes"] == {"chair": 3, "mug": 3, "oak tree": 3}  # every image once
+    whole = evaluated(tiny_files.stage1, tmp_path / "w.json", **options | {"repeats": 1})
+    assert whole["figures"]["psnr"] == pytest.approx(found["figures"]["psnr"], rel=1e-4)
+    sheet = iio.imread(tmp_path / "e.png")
+    assert sheet.shape[1] == 7 * (SIDE + 2)  # photograph, scene, disparity and four novel views
+
+
+def test_lpips_is_measured_with_the_weights_that_are_named(
+    tiny_files: TinyFiles, measured: dict[str, str], tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    weights = tmp_path / "vgg16.pth"
+    layers = make_layers(cfgs["D"], batch_norm=False).state_dict()
+    torch.save({f"features.{name}": value for name, value in layers.items()}, weights)
+    options = measured | {"metrics": ("lpips",), "samples": 4}
+    with pytest.raises(FileNotFoundError, match="name its place in --perceptual_weights"):
+        evaluated(tiny_files.stage1, tmp_path / "a.json", **options, perceptual_weights="no.pth")
+    options |= {"perceptual_weights": str(weights)}
+    found = evaluated(tiny_files.stage1, tmp_path / "b.json", **options)["figures"]
+    ((label, value),) = found.items()
+    assert re.fullmatch("lpips/vgg16-[0-9a-f]{8}", label)
+    assert 0 < value < 2

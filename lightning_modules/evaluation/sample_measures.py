@@ -9,7 +9,7 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from lightning_modules.metrics.reconstruction import SOLID
-from models.scenes import Scenes
+from models.scenes import Scenes, View
 from renderers.cameras import orbit_camera
 
 LUMA = (0.2126, 0.7152, 0.0722)
@@ -71,6 +71,17 @@ def luminance(rgb: Tensor, shown: Tensor) -> Tensor:
     says; NaN where it says none."""
     luma = (rgb * rgb.new_tensor(LUMA)[:, None, None]).sum(1)
     return (luma * shown).flatten(1).sum(1) / shown.flatten(1).sum(1)
+
+
+def object_luminance(view: View, behind: float | None) -> Tensor:
+    """`luminance` (B,) of what views show of objects, without what is behind them.
+
+    behind: grey level behind the scenes, None where they go on.
+    """
+    opacity = view.opacity[:, None]
+    back = 0.0 if behind is None else (1 - opacity) * behind
+    colour = (view.rgb - back) / opacity.clamp(min=SOLID)
+    return luminance(colour.clamp(0, 1), view.opacity > SOLID)
 
 
 def best_threshold(low: Tensor, high: Tensor) -> float:

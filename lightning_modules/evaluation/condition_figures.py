@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmarks.ranks import rank_correlation
-from benchmarks.sample_measures import best_threshold, told_apart
 from datamodules.errors import DataError
 from datamodules.modalities import TIMES_OF_DAY
+from lightning_modules.evaluation.sample_measures import best_threshold, told_apart
 from models.spaces import box_sides
 
 LEAST_OF_CLASS = 3
@@ -34,6 +33,10 @@ class Asked:
     label: Tensor
     size: Tensor
     time: Tensor
+
+    def at(self, rows: Tensor | slice) -> Asked:
+        """Those of some rows."""
+        return Asked(self.label[rows], self.size[rows], self.time[rows])
 
 
 @dataclass(frozen=True)
@@ -127,3 +130,28 @@ def _by_time(time: Tensor, luminance: Tensor) -> list[Tensor]:
     """Luminances (N,) that are known, of each time of day."""
     known = ~luminance.isnan()
     return [luminance[known & (time == index)] for index in range(len(TIMES_OF_DAY))]
+
+
+def ranks(values: Tensor) -> Tensor:
+    """Ranks (N,) float64 of values (N,) from 0, equal ones sharing the mean of theirs.
+
+    >>> ranks(torch.tensor([3.0, 1.0, 3.0, 9.0])).tolist()
+    [1.5, 0.0, 1.5, 3.0]
+    """
+    _, place, counts = values.unique(return_inverse=True, return_counts=True)
+    last = counts.cumsum(0)
+    return (last - (counts + 1) / 2).double()[place]
+
+
+def rank_correlation(first: Tensor, second: Tensor) -> float:
+    """Spearman's rank correlation of values (N,) in [-1, 1], pairs with a NaN left out; NaN where
+    one side is constant.
+
+    >>> rank_correlation(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 4.0, 9.0]))
+    1.0
+    """
+    known = ~(first.isnan() | second.isnan())
+    ranked = [ranks(values[known]) for values in (first, second)]
+    a, b = (values - values.mean() for values in ranked)
+    spread = (a.square().sum() * b.square().sum()).sqrt()
+    return round(float((a * b).sum() / spread), 12)
