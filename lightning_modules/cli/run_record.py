@@ -2,6 +2,7 @@
 
 import os
 import platform
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from datamodules.errors import DataError
 from datamodules.files import replacing, write_json
 from datamodules.places import results_in
 from lightning_modules.inference.provenance import git_revision
+from renderers.cpu.precision import bf16_is_fast
 
 PACKAGES = (
     "wild3d",
@@ -79,13 +81,29 @@ class SaveRunConfig(SaveConfigCallback):
 
 
 def versions() -> dict[str, Any]:
-    """Git revision of the source tree, and versions of Python, packages and CUDA."""
+    """Git revision of the source tree, the machine, and versions of Python, packages and CUDA."""
     return {
         "git": git_revision(Path(__file__).parents[2]),
+        "machine": machine(),
         "python": platform.python_version(),
         "cuda": torch.version.cuda if torch.cuda.is_available() else None,
         "packages": {name: _package_version(name) for name in PACKAGES},
     }
+
+
+def machine() -> str:
+    """Processor, threads of this process, how it multiplies bfloat16, and GPUs of this machine."""
+    name = platform.processor() or platform.machine()
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(
+            (x.partition(":")[2].strip() for x in lines if x.startswith("model name")), name
+        )
+    units = "bf16 units" if bf16_is_fast() else "no bf16 units"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    gpus = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
+    threads = f"{torch.get_num_threads()} of {cores} cores"
+    return ", ".join([f"{name} ({threads}, {units})", *gpus])
 
 
 def _package_version(name: str) -> str | None:
