@@ -10,11 +10,11 @@ import torch
 from datamodules.augment import Framing
 from datamodules.errors import DataError
 from datamodules.manifest import Manifest
-from datamodules.modalities import DEPTH, MASK, RAYS
+from datamodules.modalities import MASK, RAYS
 from datamodules.rows import SplitRows
 from lightning_modules.evaluation.condition_figures import Asked
-from lightning_modules.evaluation.label_plan import check_classes, label_plan
-from lightning_modules.evaluation.settings import OF_OBJECTS, OF_PHOTOGRAPHS, MetricSettings
+from lightning_modules.evaluation.label_plan import label_plan
+from lightning_modules.evaluation.settings import MetricSettings
 from lightning_modules.evaluation.subjects import (
     DrawnSubjects,
     ReconstructedSubjects,
@@ -23,7 +23,6 @@ from lightning_modules.evaluation.subjects import (
 )
 from lightning_modules.inference.gan_scenes import GANScenes
 from lightning_modules.inference.prior_scenes import PriorScenes
-from lightning_modules.inference.sampling_options import check_unused
 from lightning_modules.inference.scene_maker import SceneMaker, TokenDrawer
 from lightning_modules.inference.stage1_scenes import Stage1Scenes
 from models.autoencoder import TokenAutoencoder
@@ -137,87 +136,6 @@ class Candidate:
         poses = self.poses if settings.asks("pose", "shapes") else "unknown"
         asks = self.asks if settings.asks("conditions") else ()
         return Kind(self.reconstructs, self.resolution, framing, seen, poses, asks)
-
-    def check(self, settings: MetricSettings, manifest: Manifest) -> None:
-        """Refuse metrics that do not apply to its scenes, and options that do nothing for them.
-
-        Raises:
-            DataError: one sentence with the metric or the option, and the knob.
-        """
-        if self.reconstructs:
-            why = f"{self.maker.checkpoint} makes scenes of photographs, and draws none"
-            check_unused(self.maker.options.given, why)
-        else:
-            self._check_drawn(settings, manifest)
-        for metric in OF_OBJECTS:
-            if settings.asks(metric) and not self.ends:
-                raise DataError(
-                    f"{metric} is of objects alone, the scenes of {self.maker.checkpoint} go on: "
-                    "leave it out of --metrics."
-                )
-        if settings.asks("silhouette") and MASK not in manifest.modalities:
-            raise DataError(
-                "silhouette is of objects alone, and the images come without masks: leave it out "
-                "of --metrics."
-            )
-        if settings.asks("conditions"):
-            self._check_conditions()
-        if settings.asks("pose") and (self.reconstructs or self.poses == "unknown"):
-            fault = "shows scenes from one side alone"
-            if self.reconstructs:
-                fault = "makes scenes of photographs, which look most like these themselves"
-            raise DataError(f"{self.maker.checkpoint} {fault}: leave pose out of --metrics.")
-        if settings.asks("depth") and settings.depth_network is None:
-            self._check_stored_depth(manifest)
-
-    def _check_drawn(self, settings: MetricSettings, manifest: Manifest) -> None:
-        drawer = self.maker.drawer()
-        if drawer.classes == 0:
-            drawer.check_labels([-1])
-        check_classes(self.maker.checkpoint, drawer.classes, len(manifest.classes))
-        for metric in OF_PHOTOGRAPHS:
-            if settings.asks(metric):
-                raise DataError(
-                    f"{metric} is of photographs and their reconstructions, "
-                    f"{self.maker.checkpoint} draws its scenes: leave it out of --metrics."
-                )
-
-    def _check_conditions(self) -> None:
-        if self.reconstructs or not (self.asks or self.maker.drawer().classes):
-            raise DataError(
-                "conditions asks each scene to be drawn like a photograph, and "
-                f"{self.maker.checkpoint} takes neither class, size nor time of day: leave it out "
-                "of --metrics."
-            )
-        given = {"size_condition", "time_of_day", "semantics"} & set(self.maker.options.given)
-        if given:
-            raise DataError(
-                "conditions asks each scene to be drawn like a photograph, not all alike: leave it "
-                f"out of --metrics, or --{min(given)}."
-            )
-
-    def _check_stored_depth(self, manifest: Manifest) -> None:
-        if not self.reconstructs:
-            raise DataError(
-                f"{self.maker.checkpoint} draws its scenes, whose depth no photograph tells: name "
-                "a network that sees it in --depth_network, or leave depth out of --metrics."
-            )
-        if DEPTH not in manifest.modalities:
-            raise DataError(
-                "the images come without depth: name a network that sees it in --depth_network, or "
-                "leave depth out of --metrics."
-            )
-
-    def check_unlabelled(self, root: str) -> None:
-        """DataError if it draws scenes of a class only, for images of none."""
-        drawer = self.maker.drawer()
-        try:
-            drawer.check_labels([-1, 0])
-        except DataError as error:
-            raise DataError(
-                f"{root} has images without a class, and {self.maker.checkpoint} draws scenes of a "
-                "class only: label them, or name others in --root."
-            ) from error
 
     @property
     def asks(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from datamodules.classes import class_name
 from datamodules.manifest import images_hash
 from datamodules.modalities import RAYS
 from datamodules.rows import SplitRows
+from lightning_modules.evaluation.applicability import check_unlabelled
 from lightning_modules.evaluation.candidates import Candidate, Kind
 from lightning_modules.evaluation.comparison import Figure
 from lightning_modules.evaluation.conditions import real_brightness
@@ -122,6 +123,7 @@ class Evaluation:
             "semantics": vector,
             "settings": asdict(self.settings),
             "depth": None if depth is None else depth.made(),
+            "lpips": self.measured_with.lpips,
             "shapes": None if shapes is None else shapes.hash,
             "real": self.compared(),
             "files": {of: images_hash(manifest, of) for of in manifest.modalities},
@@ -139,7 +141,7 @@ class Evaluation:
         if self.kind.reconstructs or (self._rows().records.label >= 0).all():
             return
         for checkpoint in self.checkpoints:
-            self.opening.candidate(checkpoint).check_unlabelled(self.images.root)
+            check_unlabelled(self.opening.candidate(checkpoint), self.images.root)
 
     def _rows(self) -> SplitRows:
         images = self.images

@@ -10,6 +10,7 @@ from datamodules.manifest import Manifest
 from datamodules.modalities import TRAIN, VAL
 from datamodules.ranges import Fraction, Range, Workers
 from datamodules.remote import read_manifest
+from lightning_modules.evaluation.applicability import check_applies
 from lightning_modules.evaluation.candidates import Kind, Views, repeated_count
 from lightning_modules.evaluation.comparison import markdown_table
 from lightning_modules.evaluation.evaluation import Evaluation, Opening
@@ -166,7 +167,7 @@ def _kind(
     kinds: list[Kind] = []
     for checkpoint in checkpoints:
         candidate = opening.candidate(checkpoint)
-        candidate.check(settings, manifest)
+        check_applies(candidate, settings, manifest)
         kinds.append(candidate.kind(*cut, manifest, settings))
         kinds[0].check_same(kinds[-1], (checkpoints[0], checkpoint))
     if not kinds:
