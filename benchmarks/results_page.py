@@ -37,7 +37,7 @@ COLUMNS = (
     ("correlation", "correlation {:.3f}"),
     ("delta_1.25", "delta < 1.25 {:.3f}"),
     ("kid", "KID {:.3f}"),
-    ("nfs", "non-flatness {:.1f}"),
+    ("non_flatness", "non-flatness {:.1f}"),
 )
 """Validation figures of result.json and how they are told."""
 
@@ -64,7 +64,7 @@ def trainings_table(trainings: Mapping[str, Any], runs: Mapping[str, str]) -> st
         minutes = f"{result['seconds'] / 60:.0f}"
         cells = [config, f"{result['images_seen']:,}", minutes, validation(result), kept["machine"]]
         lines.append(f"| {' | '.join(cells)} |")
-    rest = f"Not trained to the end by us: {', '.join(untrained)}; their headers say why."
+    rest = f"Not trained to the end by us: {', '.join(untrained)}; their headers say more."
     return "\n".join([*lines, "", *_filled(rest), ""])
 
 
@@ -104,13 +104,14 @@ def table_section(store: Path, table: Table) -> str:
     trained = [f"{r['images_seen']:,}" for r in found["results"] if r["images_seen"] is not None]
     text = f"{first['samples']} scenes a repeat{seen}, of checkpoints after {', '.join(trained)} "
     text += f"training images; {protocol['real_images']} real images of "
-    text += f"{protocol['resolution']} pixels. {'; '.join(beside)}{'.' if beside else ''} "
-    text += f"{record['seconds'] / 60:.0f} minutes on {record['machine']}, at {record['git']}."
-    lines += [*_filled(text[:1].upper() + text[1:]), ""]
+    text += f"{protocol['resolution']} pixels."
+    if beside:
+        text += f" To be read beside: {'; '.join(beside)}."
+    lines += [*_filled(f"{text} {_taken(record)}"), ""]
     alone = len(results) == 1
     for name in results:
         sheet = f"{table.name}.jpg" if alone else f"{table.name}-{name}.jpg"
-        lines += [f"![{table.title}: {name}](results/{sheet})", ""]
+        lines += [f"![scenes of {name}](results/{sheet})", ""]
     return "\n".join(lines)
 
 
@@ -120,8 +121,15 @@ def report_section(store: Path, report: Report) -> str:
     lines = [f"## {report.title}", ""]
     if not path.exists():
         return "\n".join([*lines, f"Not measured yet: {', '.join(report.runs)}.", ""])
-    told = f"{record['seconds'] / 60:.0f} minutes on {record['machine']}, at {record['git']}."
-    return "\n".join([*lines, *_command(record["command"]), "", path.read_text(), told, ""])
+    told = _filled(_taken(record))
+    return "\n".join([*lines, *_command(record["command"]), "", path.read_text(), *told, ""])
+
+
+def _taken(record: Mapping[str, Any]) -> str:
+    """How long a measurement took, on which machine and by which code."""
+    seconds = record["seconds"]
+    time = f"{seconds} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+    return f"Measured in {time} on {record['machine']}, at {record['git']}."
 
 
 def _found(result: Mapping[str, Any], key: str) -> float | None:
