@@ -97,12 +97,15 @@ def table_section(store: Path, table: Table) -> str:
         }
         for result in found["results"]
     }
-    lines += [*_command(record["command"]), "", markdown_table(results)]
+    figures, _, note = markdown_table(results).partition("\n\n")
+    lines += [*_command(record["command"]), "", figures, "", *_filled(note), ""]
     protocol, first = found["protocol"], found["results"][0]["protocol"]
     beside = [form.format(protocol[key]) for key, form in BESIDE if key in protocol]
     seen = f", seen {first['cameras']}" if "cameras" in first else ""
     trained = [f"{r['images_seen']:,}" for r in found["results"] if r["images_seen"] is not None]
-    text = f"{first['samples']} scenes a repeat{seen}, of checkpoints after {', '.join(trained)} "
+    text = (
+        f"{first['samples']} scenes a repeat{seen}, of checkpoints after {' and '.join(trained)} "
+    )
     text += f"training images; {protocol['real_images']} real images of "
     text += f"{protocol['resolution']} pixels."
     if beside:
