@@ -87,11 +87,21 @@ def measure(table: Table, runs: dict[str, str], batch_size: int) -> str:
     words = [*shlex.split(command)[1:], "--out", str(found), "--batch_size", str(batch_size)]
     if wild3d(words) != 0:
         raise DataError(f"{table.name} can't be measured, see above.")
+    tell_command(found, command)
     found.with_suffix(".md").unlink()  # the page has it
     for sheet in STORE.glob("*.png"):
         shrink(sheet)
     write_json(record, note | _measured(began))
     return "measured"
+
+
+def tell_command(found: Path, command: str) -> None:
+    """Name the command that anybody may give in results, in place of this program's own, whose
+    options are paths of one machine."""
+    content = _read(found)
+    for result in content["results"]:
+        result["provenance"]["command"] = command
+    write_json(found, content)
 
 
 def shrink(sheet: Path) -> None:

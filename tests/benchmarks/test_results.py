@@ -1,6 +1,7 @@
 """The page of results: what is measured again, what is kept, and what it says."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         protocol = {"samples": 400, "cameras": "all around"}
         result = {"name": "wildgan-eth80", "images_seen": 90_000}
         result |= {"figures": figures, "protocol": protocol}
+        result["provenance"] = {"command": "results.py --lowpoly /data/of/one/machine"}
         alike = {"real_images": 2407, "resolution": 64, "is_of_real_images": 7.128}
         out.write_text(json.dumps({"results": [result], "protocol": alike}))
         out.with_suffix(".md").write_text("")
@@ -64,6 +66,8 @@ def test_a_table_is_measured_again_only_for_other_weights_or_data(
     assert results.measure(TABLE, RUNS, 16) == "measured"
     assert results.measure(TABLE, RUNS, 16) == "up to date"
     assert len(calls) == 1
+    (kept,) = json.loads((results.STORE / "eth80-gan.json").read_text())["results"]
+    assert kept["provenance"]["command"] == results.command_of(TABLE, RUNS)
     with Image.open(results.STORE / "eth80-gan.jpg") as sheet:
         assert sheet.size == (12, 8)
     assert not list(results.STORE.glob("*.png"))
@@ -131,6 +135,11 @@ def test_headers_say_what_was_measured() -> None:
         for line in header_lines(training):
             assert line in header, config
             assert len(line) <= 120
+
+
+def test_what_is_kept_names_no_path_of_a_machine() -> None:
+    for path in Path("docs/results").glob("*.json"):
+        assert not re.search(r"[\" ]/\w+/", path.read_text()), path
 
 
 def test_headers_are_written_into_their_lines(trained: Path) -> None:
