@@ -9,8 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_modules.inference.meshing import Surface, scene_mesh
-from models.scenes import Scenes
 from renderers.mesh import Mesh, component_areas
 
 SOLID = 0.5
@@ -35,18 +33,9 @@ def mask_fou(opacity: Tensor) -> Tensor:
     return torch.tensor(shares, dtype=torch.float64)
 
 
-def mesh_fou(mesh: Mesh) -> float:
-    """Share of a mesh's surface outside its component of the largest area."""
+def mesh_fou(mesh: Mesh | None) -> float:
+    """Share of a mesh's surface outside its component of the largest area; NaN without a mesh."""
+    if mesh is None:
+        return np.nan
     areas = component_areas(mesh)
     return float(1 - areas.max() / areas.sum())
-
-
-def scene_fou(scenes: Scenes, surface: Surface) -> Tensor:
-    """`mesh_fou` (B,) float64 of the surface of each scene, NaN where there is none."""
-    shares = []
-    for index in range(len(scenes)):
-        try:
-            shares.append(mesh_fou(scene_mesh(scenes[index : index + 1], surface)[0]))
-        except ValueError:  # no density reaches the level
-            shares.append(np.nan)
-    return torch.tensor(shares, dtype=torch.float64)

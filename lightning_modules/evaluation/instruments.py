@@ -1,5 +1,6 @@
 """Measures scenes: features of their pictures, and figures of each of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from datamodules.schema import Batch
 from lightning_modules.evaluation.conditions import told_and_found
 from lightning_modules.evaluation.feature_network import FeatureNetwork, Features, to_bytes
 from lightning_modules.evaluation.flatness import view_flatness
-from lightning_modules.evaluation.floaters import mask_fou, scene_fou
+from lightning_modules.evaluation.floaters import mask_fou, mesh_fou
 from lightning_modules.evaluation.measures import Measures, thumbnails
 from lightning_modules.evaluation.reprojection import reprojection
 from lightning_modules.evaluation.settings import MetricSettings
@@ -22,6 +23,7 @@ from lightning_modules.evaluation.true_shapes import (
     own_shape_figures,
     surface_clouds,
 )
+from lightning_modules.inference.meshing import scene_surface
 from lightning_modules.labelling.depth_networks import DepthNetwork
 from lightning_modules.losses.occlusion import visible_pixels
 from lightning_modules.losses.perceptual import PerceptualLoss
@@ -38,8 +40,9 @@ from lightning_modules.metrics.image import (
     ssim,
 )
 from lightning_modules.metrics.reconstruction import SOLID
-from models.scenes import View
+from models.scenes import Scenes, View
 from renderers.cameras import Camera
+from renderers.mesh import Mesh
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ class Instruments:
             DataError: a metric does not apply to such scenes.
         """
         seen, settings = subjects.seen(rows), self.settings
-        figures, novel = of_geometry(seen, settings), Features.none(0)
+        meshes = object_surfaces(seen.scenes, settings)
+        figures, novel = of_geometry(seen, meshes, settings), Features.none(0)
         if seen.photographs is not None:
             figures |= self._of_photographs(seen, seen.photographs)
         if settings.asks("depth"):
@@ -79,9 +83,7 @@ class Instruments:
                 figures |= of_consistency(seen, turned, camera)
         clouds = torch.zeros(len(rows), 0, 6)
         if settings.asks("shapes"):
-            clouds = surface_clouds(
-                seen.scenes, settings.surface, settings.shape_points, seen.seeds
-            )
+            clouds = surface_clouds(meshes, settings.shape_points, seen.seeds)
             if seen.photographs is not None and self.shapes is not None:
                 figures |= own_shape_figures(clouds, seen.photographs.keys, self.shapes)
         rotation = torch.full((len(rows), 3, 3), torch.nan)
@@ -137,24 +139,30 @@ class Instruments:
         return depth_figures(seen.view.disparity.cpu(), given, known)
 
 
-def of_geometry(seen: Seen, settings: MetricSettings) -> dict[str, Tensor]:
-    """Figures (B,) float64 of scenes by themselves, NaN where there is nothing to see.
+def object_surfaces(scenes: Scenes, settings: MetricSettings) -> list[Mesh | None]:
+    """The surface of each scene, None of one that is opaque nowhere; no list entries where no
+    metric asks."""
+    meshes = list[Mesh | None]()
+    for index in range(len(scenes) if settings.asks("mesh_fou", "shapes") else 0):
+        try:
+            meshes.append(scene_surface(scenes[index : index + 1], settings.surface))
+        except ValueError:  # it is opaque nowhere
+            meshes.append(None)
+    return meshes
 
-    Raises:
-        DataError: FOU of scenes that do not end before an even background.
-    """
+
+def of_geometry(
+    seen: Seen, meshes: Sequence[Mesh | None], settings: MetricSettings
+) -> dict[str, Tensor]:
+    """Figures (B,) float64 of scenes and their surfaces by themselves, NaN where there is nothing
+    to see."""
     found = {}
     if settings.asks("nfs"):
         found["nfs"] = view_flatness(seen.view)
-    if settings.asks("mask_fou", "mesh_fou") and seen.scenes.space.background is None:
-        raise DataError(
-            "mask_fou and mesh_fou are of objects alone, these scenes go on: leave them out of "
-            "--metrics."
-        )
     if settings.asks("mask_fou"):
         found["mask_fou"] = mask_fou(seen.view.opacity)
     if settings.asks("mesh_fou"):
-        found["mesh_fou"] = scene_fou(seen.scenes, settings.surface)
+        found["mesh_fou"] = torch.tensor([mesh_fou(mesh) for mesh in meshes]).double()
     return found
 
 

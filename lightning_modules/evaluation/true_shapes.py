@@ -23,8 +23,7 @@ from lightning_modules.evaluation.point_sets import (
     normal_consistency,
 )
 from lightning_modules.evaluation.shapes import Shape, mesh_cloud, normalised, read_shapes
-from lightning_modules.inference.meshing import Surface, scene_mesh
-from models.scenes import Scenes
+from renderers.mesh import Mesh
 
 
 @dataclass(frozen=True)
@@ -91,22 +90,12 @@ class TrueShapes:
         )
 
 
-def surface_clouds(scenes: Scenes, surface: Surface, points: int, seeds: Sequence[int]) -> Tensor:
+def surface_clouds(meshes: Sequence[Mesh | None], points: int, seeds: Sequence[int]) -> Tensor:
     """Points and normals (B, P, 6) on the surfaces of scenes, moved and scaled as of `normalised`;
-    NaN of scenes without a surface.
-
-    Raises:
-        DataError: the scenes go on.
-    """
-    if scenes.space.background is None:
-        raise DataError(
-            "shapes is of objects alone, these scenes go on: leave it out of --metrics."
-        )
-    found = torch.full((len(scenes), points, 6), torch.nan)
-    for index, seed in enumerate(seeds):
-        try:
-            mesh = scene_mesh(scenes[index : index + 1], surface)[0]
-        except ValueError:  # it is opaque nowhere
+    NaN of scenes without a surface."""
+    found = torch.full((len(meshes), points, 6), torch.nan)
+    for index, (mesh, seed) in enumerate(zip(meshes, seeds, strict=True)):
+        if mesh is None:
             continue
         cloud = normalised(mesh_cloud(mesh, points, seed))
         assert cloud.normals is not None  # meshes have them

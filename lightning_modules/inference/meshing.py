@@ -101,23 +101,29 @@ class MeshStatistics:
 
 
 @torch.no_grad()
+def scene_surface(scenes: Scenes, surface: Surface) -> Mesh:
+    """The mesh of the first scene, without colours; see `Surface.extract` for the errors."""
+    first = scenes[:1]
+    half = surface.extents(first.space)
+    grid = density_grid(first.density, surface.resolution, half, device=scenes.planes.device)
+    return surface.extract(grid, half, first.space.box() is not None)
+
+
+@torch.no_grad()
 def scene_mesh(scenes: Scenes, surface: Surface) -> tuple[Mesh, MeshStatistics]:
     """The mesh of the first scene, with vertex colours.
 
     Raises:
         ValueError: there is no surface, or the quantile is outside (0, 1).
     """
-    first, device = scenes[:1], scenes.planes.device
-    half = surface.extents(first.space)
-    grid = density_grid(first.density, surface.resolution, half, device=device)
-    mesh = surface.extract(grid, half, first.space.box() is not None)
+    mesh = scene_surface(scenes, surface)
     faces = component_faces(mesh)
     if surface.largest_component:
         mesh = largest_component(mesh)
     statistics = MeshStatistics(
         len(mesh.vertices), len(mesh.faces), len(faces), float(faces[0] / faces.sum())
     )
-    return colour_vertices(mesh, first.color, device=device), statistics
+    return colour_vertices(mesh, scenes[:1].color, device=scenes.planes.device), statistics
 
 
 def write_mesh(scenes: Scenes, path: Path, surface: Surface, note: str) -> MeshStatistics:

@@ -4,8 +4,9 @@ import torch
 from tiny_gina3d import tiny_gina3d
 from torch import Tensor
 
-from lightning_modules.evaluation.floaters import mask_fou, mesh_fou, scene_fou
-from lightning_modules.inference.meshing import Surface
+from lightning_modules.evaluation.floaters import mask_fou, mesh_fou
+from lightning_modules.evaluation.instruments import object_surfaces
+from lightning_modules.evaluation.settings import MetricSettings
 from models.scenes import Scenes
 from models.spaces import BoxSpace, SceneBoxes, Space
 from renderers.cameras import orbit_camera
@@ -60,14 +61,20 @@ def test_corners_connect() -> None:
     assert mask_fou(torch.eye(4)[None]).tolist() == [0.0]
 
 
+def surface_shares(scenes: Scenes, resolution: int) -> Tensor:
+    """Floating shares (B,) of surfaces out of so many lattice points a side."""
+    settings = MetricSettings(("mesh_fou",), fou_resolution=resolution)
+    return torch.tensor([mesh_fou(mesh) for mesh in object_surfaces(scenes, settings)])
+
+
 def test_a_scene_without_a_surface_has_none() -> None:
     model = tiny_gina3d()
     with torch.no_grad():
         model.field.out.bias[0] = -50
         scenes = model.reconstruct(torch.rand(2, 3, 16, 16))
-        assert scene_fou(scenes, Surface(resolution=8)).isnan().all()
+        assert surface_shares(scenes, 8).isnan().all()
         model.field.out.bias[0] = 50
-        assert scene_fou(scenes, Surface(resolution=8)).tolist() == [0.0, 0.0]  # full boxes
+        assert surface_shares(scenes, 8).tolist() == [0.0, 0.0]  # full boxes
 
 
 def balls(planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
@@ -85,7 +92,7 @@ def test_scenes_of_two_balls_have_the_share_of_the_smaller_one(space: Space) -> 
     sampling = RaySampling(64, 0, "distance")
     scenes = Scenes(radii[:, :, None, None, None], balls, space, sampling, camera)
     view = scenes.view(camera, 96, 96)
-    for shares in (mask_fou(view.opacity), scene_fou(scenes, Surface(48))):
+    for shares in (mask_fou(view.opacity), surface_shares(scenes, 48)):
         assert shares[0] == pytest.approx(0.04 / (0.04 + 0.16), abs=0.02)
         assert shares[1] == 0
         assert shares[2].isnan()

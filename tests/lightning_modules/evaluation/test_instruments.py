@@ -13,7 +13,6 @@ from datamodules.schema import Batch
 from lightning_modules.evaluation.instruments import (
     Instruments,
     depth_figures,
-    of_geometry,
     seen_disparity,
     stored_disparity,
 )
@@ -95,11 +94,7 @@ def test_scenes_are_measured_by_themselves() -> None:
     assert measured.thumbnails.shape == (2, 192)
 
 
-def test_floaters_of_scenes_that_go_on_are_refused() -> None:
-    seen = Plates(space=ContractedSpace(0.5, 10.0)).seen(range(1))
-    for metric in ("mask_fou", "mesh_fou"):
-        with pytest.raises(DataError, match="mask_fou and mesh_fou are of objects alone"):
-            of_geometry(seen, MetricSettings((metric,)))
+def test_silhouettes_of_scenes_that_go_on_are_refused() -> None:
     with pytest.raises(DataError, match="silhouette is of objects alone"):
         Instruments(MetricSettings(("silhouette",))).measure(
             Plates(0.0, ContractedSpace(0.5, 10.0)), range(1)

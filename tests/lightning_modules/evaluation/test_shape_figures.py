@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
+from lightning_modules.evaluation.instruments import object_surfaces
 from lightning_modules.evaluation.point_sets import PointCloud
+from lightning_modules.evaluation.settings import MetricSettings
 from lightning_modules.evaluation.shape_files import cloud_bytes
 from lightning_modules.evaluation.shapes import Shape
 from lightning_modules.evaluation.true_shapes import (
@@ -19,9 +21,8 @@ from lightning_modules.evaluation.true_shapes import (
     set_figures,
     surface_clouds,
 )
-from lightning_modules.inference.meshing import Surface
 from models.scenes import Scenes
-from models.spaces import BoxSpace, ContractedSpace
+from models.spaces import BoxSpace
 from renderers.cameras import orbit_camera
 from renderers.ray_sampling import RaySampling
 
@@ -75,7 +76,9 @@ def balls(*radii: float) -> Scenes:
 
 
 def test_surfaces_are_scattered_over_and_scaled(shapes: TrueShapes) -> None:
-    clouds = surface_clouds(balls(0.5, 0.0, 0.8), Surface(48), POINTS, (0, 1, 2))
+    settings = MetricSettings(("shapes",), fou_resolution=48)
+    meshes = object_surfaces(balls(0.5, 0.0, 0.8), settings)
+    clouds = surface_clouds(meshes, POINTS, (0, 1, 2))
     assert clouds[1].isnan().all()  # nothing is there
     for cloud in (clouds[0], clouds[2]):
         assert cloud[:, :3].norm(dim=1).mean() == pytest.approx(0.5, abs=0.02)
@@ -84,14 +87,6 @@ def test_surfaces_are_scattered_over_and_scaled(shapes: TrueShapes) -> None:
     assert figures["chamfer"][[0, 2]].max() < 1.5e-3  # about twice that of other points of a ball
     assert figures["normal_consistency"][[0, 2]].min() > 0.95
     assert figures["chamfer"][1].isnan()
-
-
-def test_scenes_that_go_on_have_no_shape() -> None:
-    camera = orbit_camera(torch.zeros(1), 0.0, 3.0, 40.0)
-    planes = torch.zeros(1, 3, 1, 2, 2)
-    scenes = Scenes(planes, dense_balls, ContractedSpace(0.5, 10.0), RaySampling(8, 0), camera)
-    with pytest.raises(DataError, match="shapes is of objects alone"):
-        surface_clouds(scenes, Surface(8), 16, (0,))
 
 
 def test_shapes_are_found_by_the_keys_of_images(shapes: TrueShapes) -> None:

@@ -94,6 +94,8 @@ def test_results_are_not_written_where_the_files_beside_them_go(name: str, tmp_p
         ({"metrics": ("depth",)}, "whose depth no photograph tells: name a network"),
         ({"metrics": ("pose",)}, "shows scenes from one side alone"),
         ({"metrics": ("shapes",)}, "shapes is of objects alone, the scenes of .* go on"),
+        ({"metrics": ("mask_fou",)}, "mask_fou is of objects alone, the scenes of .* go on"),
+        ({"metrics": ("mesh_fou",)}, "mesh_fou is of objects alone, the scenes of .* go on"),
         ({"metrics": ("kid",), "shapes": "a"}, "--shapes is a, but --metrics has no shapes"),
         ({"metrics": ("kid",), "depth_network": "a"}, "--depth_network is a, but --metrics has no"),
         ({"metrics": ("kid",), "pose_objects": "a"}, "--pose_objects is a, but --metrics has no"),
