@@ -162,7 +162,8 @@ def of_geometry(
     if settings.asks("mask_fou"):
         found["mask_fou"] = mask_fou(seen.view.opacity)
     if settings.asks("mesh_fou"):
-        found["mesh_fou"] = torch.tensor([mesh_fou(mesh) for mesh in meshes]).double()
+        shares = [mesh_fou(mesh) for mesh in meshes]
+        found["mesh_fou"] = torch.tensor(shares, dtype=torch.float64)
     return found
 
 
