@@ -28,7 +28,7 @@ OPTIONS   := $(if $(RUN),--run runs/$(RUN)) $(if $(DATA),--data.root $(DATA)) \
              $(if $(DEVICES),--trainer.devices $(DEVICES)) $(if $(NODES),--trainer.num_nodes $(NODES))
 
 .DEFAULT_GOAL := help
-.PHONY: help install data tokens train-stage1 train-stage2 train-gan ablation classifier features train-depth test test-slow coverage fuzz lint bench results
+.PHONY: help install data tokens train-stage1 train-stage2 train-gan ablation classifier features train-depth test test-slow coverage fuzz lint bench test-published results
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -109,6 +109,9 @@ lint: $(INSTALLED) ## Check style and types
 
 bench: $(INSTALLED) ## Measure speed against plain references; writes benchmarks/results.json
 	$(BIN)/python -m benchmarks
+
+test-published: $(INSTALLED) ## Train the presets of published sizes for a few steps each; writes docs/scaling.md [ARGS="--only NAME"]
+	$(BIN)/python -m benchmarks.published $(ARGS)
 
 results: $(INSTALLED) ## Measure every trained configuration and write docs/results.md [ARGS="--lowpoly LOWPOLY --only NAME"]
 	$(BIN)/python -m benchmarks.results $(ARGS)

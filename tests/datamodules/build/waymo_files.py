@@ -297,19 +297,24 @@ def write_table(
 
 
 def main() -> None:
-    """Write crops of 200 to 300 pixels, or other sides, without uncompressed rays."""
+    """Write crops of 200 to 300 pixels, or other sides, without uncompressed rays; those of
+    pedestrians after those of vehicles, whose files they share."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--crops", type=int, default=400)
     parser.add_argument("--sides", type=int, nargs=2, default=(200, 300), help="least and most")
+    parser.add_argument("--kind", choices=("veh", "ped"), default="veh")
     given = parser.parse_args()
+    pedestrian = given.kind == "ped"
     random = np.random.default_rng(0)
     different = [crop_row(n, *random.integers(*given.sides, 2), "seg_a") for n in range(24)]
     rows = [copy.copy(different[n % 24]) for n in range(given.crops)]
     for number, row in enumerate(rows):
-        row.number = number
-    components = [name for name in TAGS if name != "ray"]
-    write_segment(given.out, rows, components, group=50, codec=fitted(different))
+        row.number, row.box_type = number + 1_000_000 * pedestrian, 1 + pedestrian
+    absent = ("ray", "refined_pose") if pedestrian else ("ray",)
+    components = [name for name in TAGS if name not in absent]
+    codec = fitted(different)
+    write_segment(given.out, rows, components, given.kind, group=50, codec=codec)
 
 
 if __name__ == "__main__":
