@@ -20,6 +20,10 @@ PASS = 2
 BEFORE = 3
 """Steps before the interruption, which lies within a pass."""
 
+WAITS = ("warmup", "train_from", "from_images")
+"""Settings that are images seen before something is as it will be; the last is null for never by
+count, but perhaps on collapse."""
+
 IMAGENET = Images(resolution=256, classes=1000, train=PASS)
 WAYMO = Images(resolution=256, classes=2, train=PASS, waymo=True)
 
@@ -106,10 +110,8 @@ def turned_on(settings: Mapping[str, Any], name: str = "model") -> list[str]:
         option = name if key == "init_args" else f"{name}.{key}"
         if isinstance(value, Mapping):
             words += turned_on(value, option)
-        elif key in ("warmup", "train_from") and value:
+        elif key in WAITS and (value or (value is None and settings["on_collapse"])):
             words += [f"--{option}", "0"]
-        elif key == "on_collapse" and value:
-            words += [f"--{name}.from_images", "0"]
         elif _is_schedule(value) and value[0][1] == 0:
             words += [f"--{option}", str(value[-1][1])]
     return words
