@@ -1,9 +1,9 @@
 """`python -m benchmarks.published`: take every preset of a published size through a few steps.
 
-Each is trained by `wild3d fit` in a process of its own, on small data of the real formats, is
-interrupted within a pass through its images, continued with the same command, and checked: losses
-finite, the loss of images seen again and again lower, no image lost or repeated by the
-interruption. What is measured is kept in docs/results/ and laid out in docs/scaling.md.
+Each is trained by `wild3d fit` in a process of its own, on two images in the real formats,
+interrupted, continued with the same command, and checked: losses finite, the loss of images seen
+again and again lower, no image lost or repeated by the interruption. What is measured is kept in
+docs/results/ and laid out in docs/scaling.md.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from benchmarks.published_presets import (
     tokens_of,
 )
 from benchmarks.published_steps import Launch, ends_of, faults, median_seconds, read_launches
+from benchmarks.results import code_revision
 from datamodules.errors import DataError
 from datamodules.files import write_atomically, write_json
 from datamodules.json_values import as_object, parse_json
@@ -70,19 +71,21 @@ def measured(preset: Preset, work: Path, networks: Networks) -> dict[str, Any]:
     make_images(preset.images, work)
     if preset.stage1:
         command(token_words(preset, work), log, 0)
-    words = fit_words(preset, work, networks)
-    peak = max(command(words, log, code) for code in (INTERRUPTED, 0))
+    words, peaks, precisions = fit_words(preset, work, networks), [], []
+    for code in (INTERRUPTED, 0):
+        peaks.append(command(words, log, code))
+        settings = yaml.safe_load((run / "config.yaml").read_text())
+        precisions.append(settings["trainer"]["precision"])
     launches = read_launches(steps)
-    settings = yaml.safe_load((run / "config.yaml").read_text())
     wanted = keys_in_order(settings["data"], preset.length // preset.batch)
     if found := faults(launches, wanted, preset.interrupted_at, preset.loss):
         raise DataError("; ".join(found))
     versions = as_object(parse_json((run / "versions.json").read_bytes()), "versions")
     return summary(preset, launches) | {
-        "peak_bytes": peak,
-        "precision": settings["trainer"]["precision"],
+        "peak_bytes": max(peaks),
+        "precision": " then ".join(dict.fromkeys(precisions)),
         "machine": versions["machine"],
-        "git": versions["git"],
+        "git": code_revision(),
     }
 
 
@@ -126,10 +129,10 @@ def summary(preset: Preset, launches: Sequence[Launch]) -> dict[str, Any]:
         "batch": preset.batch,
         "steps": [len(launch.steps) for launch in launches],
         "seconds_a_step": round(median_seconds(launches), 3),
-        "training_peak_bytes": max(step.peak for launch in launches for step in launch.steps),
+        "training_peak_bytes": [launch.steps[-1].peak for launch in launches],
         "loss": preset.loss,
-        "first_pass": first,
-        "last_pass": last,
+        "first": first,
+        "last": last,
     }
 
 

@@ -16,11 +16,12 @@ HEADS = (
     "of discriminators",
     "batch",
     "seconds a step",
-    "GiB, training",
+    "GiB, begun",
+    "GiB, continued",
     "GiB, at most",
     "loss that must fall",
-    "first pass",
-    "last pass",
+    "first steps",
+    "last steps",
     "trained in",
     "machine",
 )
@@ -44,7 +45,7 @@ def page_with(page: str, kept: Mapping[str, Any], names: Sequence[str]) -> str:
 
 def table(kept: Mapping[str, Any], names: Sequence[str]) -> str:
     """A row a preset, as Markdown; what failed and what was never run have a sentence below."""
-    lines = [f"| {' | '.join(HEADS)} |", "|---" + "|---:" * 6 + "|---|---:|---:|---|---|"]
+    lines = [f"| {' | '.join(HEADS)} |", "|---" + "|---:" * 7 + "|---|---:|---:|---|---|"]
     taken = [name for name in names if "failed" not in kept.get(name, {"failed": ""})]
     lines += [f"| {' | '.join([name, *_cells(kept[name])])} |" for name in taken]
     parts = ["\n".join(lines)] if taken else []
@@ -63,11 +64,10 @@ def _cells(entry: Mapping[str, Any]) -> list[str]:
         *(discriminators or ["-"]),
         str(entry["batch"]),
         f"{entry['seconds_a_step']:.1f}",
-        f"{entry['training_peak_bytes'] / GIB:.1f}",
-        f"{entry['peak_bytes'] / GIB:.1f}",
+        *(f"{peak / GIB:.1f}" for peak in (*entry["training_peak_bytes"], entry["peak_bytes"])),
         f"`{entry['loss']}`",
-        f"{entry['first_pass']:.4g}",
-        f"{entry['last_pass']:.4g}",
+        f"{entry['first']:.4g}",
+        f"{entry['last']:.4g}",
         entry["precision"],
         entry["machine"],
     ]

@@ -12,20 +12,18 @@ from typing import Any
 import yaml
 
 from benchmarks.published_data import Images, Networks
-from benchmarks.published_steps import PASSES
+from lightning_modules.cli.hardware import suited_precision
 from lightning_modules.cli.main import main as wild3d
 
-PASS = 2
-"""Batches of a pass through the images."""
-BEFORE = 3
-"""Steps before the interruption, which lies within a pass."""
+STEPS, BEFORE = 8, 3
+"""Steps of a run, and how many of them before it is interrupted."""
 
 WAITS = ("warmup", "train_from", "from_images")
 """Settings that are images seen before something is as it will be; the last is null for never by
 count, but perhaps on collapse."""
 
-IMAGENET = Images(resolution=256, classes=1000, train=PASS)
-WAYMO = Images(resolution=256, classes=2, train=PASS, waymo=True)
+IMAGENET = Images(resolution=256, classes=1000)
+WAYMO = Images(resolution=256, classes=2, waymo=True)
 
 
 @dataclass(frozen=True)
@@ -33,9 +31,9 @@ class Preset:
     """A preset that is trained for a few steps.
 
     name: in tables and on the command line; configs: laid over each other; images: that it is
-    trained on, a stage 2 on their tokens; loss: curve that must fall; batch: images of a step;
-    stage1: name of the preset whose tokens a stage 2 learns; visible: of the objects whose tokens
-    it learns, see `wild3d tokens`; options: further settings.
+    trained on, a stage 2 on their tokens; loss: curve that must fall; batch: images of a step, one
+    or both; stage1: name of the preset whose tokens a stage 2 learns; visible: least visible share
+    of the objects whose tokens it learns; options: further settings.
     """
 
     name: str
@@ -55,12 +53,12 @@ class Preset:
     @property
     def length(self) -> int:
         """Images of the whole run."""
-        return PASS * PASSES * self.batch
+        return STEPS * self.batch
 
 
 def _gan(name: str, *configs: str, classes: int) -> Preset:
     paths = tuple(f"configs/wildgan/{config}.yaml" for config in configs)
-    images = Images(resolution=128, classes=classes, train=2 * PASS)
+    images = Images(resolution=128, classes=classes)
     slow = ("--model.optimizer.lr", "2.5e-4")  # or it keeps pace with the discriminator
     return Preset(name, paths, images, "discriminator/loss", batch=2, options=slow)
 
@@ -74,7 +72,7 @@ PRESETS = (
         "loss/total",
         stage1="vq3d-stage1",
     ),
-    Preset("gina3d-stage1", ("configs/gina3d/stage1_waymo.yaml",), WAYMO, "loss/l2"),
+    Preset("gina3d-stage1", ("configs/gina3d/stage1_waymo.yaml",), WAYMO, "loss/total"),
     Preset(
         "gina3d-stage2",
         ("configs/gina3d/stage2_waymo.yaml",),
@@ -128,10 +126,13 @@ def fit_words(preset: Preset, work: Path, networks: Networks) -> list[str]:
     work: folder of data and runs.
     """
     words = [word for config in preset.configs for word in ("--config", config)]
-    words += turned_on(settings_of(preset.configs)["model"]["init_args"])
-    run = work / preset.name
+    settings = settings_of(preset.configs)
+    words += turned_on(settings["model"]["init_args"])
+    # Where a processor is timed to see which is faster, both launches are to do the same.
+    precision, _ = suited_precision(settings["trainer"]["precision"], "cpu")
     options: dict[str, object] = {
-        "run": run,
+        "run": work / preset.name,
+        "trainer.precision": precision,
         "trainer.accelerator": "cpu",
         "trainer.devices": 1,
         "trainer.strategy": "auto",

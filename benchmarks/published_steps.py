@@ -18,8 +18,9 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 
 from lightning_modules.training.base import TrainingModule
 
-PASSES = 4
-"""How often a run sees each of its images."""
+ENDS = 2
+"""Steps at either end of a run whose mean losses are compared: every image is in them once or more
+often, whether a step has one or all of the two."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +109,9 @@ def median_seconds(launches: Sequence[Launch]) -> float:
 
 
 def ends_of(launches: Sequence[Launch], loss: str) -> tuple[float, float]:
-    """Means of a loss over the first and the last pass through the images."""
+    """Means of a loss over the first steps and over the last."""
     values = [step.figures[loss] for launch in launches for step in launch.steps]
-    a_pass = max(1, len(values) // PASSES)
-    return statistics.mean(values[:a_pass]), statistics.mean(values[-a_pass:])
+    return statistics.mean(values[:ENDS]), statistics.mean(values[-ENDS:])
 
 
 def faults(
@@ -122,7 +122,7 @@ def faults(
     Args:
         wanted: keys of every batch of a run that is never interrupted.
         interrupted_at: images seen when it was.
-        loss: curve that must fall from the first to the last pass.
+        loss: curve that must fall from the first steps to the last.
     """
     begun = [launch.begun_at for launch in launches]
     found = []
@@ -137,5 +137,5 @@ def faults(
         return [*found, f"there is no {loss} of every step"]
     first, last = ends_of(launches, loss)
     if not last < first:
-        found.append(f"{loss} is {first:.4g} in the first pass and {last:.4g} in the last")
+        found.append(f"{loss} is {first:.4g} in the first steps and {last:.4g} in the last")
     return found

@@ -14,11 +14,11 @@ ENTRY = {
     "parameters": [116_700_000, 20_000_000],
     "batch": 1,
     "seconds_a_step": 12.34,
-    "training_peak_bytes": 5 * 2**30,
+    "training_peak_bytes": [4 * 2**30, 5 * 2**30],
     "peak_bytes": 6 * 2**30,
     "loss": "loss/l2",
-    "first_pass": 0.25,
-    "last_pass": 0.125,
+    "first": 0.25,
+    "last": 0.125,
     "precision": "bf16-mixed",
     "machine": "a CPU (1 of 2 cores)",
 }
@@ -27,7 +27,7 @@ ENTRY = {
 def test_a_preset_is_a_row() -> None:
     _, rule, row = table({"one": ENTRY}, ["one"]).strip().splitlines()
     assert row == (
-        "| one | 116.7 | 20.0 | 1 | 12.3 | 5.0 | 6.0 | `loss/l2` | 0.25 | 0.125 | bf16-mixed "
+        "| one | 116.7 | 20.0 | 1 | 12.3 | 4.0 | 5.0 | 6.0 | `loss/l2` | 0.25 | 0.125 | bf16-mixed "
         "| a CPU (1 of 2 cores) |"
     )
     assert rule.count("|") == row.count("|") == len(HEADS) + 1

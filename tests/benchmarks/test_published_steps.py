@@ -16,7 +16,7 @@ from benchmarks.published_steps import (
 )
 
 KEYS = [("a",), ("b",), ("b",), ("a",), ("b",), ("a",), ("a",), ("b",)]
-"""Four passes through two images."""
+"""Of two images, four times each."""
 LOSSES = [4.0, 6.0, 5.0, 3.0, 2.0, 3.0, 1.0, 2.0]
 
 
@@ -37,14 +37,14 @@ def test_a_whole_run_has_no_fault() -> None:
     assert found(launches()) == []
 
 
-def test_the_first_and_the_last_pass_are_compared() -> None:
+def test_the_first_and_the_last_steps_are_compared() -> None:
     assert ends_of(launches(), "loss/l2") == (5.0, 1.5)
 
 
 def test_a_loss_that_does_not_fall_is_a_fault() -> None:
-    rising = [4.0, 6.0, 1.0, 1.0, 1.0, 1.0, 7.0, 4.0]  # between the passes that count it is low
-    assert found(launches(rising)) == ["loss/l2 is 5 in the first pass and 5.5 in the last"]
-    assert found(launches([2.0] * 8)) == ["loss/l2 is 2 in the first pass and 2 in the last"]
+    rising = [4.0, 6.0, 1.0, 1.0, 1.0, 1.0, 7.0, 4.0]  # between them it is low
+    assert found(launches(rising)) == ["loss/l2 is 5 in the first steps and 5.5 in the last"]
+    assert found(launches([2.0] * 8)) == ["loss/l2 is 2 in the first steps and 2 in the last"]
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf])

@@ -308,7 +308,7 @@ def main() -> None:
     pedestrian = given.kind == "ped"
     random = np.random.default_rng(0)
     different = [crop_row(n, *random.integers(*given.sides, 2), "seg_a") for n in range(24)]
-    rows = [copy.copy(different[n % 24]) for n in range(given.crops)]
+    rows = [copy.copy(different[(n + 12 * pedestrian) % 24]) for n in range(given.crops)]
     for number, row in enumerate(rows):
         row.number, row.box_type = number + 1_000_000 * pedestrian, 1 + pedestrian
     absent = ("ray", "refined_pose") if pedestrian else ("ray",)
