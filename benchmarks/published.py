@@ -166,7 +166,7 @@ def main() -> None:
         try:
             entry, told = measured(preset, given.work, networks), "passed"
         except DataError as error:
-            entry, told = {"failed": str(error)}, f"failed: {error}"
+            entry, told = {"failed": str(error).removesuffix(".")}, f"failed: {error}"
         except Exception as error:  # a fault of ours; the others are measured all the same
             entry, told = {"failed": type(error).__name__}, f"failed\n{traceback.format_exc()}"
         failed += [preset.name] if "failed" in entry else []

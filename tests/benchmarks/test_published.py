@@ -96,7 +96,7 @@ def test_a_preset_that_fails_leaves_the_others_alone(
 ) -> None:
     def measured(preset: Preset, work: Path, networks: Networks) -> dict[str, Any]:
         if preset.stage1:
-            raise DataError("loss/total is not finite in a step")
+            raise DataError("loss/total is not finite in a step.")
         if preset.name.startswith("eg3d"):
             raise KeyError("of ours")
         return {"parameters": [1]}
@@ -135,7 +135,8 @@ def test_what_is_wrong_with_the_steps_is_told(told: Path, monkeypatch: pytest.Mo
         run = told / "work" / "tiny"
         run.mkdir(exist_ok=True)
         data = {"class_path": "x.Y", "init_args": {}}
-        (run / "config.yaml").write_text(json.dumps({"data": data}))
+        settings = {"data": data, "trainer": {"precision": "32-true"}}
+        (run / "config.yaml").write_text(json.dumps(settings))
         lines = [launch] + [step | {"images": n, "figures": {"loss/l2": n}} for n in range(1, 5)]
         with (told / "work" / "tiny.steps.jsonl").open("a") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
