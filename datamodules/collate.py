@@ -66,33 +66,42 @@ def collate_tokens(samples: Sequence[TokenSample]) -> TokenBatch:
     )
 
 
-def interleave(shares: Sequence[BatchT | None], first: int) -> BatchT:
+def interleave(
+    shares: Sequence[BatchT | None],
+    first: int,
+    empty: Callable[[BatchT], BatchT] | None = None,
+) -> BatchT:
     """Merge the shares of W workers; image i of the batch is from worker (first + i) mod W.
 
     shares  by worker number, at least one not None
+    empty   gives the memory of the batch for its outline on the meta device; by default tensors of
+            their own, and what a single worker gave is not copied
     """
     workers = len(shares)
     owned = [(n, share) for n, share in enumerate(shares) if share is not None]
-    if workers == 1:
+    if workers == 1 and empty is None:
         return owned[0][1]
     total = sum(len(share) for _, share in owned)
     slices = [slice((number - first) % workers, total, workers) for number, _ in owned]
     keys = np.empty(total, object)
     for rows, (_, share) in zip(slices, owned, strict=True):
         keys[rows] = share.keys
-
-    def merge(parts: Sequence[Tensor]) -> Tensor:
-        like = parts[0]
-        merged = torch.empty_strided(
-            (total, *like.shape[1:]), like.stride(), dtype=like.dtype, device=like.device
-        )
+    outline = owned[0][1].map(lambda part: _empty_like(part, total, "meta"))
+    merged = (empty or _on_its_own)(replace(outline, keys=tuple(keys)))
+    columns = zip(*(share.tensors() for _, share in owned), strict=True)
+    for whole, parts in zip(merged.tensors(), columns, strict=True):
         for rows, part in zip(slices, parts, strict=True):
-            merged[rows] = part
-        return merged
+            whole[rows] = part
+    return merged
 
-    columns = iter(list(zip(*(share.tensors() for _, share in owned), strict=True)))
-    merged = owned[0][1].map(lambda _: merge(next(columns)))
-    return replace(merged, keys=tuple(keys))
+
+def _on_its_own(outline: BatchT) -> BatchT:
+    return outline.map(lambda tensor: _empty_like(tensor, len(tensor), "cpu"))
+
+
+def _empty_like(tensor: Tensor, rows: int, device: str) -> Tensor:
+    shape = (rows, *tensor.shape[1:])
+    return torch.empty_strided(shape, tensor.stride(), dtype=tensor.dtype, device=device)
 
 
 def _labels(samples: Sequence[Labelled]) -> Tensor:

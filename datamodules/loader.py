@@ -7,17 +7,34 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Generic
 
 import torch
 from torch.utils.data import DataLoader
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
+from datamodules.ahead import Ahead
 from datamodules.collate import interleave
 from datamodules.errors import DataError
 from datamodules.schema import BatchT
 from datamodules.stream import ShardStream, Share
+from datamodules.transfer import Mover, Moving
 
 _GRACE_IMAGES = 1000
+_PATIENCE = 5.0  # seconds, as torch waits for a worker that is to end
+
+
+@dataclass(frozen=True)
+class _Merged(Generic[BatchT]):
+    """A batch of all workers, perhaps on its way to a GPU; how many of its images were replaced."""
+
+    batch: BatchT | Moving[BatchT]
+    skipped: int
+
+    def received(self) -> BatchT:
+        """The batch where it is used."""
+        return self.batch.received() if isinstance(self.batch, Moving) else self.batch
 
 
 class ShardLoader(Generic[BatchT]):
@@ -29,6 +46,8 @@ class ShardLoader(Generic[BatchT]):
 
     num_workers        processes; 0 decodes in this one
     prefetch           batches each worker decodes ahead
+    mover              merges and moves batches to a GPU in a thread, one ahead; without one they
+                       stay in this process's memory
     max_skipped_share  of the images seen, of which the first 1000 count as 1000
     on_skip            told how many images of a batch were replaced, if any were
     """
@@ -39,7 +58,7 @@ class ShardLoader(Generic[BatchT]):
         num_workers: int = 0,
         position: int = 0,
         prefetch: int = 2,
-        pin_memory: bool = False,
+        mover: Mover | None = None,
         max_skipped_share: float = 0.0,
         on_skip: Callable[[int], None] | None = None,
     ) -> None:
@@ -47,15 +66,14 @@ class ShardLoader(Generic[BatchT]):
         self._position = position
         self._num_workers = num_workers
         self._prefetch = prefetch
-        self._pin_memory = pin_memory
+        self._mover = mover
         self._max_skipped_share = max_skipped_share
         self._on_skip = on_skip
         self._seen = 0
         self._skipped = 0
         self._processes: DataLoader[Share[BatchT]] | None = None
-        # Lightning ends the workers behind an attribute of this name when a run ends, and sets it
-        # to None; left to the garbage collector each of them is waited for for five seconds.
-        self._iterator: Iterator[Share[BatchT]] | None = None
+        self._shares: Iterator[Share[BatchT]] | None = None
+        self._ahead: Ahead[_Merged[BatchT]] | None = None
 
     @property
     def position(self) -> int:
@@ -76,25 +94,36 @@ class ShardLoader(Generic[BatchT]):
 
         Raises DataError for an unusable image, or when too many of them were skipped.
         """
-        start = self._position
-        shares = self._start(start)
-        for number in range(len(self)):
-            first = int(self._stream.plan.positions(start, number)[0])
-            try:
-                batch = self._merge([next(shares) for _ in range(max(1, self._num_workers))], first)
-            except DataError:
-                del shares
-                self.close()
-                raise
-            self._position += self._stream.plan.stride
-            yield batch
+        batches = self._batches()
+        try:
+            for merged in batches:
+                batch = merged.received()
+                self._count(len(batch), merged.skipped)
+                self._position += self._stream.plan.stride
+                yield batch
+        except DataError:
+            self.close()
+            raise
+        finally:
+            if isinstance(batches, Ahead):
+                batches.close(patience=0)
+
+    def _batches(self) -> Iterator[_Merged[BatchT]]:
+        """Begin a pass."""
+        if self._ahead is not None:  # of a pass that was left, whose shares must not be mixed in
+            self._ahead.close()
+        merged = self._merge(self._start(self._position), self._position)
+        if self._mover is None:
+            return merged
+        self._ahead = Ahead(merged)
+        return self._ahead
 
     def _start(self, position: int) -> Iterator[Share[BatchT]]:
         """Begin a pass: the shares of the first worker, of the second, and so on, in rotation."""
         self._stream.seek(position)
         if self._num_workers == 0:
             return iter(self._stream)
-        if self._processes is None or self._iterator is None:
+        if self._processes is None:
             self._processes = DataLoader(
                 self._stream,
                 batch_size=None,
@@ -106,28 +135,46 @@ class ShardLoader(Generic[BatchT]):
                 generator=torch.Generator(),
                 worker_init_fn=_leave_signals,
             )
-        self._iterator = iter(self._processes)
-        return self._iterator
+        self._shares = iter(self._processes)
+        return self._shares
 
     def close(self) -> None:
         """End the worker processes and close the shards; the next pass starts new ones."""
-        self._stream.close()
         self._iterator = None
-        self._processes = None
+        self._stream.close()
 
-    def _merge(self, shares: list[Share[BatchT]], first: int) -> BatchT:
-        for share in shares:
-            if share.fault is not None:
-                raise DataError(share.fault)
-        batch = interleave([share.unpacked() for share in shares], first // self._stream.plan.world)
-        self._seen += len(batch)
-        self._count_skipped(sum(share.skipped for share in shares))
-        return batch.pin_memory() if self._pin_memory else batch
+    @property
+    def _iterator(self) -> None:
+        """Nothing. Lightning sets an attribute of this name to None when a run ends, which ends
+        thread and workers here; left to the garbage collector each is waited for for five
+        seconds."""
+        return None
 
-    def _count_skipped(self, images: int) -> None:
-        self._skipped += images
-        if images and self._on_skip is not None:
-            self._on_skip(images)
+    @_iterator.setter
+    def _iterator(self, nothing: None) -> None:
+        if self._ahead is not None:
+            self._ahead.close(_PATIENCE)
+        if isinstance(self._shares, _MultiProcessingDataLoaderIter):
+            self._shares._shutdown_workers()
+        self._ahead = self._shares = self._processes = None
+
+    def _merge(self, shares: Iterator[Share[BatchT]], start: int) -> Iterator[_Merged[BatchT]]:
+        """The batches of a pass that begins at a position, in a thread where there is a mover."""
+        for number in range(len(self)):
+            parts = [next(shares) for _ in range(max(1, self._num_workers))]
+            for part in parts:
+                if part.fault is not None:
+                    raise DataError(part.fault)
+            first = int(self._stream.plan.positions(start, number)[0]) // self._stream.plan.world
+            merge = interleave if self._mover is None else self._mover.start
+            batch = merge([part.unpacked() for part in parts], first)
+            yield _Merged(batch, sum(part.skipped for part in parts))
+
+    def _count(self, images: int, skipped: int) -> None:
+        self._seen += images
+        self._skipped += skipped
+        if skipped and self._on_skip is not None:
+            self._on_skip(skipped)
         if self._skipped > self._max_skipped_share * max(self._seen, _GRACE_IMAGES):
             raise DataError(
                 f"{self._skipped} of {self._seen} images were unusable, more than "

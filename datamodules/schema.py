@@ -88,13 +88,10 @@ class AnyBatch(ABC):
         self.map(note)
         return found
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
-        """Move every tensor to a device (Lightning calls this)."""
-        return self.map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
-
-    def pin_memory(self) -> Self:
-        """Copy every tensor to page-locked memory, so that copies to the GPU overlap with work."""
-        return self.map(lambda tensor: tensor.pin_memory())
+    def to(self, device: torch.device | str) -> Self:
+        """Move every tensor to a device, one by one; Lightning calls this, of batches that
+        `datamodules.transfer` has moved for nothing."""
+        return self.map(lambda tensor: tensor.to(device))
 
 
 BatchT = TypeVar("BatchT", bound=AnyBatch)

@@ -11,10 +11,10 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from datamodules.errors import DataError
 from datamodules.order import Order
+from datamodules.packing import PackedBatch, pack
 from datamodules.plan import Plan
 from datamodules.reader import ShardReader, Source
 from datamodules.schema import BatchT
-from datamodules.shared_memory import PackedBatch, pack
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from datamodules.reader import Decoding, OnError, Source
 from datamodules.remote import read_manifest
 from datamodules.schema import BatchT
 from datamodules.stream import ShardStream
+from datamodules.transfer import mover_to
 
 _log = logging.getLogger(__name__)
 _SPARE_SHARDS = 2
@@ -194,6 +195,13 @@ class StreamDataModule(LightningDataModule, Generic[BatchT]):
         split = self.trainer.strategy.distributed_sampler_kwargs
         return int(split["rank"]), int(split["num_replicas"])
 
+    def _device(self) -> torch.device:
+        """Where the run computes."""
+        if self.trainer is None:
+            return torch.device("cpu")
+        device: torch.device = self.trainer.strategy.root_device
+        return device
+
     def _loader(self, split: str, order: Order, plan: Plan, position: int) -> ShardLoader[BatchT]:
         settings = self._settings
         readers = plan.world * max(1, settings.num_workers)
@@ -212,7 +220,7 @@ class StreamDataModule(LightningDataModule, Generic[BatchT]):
             settings.num_workers,
             position,
             settings.prefetch,
-            pin_memory=torch.cuda.is_available(),
+            mover=mover_to(self._device()),
             max_skipped_share=settings.max_skipped_share,
             on_skip=self._count_skipped,
         )

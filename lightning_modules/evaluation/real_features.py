@@ -135,10 +135,11 @@ def _parse(arrays: dict[str, np.ndarray], count: int, classes: int) -> RealFeatu
 
 def _compute(network: FeatureNetwork | None, images: RealImages, num_workers: int) -> RealFeatures:
     parts, labels = [], []
-    with images.batches(BATCH, num_workers) as loader:
+    device = "cpu" if network is None else network.device
+    with images.batches(BATCH, num_workers, device) as loader:
         for batch in track(loader, description="real images"):
             parts.append(_measured(network, batch.image))
-            labels.append(batch.label)
+            labels.append(batch.label.cpu())
     return RealFeatures(Features.cat(parts), torch.cat(labels))
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
+
 from datamodules.augment import Augmentation, Framing
 from datamodules.collate import collate
 from datamodules.decode import ImageDecoder
@@ -18,6 +20,7 @@ from datamodules.remote import read_manifest
 from datamodules.schema import Batch
 from datamodules.shard_datamodule import check_holds_images, check_image_settings
 from datamodules.stream import ShardStream
+from datamodules.transfer import mover_to
 
 RESIZE = "middle square, bilinear with antialiasing where stored larger"
 
@@ -75,8 +78,11 @@ class RealImages:
         return None if self.framing.background is None else images_hash(self.manifest, MASK)
 
     @contextmanager
-    def batches(self, batch_size: int, num_workers: int) -> Iterator[ShardLoader[Batch]]:
-        """A loader of the images, which is closed in the end."""
+    def batches(
+        self, batch_size: int, num_workers: int, device: torch.device | str = "cpu"
+    ) -> Iterator[ShardLoader[Batch]]:
+        """A loader of the images, which is closed in the end; they may be on a GPU if it is the
+        device."""
         shards = self.manifest.splits[self.split]
         modalities, view = _framed(self.resolution, self.framing)
         decoder = ImageDecoder(view, classes=len(self.manifest.classes))
@@ -91,7 +97,8 @@ class RealImages:
         )
         plan = ValPlan(self.count, batch_size, rank=0, world=1)
         order = StorageOrder([shard.samples for shard in shards])
-        loader = ShardLoader(ShardStream(source, order, plan), num_workers)
+        stream = ShardStream(source, order, plan)
+        loader = ShardLoader(stream, num_workers, mover=mover_to(device))
         try:
             yield loader
         finally:

@@ -28,6 +28,7 @@ from datamodules.schema import Batch
 from datamodules.shard_datamodule import check_holds_images
 from datamodules.stream import ShardStream
 from datamodules.tokens import TokenSettings
+from datamodules.transfer import mover_to
 from lightning_modules.inference.limits import BatchSize, Device
 from lightning_modules.inference.loading import load_stage1, weights_hash
 from lightning_modules.inference.tokenise import tokenise
@@ -168,17 +169,16 @@ class ImageTokens:
         )
         plan = ValPlan(shard.samples, self.batch_size, rank=0, world=1)
         stream = ShardStream(source, StorageOrder([shard.samples]), plan)
-        pin_memory = torch.device(self.device).type == "cuda"
-        return ShardLoader(stream, self.num_workers, pin_memory=pin_memory)
+        return ShardLoader(stream, self.num_workers, mover=mover_to(self.device))
 
     def _encode(self, batch: Batch, mirrored: bool) -> Iterator[np.ndarray | str]:
         """Tokens (V, T) of each image, V = 2 with those of the mirrored image, or why it is left
         out."""
         shares = [1.0] * len(batch)
         if batch.mask is not None:
-            shares = [visible_share(mask) for mask in batch.mask.numpy()]
+            shares = [visible_share(mask) for mask in batch.mask.cpu().numpy()]
         shown = [row for row, share in enumerate(shares) if share >= self.min_visible]
-        batch = batch[shown].to(self.device, non_blocking=True)
+        batch = batch[shown].to(self.device)
         views = [batch, batch.mirrored()] if mirrored else [batch]
         tokens = [tokenise(self.model, view).cpu() for view in views] if shown else []
         left = zip(*tokens, strict=True)

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from stub_gpu import streams as streams  # a fixture
 from tiny_shards import tiny_root
 
 

@@ -1,5 +1,6 @@
 """A real Trainer, interrupted and resumed, trains the images of one uninterrupted run."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,10 @@ import torch
 from lightning import LightningModule, Trainer
 from tiny_shards import SIDE, reference_keys
 
+from datamodules import stream_datamodule
 from datamodules.errors import DataError
 from datamodules.shard_datamodule import ShardDataModule
+from datamodules.transfer import Mover
 
 
 class KeyRecorder(LightningModule):
@@ -64,6 +67,19 @@ def test_interrupted_and_resumed_equals_uninterrupted(root, tmp_path, workers, i
         fit(root, first, workers)
     second = fit(root, KeyRecorder(), workers, str(tmp_path / "interrupted.ckpt"))
     assert first.keys + second == reference_keys(60)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("streams")
+@pytest.mark.parametrize("interrupt_after", [4, 5])
+def test_what_a_thread_had_fetched_ahead_is_trained_after_resuming(
+    root, tmp_path, monkeypatch, interrupt_after
+):
+    monkeypatch.setattr(stream_datamodule, "mover_to", Mover)
+    before = threading.enumerate()
+    test_interrupted_and_resumed_equals_uninterrupted(root, tmp_path, 2, interrupt_after)
+    left = set(threading.enumerate()) - set(before)
+    assert "ahead" not in {thread.name for thread in left}
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from datamodules.packing import pack
 from datamodules.schema import Attributes, Batch, PixelRays, TokenBatch
-from datamodules.shared_memory import pack
 from renderers.cameras import Camera
 
 
@@ -29,7 +29,7 @@ def test_floats_lie_between_0_and_1():
 
 
 def test_moving_moves_every_tensor():
-    moved = batch(torch.zeros(2, 2, 2, dtype=torch.uint16)).to("meta", non_blocking=True)
+    moved = batch(torch.zeros(2, 2, 2, dtype=torch.uint16)).to("meta")
     assert moved.keys == ("a", "b")
     assert moved.mask is None
     tensors = [moved.image, moved.label, moved.depth, moved.camera.cam2world]

@@ -17,6 +17,7 @@ from datamodules.plan import TrainPlan
 from datamodules.reader import Decoding, Source
 from datamodules.remote import read_manifest
 from datamodules.stream import ShardStream
+from datamodules.transfer import Mover
 
 SIZES = (5, 3, 7, 1, 6)
 IMAGES = sum(SIZES)
@@ -51,6 +52,7 @@ def train_loader(
     max_skipped_share: float = 0.0,
     modalities: tuple[str, ...] = ("rgb",),
     flip: bool = False,
+    mover: Mover | None = None,
 ) -> ShardLoader:
     return ShardLoader(
         train_stream(
@@ -66,6 +68,7 @@ def train_loader(
         ),
         num_workers,
         position,
+        mover=mover,
         max_skipped_share=max_skipped_share,
     )
 
