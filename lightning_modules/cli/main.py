@@ -32,6 +32,7 @@ from lightning_modules.callbacks.scalars import ScalarLog
 from lightning_modules.callbacks.sheets import Sheets
 from lightning_modules.callbacks.stopping import NAMES, interruptible, is_first_process
 from lightning_modules.cli.arguments import nulls_as_overlays
+from lightning_modules.cli.arithmetic import use_tensor_cores
 from lightning_modules.cli.bases import BASE, laid_below, with_bases
 from lightning_modules.cli.continuing import (
     find_continued,
@@ -218,7 +219,8 @@ class RunCLI(LightningCLI):
         if self.trainer.is_global_zero:
             # What figures were measured with means nothing where there are none.
             measured = bool(self._metrics())
-            words = self.model.facts() | {"protocol": self.model.protocol} if measured else {}
+            how = {"protocol": self.model.protocol, "trainer_precision": self.trainer.precision}
+            words = self.model.facts() | how if measured else {}
             print_metrics(f"Result of {self.run_folder}", metrics)
             write_json(self.run_folder / "result.json", metrics | words)
             print_places(self.run_folder)
@@ -295,6 +297,7 @@ def _run(args: list[str]) -> None:
     if not args or args[0] in ("-h", "--help"):
         print(overview())
         return
+    use_tensor_cores()
     if args[0] in VERBS:
         run_verb(args[0], args[1:])
         return

@@ -14,6 +14,7 @@ from lightning.pytorch.cli import SaveConfigCallback
 from datamodules.errors import DataError
 from datamodules.files import replacing, write_json
 from datamodules.places import results_in
+from lightning_modules.cli.arithmetic import gpu_arithmetic
 from lightning_modules.inference.provenance import git_revision
 from renderers.cpu.precision import bf16_is_fast
 
@@ -81,12 +82,14 @@ class SaveRunConfig(SaveConfigCallback):
 
 
 def versions() -> dict[str, Any]:
-    """Git revision of the source tree, the machine, and versions of Python, packages and CUDA."""
+    """Git revision of the source tree, the machine and its arithmetic, and versions of Python,
+    packages and CUDA."""
     return {
         "git": git_revision(Path(__file__).parents[2]),
         "machine": machine(),
         "python": platform.python_version(),
         "cuda": torch.version.cuda if torch.cuda.is_available() else None,
+        "gpu_arithmetic": gpu_arithmetic(),
         "packages": {name: _package_version(name) for name in PACKAGES},
     }
 

@@ -29,6 +29,7 @@ from lightning_modules.evaluation.results import Result, run_names
 from lightning_modules.evaluation.settings import MetricSettings
 from lightning_modules.evaluation.subjects import DrawnSubjects, Subjects
 from lightning_modules.inference.checkpoint_file import read_checkpoint
+from lightning_modules.inference.computing import Precision, whole_float32
 from lightning_modules.inference.loading import weights_hash
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.prior_settings import read_vector
@@ -40,11 +41,12 @@ from lightning_modules.inference.sampling_options import SamplingOptions
 @dataclass(frozen=True)
 class Opening:
     """How checkpoints are opened: where a prior's stage 1 is, how scenes are drawn, on which
-    device."""
+    device; and how precisely they are made and rendered."""
 
     stage1: str | None = None
     sampling: SamplingOptions = SamplingOptions()
     device: str = "cpu"
+    render_precision: Precision = "float32"
 
     def candidate(self, checkpoint: str) -> Candidate:
         """Open one; see `open_maker` for the errors."""
@@ -165,7 +167,8 @@ class Evaluation:
         subjects = lru_cache(maxsize=1)(self.subjects)  # one checkpoint is in memory at a time
 
         def measured(part: Part, rows: range) -> Measures:
-            return self.instruments.measure(subjects(part.checkpoint, part.repeat), rows)
+            with whole_float32(self.opening.device):
+                return self.instruments.measure(subjects(part.checkpoint, part.repeat), rows)
 
         return parts.measure(place, measured)
 
@@ -234,6 +237,7 @@ class Evaluation:
         settings, fakes = self.settings, min(count for each in self.counts for count in each)
         found: dict[str, Any] = self.compared()
         found |= {"sampling": self.opening.sampling.given, "metric_seed": settings.metric_seed}
+        found["render_precision"] = self.opening.render_precision
         if settings.asks("kid", "kid_3d"):
             found["kid_subsets"] = settings.kid_subsets
             found["kid_subset_size"] = settings.subset_size(self.images.count, fakes)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from datamodules.errors import DataError
+from lightning_modules.inference.computing import whole_float32
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,10 @@ class FeatureNetwork:
     def __call__(self, images: Tensor) -> Features:
         """Features of images (B, 3, H, W), uint8, or floats in [0, 1], which are rounded to it.
 
-        Computed in float32 whatever autocast is active, so that fakes drawn in training and real
-        images measured before it are comparable.
+        Computed in whole float32 whatever autocast is active, so that fakes drawn in training and
+        real images measured before it are comparable.
         """
-        with torch.autocast(images.device.type, enabled=False):
+        with whole_float32(images.device):
             vectors, logits = self.extractor(to_bytes(images))
         return Features(vectors.float(), logits.float())
 

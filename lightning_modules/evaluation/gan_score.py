@@ -1,5 +1,6 @@
 """The score of a GAN while it is trained: likeness to the training images, and flatness."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,13 +77,17 @@ class GANScore:
 
     @torch.no_grad()
     def draw(self, model: WildGAN, trainer: Trainer) -> Tensor:
-        """Non-flatness of the images that this process draws, the others drawing theirs."""
+        """Non-flatness of the images that this process draws, the others drawing theirs; on a GPU
+        in the precision of the training, else in float32."""
         drawer, flatness = GANScenes("", model), []
+        on_gpu = trainer.strategy.root_device.type == "cuda"
+        drawing = trainer.precision_plugin.val_step_context if on_gpu else nullcontext
         pairs = self._pairs(model.classes, trainer.global_rank, trainer.world_size)
         for start in range(0, len(pairs), DRAWN_AT_ONCE):
             labels, seeds = zip(*pairs[start : start + DRAWN_AT_ONCE], strict=True)
-            scenes, side = drawer.generate(labels, seeds), drawer.resolution
-            view = scenes.view(drawer.cameras(scenes, labels, seeds), side, side)
+            with drawing():
+                scenes, side = drawer.generate(labels, seeds), drawer.resolution
+                view = scenes.view(drawer.cameras(scenes, labels, seeds), side, side)
             flatness.append(view_flatness(view))
             if self._kid is not None:
                 self._kid.update(view.rgb)

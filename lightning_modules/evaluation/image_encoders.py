@@ -15,6 +15,7 @@ from lightning_modules.evaluation.trunks import (
     classifier_trunk,
     torchvision_trunk,
 )
+from lightning_modules.inference.computing import whole_float32
 from lightning_modules.inference.loading import weights_hash
 from lightning_modules.inference.sampling_options import check_unused
 from lightning_modules.inference.transformers_models import TRANSFORMERS
@@ -50,9 +51,9 @@ class ImageEncoder:
         """Vectors (B, F) float32 of length 1, of images (B, 3, side, side) in [0, 1]; NaN where the
         network gives zeros or what is not finite.
 
-        Computed in float32 whatever autocast is active.
+        Computed in whole float32 whatever autocast is active.
         """
-        with torch.autocast(images.device.type, enabled=False):
+        with whole_float32(images.device):
             vectors = self.network(images).float()
         return vectors / vectors.norm(dim=1, keepdim=True)
 

@@ -1,7 +1,8 @@
 """Measures scenes: features of their pictures, and figures of each of them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -51,6 +52,7 @@ class Instruments:
 
     network: of features; lpips: of LPIPS; depth: sees the depth of rendered images, which without
     it is compared with that of the photographs; shapes: true ones. None where nothing asks.
+    drawing: context in which scenes are made and rendered; figures are made of them outside.
     """
 
     settings: MetricSettings
@@ -58,6 +60,7 @@ class Instruments:
     lpips: PerceptualLoss | None = None
     depth: DepthNetwork | None = None
     shapes: TrueShapes | None = None
+    drawing: Callable[[], AbstractContextManager[object]] = nullcontext
 
     @torch.no_grad()
     def measure(self, subjects: Subjects, rows: range) -> Measures:
@@ -66,7 +69,9 @@ class Instruments:
         Raises:
             DataError: a metric does not apply to such scenes.
         """
-        seen, settings = subjects.seen(rows), self.settings
+        settings = self.settings
+        with self.drawing():
+            seen = subjects.seen(rows)
         meshes = object_surfaces(seen.scenes, settings)
         figures, novel = of_geometry(seen, meshes, settings), Features.none(0)
         if seen.photographs is not None:
@@ -76,11 +81,12 @@ class Instruments:
         if settings.novel is not None:
             camera = subjects.novel_cameras(seen.seeds, *settings.novel.radians)
             camera = camera.to(seen.scenes.planes.device)
-            turned = seen.scenes.view(camera, *seen.image.shape[-2:])
+            turned = self._view(seen, camera)
             if settings.asks("fid_3d", "kid_3d"):
                 novel = self._features(turned.rgb)
             if settings.asks("consistency"):
-                figures |= of_consistency(seen, turned, camera)
+                canonical = self._view(seen, seen.scenes.canonical)
+                figures |= of_consistency(seen, canonical, turned, camera)
         clouds = torch.zeros(len(rows), 0, 6)
         if settings.asks("shapes"):
             clouds = surface_clouds(meshes, settings.shape_points, seen.seeds)
@@ -95,6 +101,11 @@ class Instruments:
         if settings.asks("conditions"):
             told = told_and_found(seen)
         return Measures(seen.labels, features, novel, figures, rotation, small, clouds, told)
+
+    def _view(self, seen: Seen, camera: Camera) -> View:
+        """Scenes from elsewhere."""
+        with self.drawing():
+            return seen.scenes.view(camera, *seen.image.shape[-2:])
 
     def _features(self, images: Tensor) -> Features:
         return Features.none(len(images)) if self.network is None else self.network(images).cpu()
@@ -143,6 +154,7 @@ def object_surfaces(scenes: Scenes, settings: MetricSettings) -> list[Mesh | Non
     """The surface of each scene, None of one that is opaque nowhere; no list entries where no
     metric asks."""
     meshes = list[Mesh | None]()
+    scenes = replace(scenes, planes=scenes.planes.float())
     for index in range(len(scenes) if settings.asks("mesh_fou", "shapes") else 0):
         try:
             meshes.append(scene_surface(scenes[index : index + 1], settings.surface))
@@ -167,10 +179,9 @@ def of_geometry(
     return found
 
 
-def of_consistency(seen: Seen, turned: View, camera: Camera) -> dict[str, Tensor]:
-    """Figures (B,) of how well the canonical view and a novel one show the same."""
-    canonical, size = seen.scenes.canonical, seen.image.shape[-2:]
-    found = reprojection(seen.scenes.view(canonical, *size), canonical, turned, camera)
+def of_consistency(seen: Seen, canonical: View, turned: View, camera: Camera) -> dict[str, Tensor]:
+    """Figures (B,) of how well the canonical view and a novel one, of a camera, show the same."""
+    found = reprojection(canonical, seen.scenes.canonical, turned, camera)
     return {
         "reprojection_colour": found.colour.cpu(),
         "reprojection_depth": found.depth.cpu(),

@@ -7,6 +7,7 @@ import torch
 
 from datamodules.errors import DataError
 from datamodules.ranges import Range
+from lightning_modules.inference.computing import AUTO
 
 Pixels = Annotated[int, Range(1, 4096)]
 Frames = Annotated[int, Range(1, 10_000)]
@@ -36,16 +37,18 @@ class Computing:
 
     def __repr__(self) -> str:
         """As help shows it."""
-        return "cpu, cuda or cuda:N"
+        return "auto, cpu, cuda or cuda:N"
 
     def check(self, name: str, value: str) -> None:
-        """DataError unless PyTorch can compute on the device."""
+        """DataError unless it is auto or PyTorch can compute on the device."""
+        if value == AUTO:
+            return
         try:
             device = torch.device(value)
         except (RuntimeError, ValueError):  # what else may stand there is no user's affair
             device = torch.device("meta")
         if device.type not in KINDS:
-            raise DataError(f"{name} is '{value}', it must be cpu, cuda or one GPU, e.g. cuda:0.")
+            raise DataError(f"{name} is '{value}', it must be auto, cpu, cuda or one GPU: cuda:0.")
         found = _devices(device.type)
         if found == 0:
             raise DataError(

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
+from lightning_modules.inference.computing import chosen_device
+
 
 @dataclass(frozen=True)
 class Place:
@@ -26,7 +28,9 @@ class Place:
         return Place()
 
     def own_device(self, device: str) -> str:
-        """A GPU of this process's own, where `cuda` leaves it open."""
+        """The chosen device; where `cuda` or `auto` leave open which GPU, one of this process's
+        own."""
+        device = chosen_device(device)
         if device != "cuda" or self.world == 1:
             return device
         return f"cuda:{self.local_rank % torch.cuda.device_count()}"

@@ -15,6 +15,7 @@ from datamodules.build.disparity import stretched_disparity, to_disparity
 from datamodules.build.encode import encode_depth
 from datamodules.errors import DataError
 from datamodules.manifest import Parameter
+from lightning_modules.inference.computing import Precision
 from lightning_modules.inference.loading import load_model, weights_hash
 from lightning_modules.inference.sampling_options import check_unused
 from lightning_modules.inference.transformers_models import (
@@ -25,7 +26,6 @@ from lightning_modules.inference.transformers_models import (
 from models.depth_network import SmallDepthNetwork
 
 Gives = Literal["disparity", "depth"]
-Precision = Literal["float32", "bf16"]
 
 _TYPES: Mapping[str, Gives] = {
     "dpt": "disparity",

@@ -7,6 +7,7 @@ from datamodules.classes import file_part
 from datamodules.errors import Failures
 from datamodules.files import write_atomically
 from lightning_modules.inference.camera_paths import VideoFormat, check_video, write_video
+from lightning_modules.inference.computing import AUTO, chosen_device
 from lightning_modules.inference.layout_assets import composed, make_assets
 from lightning_modules.inference.layout_file import read_layout
 from lightning_modules.inference.layout_pictures import Shoot, mesh_nodes
@@ -46,7 +47,7 @@ def compose(
     largest_component: bool = False,
     points_per_chunk: Points = POINTS_PER_CHUNK,
     stage1: str | None = None,
-    device: Device = "cpu",
+    device: Device = AUTO,
     sampling: SamplingOptions = SamplingOptions(),
 ) -> None:
     """Put several assets into one scene: a sheet, a video and a mesh of them all.
@@ -72,9 +73,10 @@ def compose(
         points_per_chunk: field evaluations held in memory at once; the pictures do not depend on
             it.
         stage1: where the prior's stage-1 checkpoint is now, if it was moved.
-        device: where to compute, e.g. cuda.
+        device: where to compute; auto takes a GPU where there is one, else the CPU.
         sampling: how assets are drawn where the layout does not say.
     """
+    device = chosen_device(device)
     check_video(size, formats, fps)
     surface = Surface(resolution, None, level, quantile, largest_component)
     plan = read_layout(layout)

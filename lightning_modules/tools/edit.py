@@ -7,6 +7,7 @@ import torch
 
 from datamodules.classes import class_label
 from datamodules.errors import DataError, Failures
+from lightning_modules.inference.computing import AUTO, chosen_device
 from lightning_modules.inference.limits import Device, DrawnSeed, Pixels
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
@@ -41,7 +42,7 @@ def edit(
     out: str = "outputs/edit",
     size: Pixels = 256,
     stage1: str | None = None,
-    device: Device = "cpu",
+    device: Device = AUTO,
     sampling: SamplingOptions = SamplingOptions(),
 ) -> None:
     """Change a part of a photograph's tokens and look at the scenes of the result.
@@ -67,9 +68,10 @@ def edit(
             `wild3d video` and `wild3d mesh`.
         size: side of a tile in pixels.
         stage1: where the prior's stage-1 checkpoint is now, if it was moved.
-        device: where to compute, e.g. cuda.
+        device: where to compute; auto takes a GPU where there is one, else the CPU.
         sampling: how tokens are drawn.
     """
+    device = chosen_device(device)
     _check_used(action, source, source_region, label, seeds, sampling)
     maker = open_maker(checkpoint, stage1, sampling, device)
     model, number, drawn = maker.autoencoder, -1, []

@@ -1,6 +1,7 @@
 """`wild3d evaluate`: figures of generators and stage-1 models, and all it takes to compare them."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,10 +28,11 @@ from lightning_modules.evaluation.results import (
 )
 from lightning_modules.evaluation.settings import OF_FEATURES, MetricSettings
 from lightning_modules.evaluation.true_shapes import TrueShapes
+from lightning_modules.inference.computing import AUTO, Precision, chosen_precision, drawing
 from lightning_modules.inference.limits import BatchSize, Device
 from lightning_modules.inference.processes import Place
 from lightning_modules.inference.sampling_options import SamplingOptions
-from lightning_modules.labelling.depth_networks import Precision, open_depth_network
+from lightning_modules.labelling.depth_networks import open_depth_network
 from lightning_modules.losses.perceptual import IN_EVALUATION, PerceptualLoss
 
 Background = Fraction | Literal["photo"]
@@ -54,7 +56,8 @@ def evaluate(
     cache: str | None = None,
     num_workers: Workers = 0,
     stage1: str | None = None,
-    device: Device = "cpu",
+    device: Device = AUTO,
+    render_precision: Precision | None = None,
     settings: MetricSettings = MetricSettings(),
     sampling: SamplingOptions = SamplingOptions(),
 ) -> None:
@@ -94,16 +97,19 @@ def evaluate(
         cache: folder of the real images' features, computed once; by default features/ in root.
         num_workers: processes that decode real images; 0 decodes in this one.
         stage1: where the prior's stage-1 checkpoint is now, if it was moved.
-        device: where to compute, e.g. cuda.
+        device: where to compute; auto takes a GPU where there is one, else the CPU.
+        render_precision: of making scenes and pictures of them, but for drawing tokens; by default
+            bf16 on a GPU, as in training, and float32 elsewhere. Features and geometry are float32.
         settings: which metrics, and how.
         sampling: how scenes are drawn.
     """
     check_cache(cache)
     check_places(Path(out), tensorboard)
     place = Place.found(os.environ)
-    opening = Opening(stage1, sampling, place.own_device(device))
+    device = place.own_device(device)
+    opening = Opening(stage1, sampling, device, chosen_precision(render_precision, device))
     checkpoints = (checkpoint,) if isinstance(checkpoint, str) else tuple(checkpoint)
-    instruments = _instruments(settings, (features, features_weights), opening.device)
+    instruments = _instruments(settings, (features, features_weights), opening)
     manifest = read_manifest(root)
     kind = _kind(checkpoints, opening, settings, manifest, (crop_share, background, views))
     chosen = split or (VAL if kind.reconstructs else TRAIN)
@@ -178,9 +184,10 @@ def _kind(
 
 
 def _instruments(
-    settings: MetricSettings, features: tuple[str, str | None], device: str
+    settings: MetricSettings, features: tuple[str, str | None], opening: Opening
 ) -> Instruments:
     """What measures scenes, with those networks that a metric looks at."""
+    device = opening.device
     network = lpips = depth = shapes = None
     default = features == (WITH_INCEPTION, None)
     if settings.asks(*OF_FEATURES, "conditions") or not default:
@@ -189,8 +196,9 @@ def _instruments(
     if settings.asks("lpips"):
         lpips = PerceptualLoss(settings.perceptual_weights, IN_EVALUATION)
     if settings.asks("depth") and settings.depth_network is not None:
-        precision: Precision = "bf16" if device.startswith("cuda") else "float32"
+        precision = chosen_precision(None, device)
         depth = open_depth_network(settings.depth_network, device, precision, flip=False)
     if settings.asks("shapes") and settings.shapes is not None:
         shapes = TrueShapes.read(settings.shapes, settings.shape_points, settings.metric_seed)
-    return Instruments(settings, network, lpips, depth, shapes)
+    draws = partial(drawing, device, opening.render_precision)
+    return Instruments(settings, network, lpips, depth, shapes, draws)

@@ -10,6 +10,7 @@ from rich.progress import track
 
 from datamodules.ranges import Range
 from lightning_modules.inference.camera_paths import VideoFormat, check_video, write_video
+from lightning_modules.inference.computing import AUTO, chosen_device
 from lightning_modules.inference.limits import (
     Device,
     DrawnSeed,
@@ -39,7 +40,7 @@ def interpolate(
     seeds: tuple[DrawnSeed, ...] | None = None,
     truncation: Truncation | None = None,
     stage1: str | None = None,
-    device: Device = "cpu",
+    device: Device = AUTO,
 ) -> None:
     """Go from one photograph to another: the code of every token moves along the arc to its goal.
 
@@ -59,8 +60,9 @@ def interpolate(
         seeds: of a GAN's scenes, one for both ends, or two; by default 0,1.
         truncation: of a GAN's latents, as in `wild3d sample`.
         stage1: where the prior's stage-1 checkpoint is now, if it was moved.
-        device: where to compute, e.g. cuda.
+        device: where to compute; auto takes a GPU where there is one, else the CPU.
     """
+    device = chosen_device(device)
     check_video(size, formats, fps)
     maker = open_maker(checkpoint, stage1, SamplingOptions(truncation=truncation), device)
     passage = maker.between(SceneChoice(images, classes, seeds))

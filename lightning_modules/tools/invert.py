@@ -13,6 +13,7 @@ from datamodules.classes import class_label, class_name
 from datamodules.errors import DataError, Failures, counted
 from datamodules.files import write_json
 from lightning_modules.inference.camera_paths import Trajectory
+from lightning_modules.inference.computing import AUTO, chosen_device
 from lightning_modules.inference.gan_scenes import GANScenes
 from lightning_modules.inference.inversion.class_guess import open_guess
 from lightning_modules.inference.inversion.distance import open_distance
@@ -47,7 +48,7 @@ def invert(
     mesh_resolution: Lattice = 128,
     mesh_level: Level | None = None,
     points_per_chunk: Points = POINTS_PER_CHUNK,
-    device: Device = "cpu",
+    device: Device = AUTO,
     inversion: InversionSettings = InversionSettings(),
 ) -> None:
     """Fit a GAN to photographs by pivotal tuning: for each a sheet, a video, a mesh and a
@@ -74,9 +75,10 @@ def invert(
         mesh_level: density of the mesh's surface, by default as in `wild3d mesh`.
         points_per_chunk: field evaluations held in memory at once; the pictures do not depend on
             it.
-        device: where to compute, e.g. cuda.
+        device: where to compute; auto takes a GPU where there is one, else the CPU.
         inversion: how the GAN is fitted.
     """
+    device = chosen_device(device)
     paths = find_images(list(images))
     surface = Surface(mesh_resolution, level=mesh_level)
     files = SceneFiles(Path(out), size, trajectory, frames, mesh_format, surface, points_per_chunk)

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import torch
-
 from datamodules.build.label_files import (
     FileLabels,
     Kind,
@@ -25,10 +23,11 @@ from datamodules.modalities import DEPTH, MASK
 from datamodules.ranges import Fraction, Range
 from datamodules.remote import read_manifest
 from datamodules.shard_datamodule import check_holds_images
+from lightning_modules.inference.computing import AUTO, Precision, chosen_precision
 from lightning_modules.inference.limits import BatchSize, Device
 from lightning_modules.inference.processes import Place
 from lightning_modules.labelling.class_map import CODES, ROLES
-from lightning_modules.labelling.depth_networks import Gives, Precision, open_depth_network
+from lightning_modules.labelling.depth_networks import Gives, open_depth_network
 from lightning_modules.labelling.labeller import ImageLabeller, LabelNetwork
 from lightning_modules.labelling.mask_networks import MaskNetwork, class_map_for, open_segmenter
 from lightning_modules.labelling.preview import LabelModality, preview
@@ -65,7 +64,7 @@ def label_depth(
     gives: Gives | None = None,
     precision: Precision | None = None,
     flip: bool = False,
-    device: Device = "cpu",
+    device: Device = AUTO,
     labelling: Labelling = Labelling(),
 ) -> None:
     """Write the depth that a network sees in the images of shards beside them, as training's pseudo
@@ -82,11 +81,11 @@ def label_depth(
         gives: what the network gives, where its configuration does not say it.
         precision: of its arithmetic; by default bf16 on a GPU and float32 elsewhere.
         flip: average with what it sees in the mirrored image, for twice the time.
-        device: where to compute, e.g. cuda.
+        device: where to compute; auto takes a GPU where there is one, else the CPU.
         labelling: how labels are made.
     """
-    chosen = precision or ("bf16" if torch.device(device).type == "cuda" else "float32")
     device = Place.found(os.environ).own_device(device)
+    chosen = chosen_precision(precision, device)
     _label(DEPTH, root, labelling, lambda: open_depth_network(network, device, chosen, flip, gives))
 
 
@@ -97,7 +96,7 @@ def label_mask(
     task: Task = "semantic",
     weights: str | None = None,
     threshold: Fraction = 0.5,
-    device: Device = "cpu",
+    device: Device = AUTO,
     labelling: Labelling = Labelling(),
 ) -> None:
     """Write masks of the images of shards beside them: which pixels show the object, which what may
@@ -116,7 +115,7 @@ def label_mask(
         task: of a model of transformers.
         weights: state dict of torchvision's network; by default it is looked for in torch's cache.
         threshold: least score of a part that counts, of panoptic and instance models.
-        device: where to compute, e.g. cuda.
+        device: where to compute; auto takes a GPU where there is one, else the CPU.
         labelling: how labels are made.
     """
     class_map = class_map_for(network, classes)

@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.progress import track
 
 from datamodules.errors import DataError, Failures
+from lightning_modules.inference.computing import AUTO, chosen_device
 from lightning_modules.inference.limits import Device, Inside, Lattice, Level, Positive
 from lightning_modules.inference.meshing import MeshFormat, Surface, write_mesh
 from lightning_modules.inference.opening import open_maker
@@ -23,7 +24,7 @@ def mesh(
     largest_component: bool = False,
     half_extent: Positive | None = None,
     stage1: str | None = None,
-    device: Device = "cpu",
+    device: Device = AUTO,
     scenes: SceneChoice = SceneChoice(),
     sampling: SamplingOptions = SamplingOptions(),
 ) -> None:
@@ -43,10 +44,11 @@ def mesh(
         half_extent: half the side of the box around the origin; by default the object's box, else
             1, and the default camera is 2.5 away.
         stage1: where the prior's stage-1 checkpoint is now, if it was moved.
-        device: where to compute, e.g. cuda.
+        device: where to compute; auto takes a GPU where there is one, else the CPU.
         scenes: which scenes.
         sampling: how scenes of classes are drawn.
     """
+    device = chosen_device(device)
     surface = Surface(resolution, half_extent, level, quantile, largest_component)
     maker = open_maker(checkpoint, stage1, sampling, device)
     wanted = maker.wanted(scenes)

@@ -6,6 +6,7 @@ from rich.progress import track
 
 from datamodules.errors import Failures, counted
 from lightning_modules.inference.camera_paths import Trajectory, trajectory_cameras
+from lightning_modules.inference.computing import AUTO, chosen_device
 from lightning_modules.inference.encoded_photographs import photo_scene, photo_view
 from lightning_modules.inference.limits import Device, Frames, Lattice, Level, Pixels, Points
 from lightning_modules.inference.meshing import MeshFormat, Surface
@@ -28,7 +29,7 @@ def reconstruct(
     mesh_level: Level | None = None,
     points_per_chunk: Points = POINTS_PER_CHUNK,
     stage1: str | None = None,
-    device: Device = "cpu",
+    device: Device = AUTO,
 ) -> None:
     """Turn photographs into scenes: for each a sheet, a video and a mesh.
 
@@ -51,8 +52,9 @@ def reconstruct(
         points_per_chunk: field evaluations held in memory at once; the pictures do not depend on
             it.
         stage1: where a prior's stage-1 checkpoint is now, if it was moved.
-        device: where to compute, e.g. cuda.
+        device: where to compute; auto takes a GPU where there is one, else the CPU.
     """
+    device = chosen_device(device)
     paths = find_images([images] if isinstance(images, str) else images)
     surface = Surface(mesh_resolution, level=mesh_level)
     files = SceneFiles(Path(out), size, trajectory, frames, mesh_format, surface, points_per_chunk)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from datamodules.classes import ALL, class_labels, class_name, spread_labels
 from datamodules.errors import counted
+from lightning_modules.inference.computing import AUTO, chosen_device
 from lightning_modules.inference.limits import BatchSize, Device, DrawnSeed, Pixels, Tiles
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
@@ -31,7 +32,7 @@ def sample(
     size: Pixels = 128,
     batch_size: BatchSize | None = None,
     stage1: str | None = None,
-    device: Device = "cpu",
+    device: Device = AUTO,
     sampling: SamplingOptions = SamplingOptions(),
 ) -> None:
     """Draw scenes of classes from a prior or a GAN.
@@ -55,9 +56,10 @@ def sample(
         size: side of a tile in pixels.
         batch_size: scenes whose tokens a prior draws at once, 16 by default.
         stage1: where the prior's stage-1 checkpoint is now, if it was moved.
-        device: where to compute, e.g. cuda.
+        device: where to compute; auto takes a GPU where there is one, else the CPU.
         sampling: how scenes are drawn.
     """
+    device = chosen_device(device)
     drawer = open_maker(checkpoint, stage1, sampling, device).drawer()
     labels = _labels(classes, drawer.classes, drawer.names)
     drawer.check_labels(labels)

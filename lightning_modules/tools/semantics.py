@@ -25,6 +25,7 @@ from datamodules.remote import read_manifest
 from datamodules.shard_datamodule import check_holds_images
 from lightning_modules.evaluation.image_encoders import ImageEncoder, open_encoder
 from lightning_modules.evaluation.transformers_trunk import Pool
+from lightning_modules.inference.computing import AUTO, chosen_device
 from lightning_modules.inference.limits import BatchSize, Device, Pixels
 from lightning_modules.inference.photographs import find_images, load_square
 from lightning_modules.inference.sampling_options import check_unused
@@ -43,7 +44,7 @@ def semantics(
     pool: Pool | None = None,
     masked: bool = False,
     batch_size: BatchSize = 32,
-    device: Device = "cpu",
+    device: Device = AUTO,
 ) -> None:
     """Write feature vectors of images, the semantic condition of a prior: of a shard root into the
     records of new shards, of photographs into files for `wild3d sample --semantics`.
@@ -66,8 +67,9 @@ def semantics(
             pooled output, or the mean where it has none.
         masked: show the network the object's pixels by the masks of `root`, all else white.
         batch_size: images encoded at once.
-        device: where to compute, e.g. cuda.
+        device: where to compute; auto takes a GPU where there is one, else the CPU.
     """
+    device = chosen_device(device)
     if root is not None and images:
         raise DataError("--root and --images are both given: name shards or photographs.")
     if root is not None:

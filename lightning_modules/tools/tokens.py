@@ -29,6 +29,7 @@ from datamodules.shard_datamodule import check_holds_images
 from datamodules.stream import ShardStream
 from datamodules.tokens import TokenSettings
 from datamodules.transfer import mover_to
+from lightning_modules.inference.computing import AUTO, chosen_device
 from lightning_modules.inference.limits import BatchSize, Device
 from lightning_modules.inference.loading import load_stage1, weights_hash
 from lightning_modules.inference.tokenise import tokenise
@@ -45,7 +46,7 @@ def tokens(
     batch_size: BatchSize = 64,
     num_workers: Workers = 0,
     min_visible: Fraction = 0.0,
-    device: Device = "cpu",
+    device: Device = AUTO,
 ) -> None:
     """Write the tokens of all images of a shard root, to train a prior over tokens without images.
 
@@ -62,8 +63,9 @@ def tokens(
         num_workers: processes that decode images; 0 decodes in this one.
         min_visible: smallest share of the object's pixels among those of the object and occluders,
             by the masks of root: what a model guessed of hidden objects is no model for a prior.
-        device: where to encode, e.g. cuda.
+        device: where to encode; auto takes a GPU where there is one, else the CPU.
     """
+    device = chosen_device(device)
     check_outside(out, [f"{root}/{split}" for split in SPLITS])
     model = load_stage1(checkpoint)
     source = read_manifest(root)

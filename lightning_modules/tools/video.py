@@ -11,6 +11,7 @@ from lightning_modules.inference.camera_paths import (
     trajectory_cameras,
     write_video,
 )
+from lightning_modules.inference.computing import AUTO, chosen_device
 from lightning_modules.inference.limits import Device, Frames, FramesPerSecond, Pixels, Points
 from lightning_modules.inference.opening import open_maker
 from lightning_modules.inference.provenance import made_now
@@ -29,7 +30,7 @@ def video(
     size: Pixels = 256,
     points_per_chunk: Points = POINTS_PER_CHUNK,
     stage1: str | None = None,
-    device: Device = "cpu",
+    device: Device = AUTO,
     scenes: SceneChoice = SceneChoice(),
     sampling: SamplingOptions = SamplingOptions(),
 ) -> None:
@@ -50,10 +51,11 @@ def video(
         points_per_chunk: field evaluations held in memory at once; the pictures do not depend on
             it.
         stage1: where the prior's stage-1 checkpoint is now, if it was moved.
-        device: where to compute, e.g. cuda.
+        device: where to compute; auto takes a GPU where there is one, else the CPU.
         scenes: which scenes.
         sampling: how scenes of classes are drawn.
     """
+    device = chosen_device(device)
     check_video(size, formats, fps)
     maker = open_maker(checkpoint, stage1, sampling, device)
     wanted = maker.wanted(scenes)

@@ -1,6 +1,9 @@
 """Figures of scenes, photographs and depth with known answers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from torch import Tensor
 from datamodules.errors import DataError
 from datamodules.modalities import DISPARITY_MAX, MASK_BACKGROUND, MASK_OBJECT
 from datamodules.schema import Batch
+from lightning_modules.evaluation import instruments
 from lightning_modules.evaluation.instruments import (
     Instruments,
     depth_figures,
@@ -18,6 +22,7 @@ from lightning_modules.evaluation.instruments import (
 )
 from lightning_modules.evaluation.settings import MetricSettings
 from lightning_modules.evaluation.subjects import Seen, Subjects
+from lightning_modules.inference.computing import drawing
 from models.autoencoder import CanonicalView
 from models.scenes import Scenes
 from models.spaces import BoxSpace, ContractedSpace, Space
@@ -155,3 +160,24 @@ def test_depth_of_photographs_counts_on_the_object_alone() -> None:
     assert not known[:, :, : SIDE // 2].any()
     figures = Instruments(MetricSettings(("depth",))).measure(Plates(0.0), range(2)).figures
     assert figures["depth_correlation"].tolist() == pytest.approx([1.0] * 2, abs=1e-3)
+
+
+def test_scenes_are_drawn_in_one_precision_and_measured_in_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rounded: list[tuple[str, bool]] = []
+
+    def note(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            rounded.append((name, torch.is_autocast_enabled("cpu")))
+            return function(*args, **kwargs)
+
+        return noted
+
+    monkeypatch.setattr(Plates, "seen", note("seen", Plates.seen))
+    monkeypatch.setattr(instruments, "reprojection", note("measured", instruments.reprojection))
+    monkeypatch.setattr(instruments, "scene_surface", note("surface", instruments.scene_surface))
+    monkeypatch.setattr(Scenes, "view", note("view", Scenes.view))
+    settings = MetricSettings(("consistency", "mesh_fou"), fou_resolution=8)
+    Instruments(settings, drawing=partial(drawing, "cpu", "bf16")).measure(Plates(), range(1))
+    assert dict(rounded) == {"seen": True, "view": True, "surface": False, "measured": False}

@@ -49,6 +49,21 @@ def test_the_command_writes_figures_protocol_and_provenance(
     assert (protocol["resolution"], protocol["kid_subset_size"]) == (SIDE, 12)
     assert (protocol["network"], protocol["network_sha256"]) == (network.name, network.weights)
     assert found["provenance"]["checkpoint"] == checkpoint
+    assert protocol["render_precision"] == "float32"
+
+
+def test_the_precision_of_rendering_is_told_and_measured_anew(
+    tiny_files: TinyFiles, measured: dict[str, str], tmp_path: Path
+) -> None:
+    options = measured | {"samples": 4, "metrics": ("nfs",)}
+    whole, rounded = (
+        evaluated(tiny_files.gan, tmp_path / "out.json", **options, render_precision=precision)
+        for precision in ("float32", "bf16")
+    )
+    assert rounded["protocol"] == whole["protocol"] | {"render_precision": "bf16"}
+    one, other = (found["figures"]["nfs/disparity"] for found in (whole, rounded))
+    assert one != other
+    assert abs(one - other) < 0.1 * one
 
 
 def test_precision_recall_and_diversity(
