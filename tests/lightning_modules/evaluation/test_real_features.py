@@ -5,12 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from stub_gpu import streams as streams  # a fixture
 from tiny_classes import SIDE, save_classifier, write_classes
 
 from datamodules.augment import Framing
 from datamodules.errors import DataError
 from datamodules.shard_datamodule import ShardDataModule
+from datamodules.transfer import Mover
 from lightning_modules.evaluation import real_features as module
+from lightning_modules.evaluation import real_images
 from lightning_modules.evaluation.feature_network import FeatureNetwork
 from lightning_modules.evaluation.networks import open_network
 from lightning_modules.evaluation.real_features import RealFeatures, real_features
@@ -39,6 +42,24 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     compute_anew = module._compute
     monkeypatch.setattr(module, "_compute", counting)
     return splits
+
+
+@pytest.mark.usefixtures("streams")
+def test_images_are_moved_to_where_the_network_is(
+    network: FeatureNetwork, classes_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = []
+
+    def mover(device: torch.device) -> Mover:
+        devices.append(device)
+        return Mover(device)
+
+    still = compute(network, classes_root, tmp_path / "still", split="val")
+    monkeypatch.setattr(real_images, "mover_to", mover)
+    moved = compute(network, classes_root, tmp_path / "moved", split="val")
+    assert devices == [network.device]
+    assert torch.equal(moved.features.vectors, still.features.vectors)
+    assert torch.equal(moved.labels, still.labels)
 
 
 def test_features_are_those_of_the_stored_images(

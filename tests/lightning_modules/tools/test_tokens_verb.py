@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from stub_gpu import streams as streams  # a fixture
 from tiny_checkpoints import save_stage1, spread_model
 from tiny_gina3d import tiny_gina3d
 from tiny_model import SIDE
@@ -27,6 +28,7 @@ from datamodules.remote import read_manifest
 from datamodules.schema import AnyBatch, Batch
 from datamodules.shard_datamodule import ShardDataModule
 from datamodules.token_datamodule import TokenDataModule
+from datamodules.transfer import Mover
 from lightning_modules.cli.main import main
 from lightning_modules.inference.loading import weights_hash
 from lightning_modules.inference.tokenise import tokenise
@@ -54,6 +56,21 @@ def contents(root: Path) -> dict[str, bytes]:
 
 def two_passes(loader: ShardLoader) -> list[AnyBatch]:
     return [*loader, *loader]
+
+
+@pytest.mark.usefixtures("streams")
+def test_images_that_a_thread_moves_have_the_same_tokens(
+    checkpoint: str,
+    tiny_root: Path,
+    token_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(verb, "mover_to", lambda device: Mover(torch.device(device)))
+    tokens(checkpoint, str(tiny_root), str(tmp_path), batch_size=5, device="cpu")
+    moved, still = (contents(root) for root in (tmp_path, token_root))
+    assert moved.keys() == still.keys()
+    assert all(moved[name] == still[name] for name in still if name.endswith(".tar"))
 
 
 @pytest.mark.parametrize("workers", [0, 2])
