@@ -1,5 +1,5 @@
-"""One attention entry point: xformers where a probe call works, else PyTorch's SDPA, and the plain
-product for short sequences on a CPU."""
+"""One attention entry point: xformers where a probe call works, else PyTorch's SDPA, also under
+`torch.compile`, and the plain product for short sequences on a CPU."""
 
 import logging
 from collections.abc import Iterator
@@ -37,6 +37,8 @@ def attention(query: Tensor, key: Tensor, value: Tensor, *, causal: bool = False
     tokens, seen = query.shape[2], key.shape[2]
     if causal and tokens != seen:
         raise ValueError(f"Causal attention of {tokens} tokens to {seen}: give as many of both.")
+    if torch.compiler.is_compiling():  # a probe call would end the graph
+        return F.scaled_dot_product_attention(query, key, value, is_causal=causal)
     short = max(tokens, seen) <= SHORT
     match attention_backend(query.device.type, query.dtype, short):
         case "product":

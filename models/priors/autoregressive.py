@@ -5,7 +5,7 @@ from torch import Tensor
 
 from models.blocks.token_layout import TokenLayout
 from models.blocks.vit import ViTSize
-from models.priors.cached_decoder import CachedDecoder
+from models.priors.cached_decoder import CachedDecoder, repeat
 from models.priors.conditions import ConditionKinds, Conditions
 from models.priors.sampling import SampleNoise, TokenSampling, draw_tokens, guide
 from models.priors.token_prior import (
@@ -81,7 +81,6 @@ class AutoregressivePrior(TokenPrior):
             dtype: of the weights, keys and values that every step reads.
         """
         count, total = len(conditions), self.layout.tokens
-        uniform = noise.uniform(total)
         prefix = self._prefix(conditions, sampling)  # (B or 2 B, N, D)
         decoder = CachedDecoder(
             self.transformer, self.head, len(prefix), self.kinds.tokens + total - 1, dtype
@@ -90,13 +89,9 @@ class AutoregressivePrior(TokenPrior):
             logits = decoder.step(prefix[:, number])
         tokens = torch.full((count, total), TO_SAMPLE, device=prefix.device)
         tokens = tokens if given is None else given.clone()
-        positions = self.positions()
-        for t in range(total):
-            drawn = draw_tokens(_guided(logits, sampling), sampling, uniform[:, t])
-            tokens[:, t] = torch.where(tokens[:, t] == TO_SAMPLE, drawn, tokens[:, t])
-            if t + 1 < total:
-                x = self.embed(tokens[:, t]) + positions[t]
-                logits = decoder.step(x.repeat(len(prefix) // count, 1))
+        drawing = _Drawing(self, decoder, tokens, noise.uniform(total), sampling)
+        drawing.draw(logits)
+        repeat(drawing.advance, total - 1, prefix.device)
         return tokens
 
     def _prefix(self, conditions: Conditions, sampling: TokenSampling) -> Tensor:
@@ -112,3 +107,42 @@ def _guided(logits: Tensor, sampling: TokenSampling) -> Tensor:
         return logits
     conditional, unconditional = logits.chunk(2)
     return guide(conditional, unconditional, sampling.guidance)
+
+
+class _Drawing:
+    """Tokens drawn one after the other; where it is lies beside them, not on the host, so that
+    every step is the same.
+
+    Args:
+        prior, decoder: one after the other makes logits of a token.
+        tokens: (B, T), filled where they are `TO_SAMPLE`.
+        uniform: (B, T) in [0, 1).
+    """
+
+    def __init__(
+        self,
+        prior: AutoregressivePrior,
+        decoder: CachedDecoder,
+        tokens: Tensor,
+        uniform: Tensor,
+        sampling: TokenSampling,
+    ) -> None:
+        self.embed, self.positions = prior.embed, prior.positions()
+        self.decoder, self.tokens, self.uniform = decoder, tokens, uniform
+        self.sampling = sampling
+        self.next = torch.zeros(1, dtype=torch.int64, device=tokens.device)
+
+    def draw(self, logits: Tensor) -> None:
+        """Draw the next token from logits (B or 2 B, K), unless it is given."""
+        uniform = self.uniform.index_select(1, self.next)[:, 0]
+        drawn = draw_tokens(_guided(logits, self.sampling), self.sampling, uniform)
+        given = self.tokens.index_select(1, self.next)[:, 0]
+        token = torch.where(given == TO_SAMPLE, drawn, given)
+        self.tokens.index_copy_(1, self.next, token[:, None])
+        self.next.add_(1)
+
+    def advance(self) -> None:
+        """Run the transformer on the last token, and draw the next one."""
+        last = self.next - 1
+        x = self.embed(self.tokens.index_select(1, last)[:, 0]) + self.positions[last]
+        self.draw(self.decoder.step(x.repeat(2 if self.sampling.guided else 1, 1)))

@@ -61,3 +61,12 @@ def sigmoid(x: Vector, itemsize: int) -> Vector:
     u = exp_of_negative(_minus_absolute(x), itemsize)
     smaller = u / (u + 1.0)
     return x.where_negative(smaller, 1.0 - smaller)
+
+
+def gelu(x: Vector) -> Vector:
+    """x (1 + erf(x / sqrt 2)) / 2 in float32; Abramowitz and Stegun 7.1.26, error 1.5e-7 |x|."""
+    z = _minus_absolute(x) * -(0.5**0.5)
+    t = 1.0 / (z * 0.3275911 + 1.0)
+    tail = (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429)
+    above = _polynomial(t, 0.0, *tail) * exp_of_negative(z * z * -1.0, 4) * 0.5
+    return x * x.where_negative(above, 1.0 - above)

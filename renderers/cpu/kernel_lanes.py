@@ -164,6 +164,16 @@ def floats_at(typingctx: Any, address: Any) -> Any:
 
 
 @row_intrinsic
+def integers_at(typingctx: Any, address: Any) -> Any:
+    """Return the address as a pointer to int64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], I64.as_pointer())
+
+    return types.CPointer(types.int64)(types.int64), codegen
+
+
+@row_intrinsic
 def fetch_add(typingctx: Any, pointer: Any, index: Any) -> Any:
     """Add one to pointer[index] (int64) atomically; return the old value: the next work unit."""
 

@@ -67,6 +67,10 @@ class Vector:
         """Emit a division."""
         return self._new(self.builder.fdiv(self.value, self._operand(other), flags=FAST))
 
+    def __rtruediv__(self, other: float) -> Vector:
+        """Emit a division of a constant."""
+        return self._new(self.builder.fdiv(self._operand(other), self.value, flags=FAST))
+
     def _call(self, name: str, *operands: Any) -> Any:
         kind = ir.FunctionType(self.value.type, [x.type for x in operands])
         full = f"llvm.{name}.v{self.lanes}f32"
@@ -107,6 +111,13 @@ class Vector:
         name = f"llvm.vector.reduce.fadd.v{self.lanes}f32"
         reduce = cgutils.get_or_insert_function(self.builder.module, kind, name)
         return self.builder.call(reduce, [ir.Constant(F32, 0.0), self.value], fastmath=FAST)
+
+    def largest(self) -> Any:
+        """Emit the largest of the lanes, a float32 scalar."""
+        kind = ir.FunctionType(F32, [self.value.type])
+        name = f"llvm.vector.reduce.fmax.v{self.lanes}f32"
+        reduce = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(reduce, [self.value])
 
 
 @dataclass(frozen=True)
@@ -172,3 +183,27 @@ def splat(builder: Any, scalar: Any, lanes: int) -> Vector:
     undefined = ir.Constant(ir.VectorType(F32, lanes), ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.Constant(I32, 0))
     return Vector(builder, builder.shuffle_vector(first, undefined, _integers(0, lanes)), lanes)
+
+
+def load_float(builder: Any, address: Any, index: Any) -> Any:
+    """Emit a load of the float32 number `index` past an address."""
+    pointer = builder.inttoptr(address, F32.as_pointer())
+    return builder.load(builder.gep(pointer, [index]))
+
+
+def accumulators(builder: Any, lanes: list[int], first: float = 0.0) -> list[Any]:
+    """Emit vectors that a loop can change, with one value in all lanes."""
+    totals = [cgutils.alloca_once(builder, ir.VectorType(F32, n)) for n in lanes]
+    for total, n in zip(totals, lanes, strict=True):
+        builder.store(ir.Constant(ir.VectorType(F32, n), [first] * n), total)
+    return totals
+
+
+def value_of(builder: Any, total: Any, lanes: int) -> Vector:
+    """Emit a load of an accumulator."""
+    return Vector(builder, builder.load(total), lanes)
+
+
+def add_to(builder: Any, total: Any, term: Vector) -> None:
+    """Emit an addition to an accumulator."""
+    builder.store((value_of(builder, total, term.lanes) + term).value, total)

@@ -9,13 +9,14 @@ governs them as well.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 COUNTER, UNITS, SLOTS = 0, 1, 2
 """A kernel's first int64 arguments: next work unit, end of the units, next thread slot."""
@@ -60,6 +61,30 @@ def launch(kernel: Any, units: int, *arguments: int) -> None:
         return
     packed = _pack(0, units, arguments)
     parallel(kernel.address, packed.ctypes.data, threads, 0)
+
+
+class Launch:
+    """A kernel with arguments that stay, for one that runs often and shortly: nothing is packed.
+
+    Args:
+        kernel, units, arguments: as of `launch`; it runs on as many threads as there are now.
+        kept: the tensors of the arguments, kept alive.
+    """
+
+    def __init__(self, kernel: Any, units: int, *arguments: int, kept: Sequence[Tensor]) -> None:
+        self._kept, self._threads = list(kept), thread_count(units)
+        self._packed = _pack(0, units, arguments)
+        self._address, self._kernel = self._packed.ctypes.data, _KERNEL(kernel.address)
+        self._pointer = kernel.address
+
+    def __call__(self) -> None:
+        """Run all units."""
+        self._packed[COUNTER] = self._packed[SLOTS] = 0
+        parallel = _parallel()
+        if self._threads == 1 or parallel is None:
+            self._kernel(self._address)
+        else:
+            parallel(self._pointer, self._address, self._threads, 0)
 
 
 def call(kernel: Any, units: int, *arguments: int, first_unit: int = 0) -> None:

@@ -25,7 +25,9 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Layout in memory and autocasting are those of `F.conv2d`. Derivatives of any order exist.
     """
-    if x.device.type == "cpu" and not torch.is_autocast_enabled("cpu") and _wide(x):
+    autocast = torch.is_autocast_enabled("cpu")
+    # Traced, the gradient of the weights can't be left out where nobody wants it.
+    if x.device.type == "cpu" and _wide(x) and not autocast and not torch.compiler.is_compiling():
         return _Convolution.apply(x, weight, bias)
     return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
 

@@ -12,21 +12,12 @@ from renderers.cpu.kernel_lanes import (
     SOURCE_STAMP,
     compiled,
     fetch_add,
+    integers_at,
     literals,
     row_intrinsic,
 )
 from renderers.cpu.kernel_vectors import F32, I64, Row, blocks, splat
 from renderers.cpu.openmp import COUNTER, UNITS
-
-
-@row_intrinsic
-def integers_at(typingctx: Any, address: Any) -> Any:
-    """Return the address as a pointer to int64."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], I64.as_pointer())
-
-    return types.CPointer(types.int64)(types.int64), codegen
 
 
 def _table(builder: Any, address: Any, row: Any, kind: Any, taps: int) -> list[Any]:

@@ -22,7 +22,7 @@ from models.priors.token_prior import TO_SAMPLE
 from models.vq3d import VQ3D
 from renderers.ray_sampling import RaySampling
 
-FAST_PATH = "models.blocks.small_products.fast_path"
+FAST_PATH = "models.priors.cached_decoder.fast_path"
 
 
 @torch.no_grad()
@@ -54,7 +54,7 @@ def logits_one_by_one(
     with torch.no_grad():
         x = torch.cat([prior.prefix(conditions), prior.embedded(tokens)[:, :-1]], 1)
         decoder = CachedDecoder(prior.transformer, prior.head, len(x), x.shape[1], dtype)
-        logits = [decoder.step(x[:, n]) for n in range(x.shape[1])]
+        logits = [decoder.step(x[:, n]).clone() for n in range(x.shape[1])]
     return torch.stack(logits[prior.kinds.tokens - 1 :], 1)
 
 
