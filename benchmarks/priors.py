@@ -79,11 +79,20 @@ class Problem:
         per_block = 2 * 12 * SIZE.width**2 + 4 * SIZE.width * (tokens + 1) / 2
         return 3.0 * batch * tokens * (SIZE.depth * per_block + 2 * SIZE.width * CODES)
 
+    def decoding_flops(self) -> float:
+        """Multiply-adds x 2 of masked decoding: every step passes over all tokens."""
+        batch, tokens = self.tokens.shape
+        seen = tokens + self.prior.kinds.tokens
+        per_block = 2 * 12 * SIZE.width**2 + 4 * SIZE.width * seen
+        head = 2 * SIZE.width * CODES * tokens
+        return float(STEPS * batch * (seen * SIZE.depth * per_block + head))
+
     def floor_bytes(self) -> int:
-        """Bytes of the weights that a sampling step reads, and of the filled cache, in bfloat16."""
+        """Bytes of the weights that a sampling step reads, and of the filled part of the cache,
+        half of it in the mean over the steps, in bfloat16."""
         batch, tokens = self.tokens.shape
         layers = [*self.prior.transformer.parameters(), *self.prior.head.parameters()]
-        cache = 2 * SIZE.depth * batch * tokens * SIZE.width
+        cache = SIZE.depth * batch * tokens * SIZE.width
         return 2 * (sum(p.numel() for p in layers) + cache)
 
 
@@ -156,10 +165,13 @@ def _masked(rates: Rates, rounds: int) -> list[Result]:
     fewer = tokens * (tokens + 1) / 2 / (STEPS * tokens)
     ours = f"masked, {STEPS} steps, {PRODUCTS_NAME}"
     plain, cached = "token by token, no cache", "token by token, cache"
+    rate = rates.bf16 if torch.bfloat16 == PRODUCTS else rates.f32
+    share = problem.decoding_flops() / medians(times)["masked"] / 1e9 / rate
     return [
         result("maskgit_speedup", ratio(times, "loop", "masked"), "x", (plain, ours), rates),
         result("maskgit_fewer_tokens", fewer, "x", (plain, ours), rates),
         result("maskgit_to_cached", ratio(times, "cached", "masked"), "x", (cached, ours), rates),
+        result("maskgit_gemm_share", share, "of GEMM", (ours, f"{gemm_size(PRODUCTS)}^3"), rates),
     ]
 
 
