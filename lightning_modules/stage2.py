@@ -119,7 +119,9 @@ class Stage2(TrainingModule):
             )
 
     def configure_model(self) -> None:
-        """Divide prior and average among the processes where the strategy is FSDP2."""
+        """Compile blocks; divide prior and average among the processes where the strategy is
+        FSDP2."""
+        self.compile_trained()
         if self.device_mesh is None:
             return
         mesh = data_mesh(self.device_mesh)

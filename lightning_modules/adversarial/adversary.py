@@ -1,5 +1,6 @@
 """A discriminator with its training: scores of generated images, and the losses of both sides."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -102,7 +103,9 @@ class Adversary(nn.Module):
         """
         penalise = self.settings.r1 > 0 and step % self.settings.r1_interval == 0
         real = real.detach().requires_grad_(penalise)
-        real_logits = self.discriminator(real, labels)
+        # Compiled blocks have no second derivative.
+        with torch.compiler.set_stance("force_eager") if penalise else nullcontext():
+            real_logits = self.discriminator(real, labels)
         loss = discriminator_loss(real_logits, scored.logits, self.settings.objective)
         right = (real_logits > 0).float().mean() + (scored.logits < 0).float().mean()
         logs = {

@@ -12,6 +12,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import ActionYesNo
 from lightning import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from rich.console import Console
@@ -102,8 +103,15 @@ class RunCLI(LightningCLI):
         return {name: LightningCLI.subcommands()[name] for name in ("fit", "validate")}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add `--run`, `base` and the callbacks that every run has."""
+        """Add `--run`, `--compile`, `base` and the callbacks that every run has."""
         parser.add_argument("--run", type=str, default="runs/run", help="Directory of the run.")
+        parser.add_argument(
+            "--compile",
+            action=ActionYesNo,
+            nargs="?",
+            default=False,
+            help="Compile transformer, synthesis and discriminator blocks (`torch.compile`).",
+        )
         parser.add_argument(f"--{BASE}", type=laid_below, help=SUPPRESS)
         parser.link_arguments("run", "trainer.default_root_dir")
         parser.add_lightning_class_args(StopAfterImages, "stop")
@@ -203,8 +211,10 @@ class RunCLI(LightningCLI):
         return opened
 
     def before_fit(self) -> None:
-        """Read checkpoints without code."""
+        """Read checkpoints without code, and compile blocks if asked to."""
         self.config_init.fit.weights_only = True
+        assert isinstance(self.model, TrainingModule)
+        self.model.compiles = self.config_init.fit.compile
 
     @interruptible(NAMES, "after the training, which is saved")
     def after_fit(self) -> None:

@@ -20,6 +20,7 @@ from lightning_modules.training.checks import (
     check_same_class,
     check_same_shapes,
 )
+from lightning_modules.training.compilation import compile_blocks
 from lightning_modules.training.ema import ema_decay, update_average
 from lightning_modules.training.optimization import OptimizerSettings, check_optimizer_states
 from lightning_modules.training.rng import Purpose, step_rng
@@ -52,6 +53,7 @@ class TrainingModule(LightningModule, ABC):
     headline: the validation metric to show while training, and how to print it.
     protocol: what the metrics of `result.json` mean.
     checkpoint_format: raised when a module stores its state in another form.
+    compiles: whether blocks are compiled before a fit, see `compile_blocks`.
     """
 
     headline: ClassVar[tuple[str, str]]
@@ -63,7 +65,7 @@ class TrainingModule(LightningModule, ABC):
         check_number("model.max_images", max_images, 1, MOST_IMAGES)
         check_number("model.ema_half_life", ema_half_life, 0.001, MOST_IMAGES)
         check_number("model.seed", seed, 0, 2**32 - 1)
-        self.automatic_optimization = False
+        self.automatic_optimization, self.compiles = False, False
         self.max_images, self.images_seen = max_images, 0
         self.ema_half_life, self.seed = ema_half_life, seed
 
@@ -94,16 +96,24 @@ class TrainingModule(LightningModule, ABC):
         """The model that is trained."""
 
     def configure_model(self) -> None:
-        """Refuse FSDP2 where a system does not say how it is divided.
+        """Compile blocks, and refuse FSDP2 where a system does not say how it is divided.
 
         Raises:
             DataError: one sentence with the knob.
         """
+        self.compile_trained()
         if self.device_mesh is not None:
             raise DataError(
                 f"{type(self).__name__} is whole in every process: leave `trainer.strategy` to "
                 "auto."
             )
+
+    def compile_trained(self) -> None:
+        """Compile the blocks of all that is trained, if `compiles`; the average's stay as they
+        are."""
+        for name, child in self.named_children():
+            if self.compiles and name != "ema":
+                compile_blocks(child)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store progress, the place in the data, and the model's recipe for loading without this

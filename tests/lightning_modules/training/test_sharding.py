@@ -12,6 +12,7 @@ from torch.distributed.tensor import DTensor
 
 from datamodules.errors import DataError
 from lightning_modules.classifier import ClassifierTraining
+from lightning_modules.training.compilation import compile_blocks
 from lightning_modules.training.ema import averaged_copy, update_average
 from lightning_modules.training.optimization import OptimizerSettings
 from lightning_modules.training.sharding import (
@@ -93,6 +94,18 @@ def test_a_divided_prior_learns_what_a_whole_one_does(
             torch.testing.assert_close(whole(theirs[name]), value)
     moved = averages[0].head.weight - tiny_prior(*settings).head.weight
     assert moved.abs().mean() > 0.01
+
+
+def test_compiled_blocks_can_be_divided(mesh: DeviceMesh) -> None:
+    torch._dynamo.reset()
+    whole_prior, prior = tiny_prior(checkpointing=True), tiny_prior(checkpointing=True)
+    assert len(compile_blocks(prior, "aot_eager", fullgraph=True)) == 2
+    shard_blocks(prior, prior.transformer.blocks, data_mesh(mesh))
+    for model in (whole_prior, prior):
+        loss(model).backward()
+    for ours, theirs in zip(whole_prior.parameters(), prior.parameters(), strict=True):
+        torch.testing.assert_close(whole(theirs.grad), ours.grad)
+    assert prior.state_dict().keys() == whole_prior.state_dict().keys()
 
 
 def test_muon_moves_a_divided_prior_as_a_whole_one(mesh: DeviceMesh) -> None:
