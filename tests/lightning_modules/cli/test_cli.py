@@ -3,12 +3,16 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch._dynamo.utils
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_run import write_shards
+from torch import nn
 
 from lightning_modules.cli import hardware
 from lightning_modules.cli.main import main, print_places
+from lightning_modules.training import base
+from lightning_modules.training.compilation import compile_blocks
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +151,36 @@ def test_settings_that_do_not_fit_end_in_one_sentence(
     assert "rays.patch is 32" in written
     assert written.startswith("wild3d fit: ")
     assert written.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_compiled_run_is_stored_as_others_are(
+    run: Path,
+    tiny_config: Path,
+    tiny_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiled = []
+
+    def compile_traced(model: nn.Module) -> None:
+        compiled.extend(compile_blocks(model, "eager"))  # the trace alone, run as it is
+
+    monkeypatch.setattr(base, "compile_blocks", compile_traced)
+    arguments = ["--config", str(tiny_config), "--data.root", str(tiny_root)]
+    short = ["--model.max_images", "16", "--run", str(tmp_path)]
+    assert main(["fit", *arguments, *short, "--compile"]) == 0
+    assert len(compiled) > 2
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 2
+    found, expected = (
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+        for folder in (tmp_path, run)
+    )
+    assert found["state_dict"].keys() == expected["state_dict"].keys()
+    assert found["model"] == expected["model"]
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text())["compile"] is True
+    assert yaml.safe_load((run / "config.yaml").read_text())["compile"] is False
+    assert main(["validate", "--config", str(tmp_path / "config.yaml")]) == 0
 
 
 def test_a_run_stores_the_precision_it_could_do(
