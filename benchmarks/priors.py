@@ -2,6 +2,11 @@
 
 Setting: a transformer of 12 blocks x 512 with 8 heads, 1,024 codes. Storage is bfloat16; products
 of many rows run in the type that is fast here.
+
+`maskgit_to_cached` compares two bounds. Masked decoding passes over all tokens in every round: 1.76
+TFLOP, 13 times the cached loop's, at the rate of matrix products. The loop reads 96 MB for every
+token: 3.4 s at 21.5 GB/s. So at the loop's floor both take as long where products run at 0.52
+TFLOP/s, and masked decoding is 3 times as fast from 1.6 TFLOP/s on.
 """
 
 from __future__ import annotations
