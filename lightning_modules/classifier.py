@@ -21,6 +21,8 @@ from lightning_modules.training.optimization import OptimizerSettings
 from lightning_modules.training.rng import Purpose
 from models.classifier import SmallClassifier
 
+UNLABELLED = -1
+
 
 class ClassifierTraining(TrainingModule):
     """Trains a classifier of the data set's classes.
@@ -77,10 +79,10 @@ class ClassifierTraining(TrainingModule):
         """One batch: jitter, logits, loss, step."""
         rng = self.step_rng(Purpose.VIEWS, self.global_rank)
         logits = self.classifier(self.jitter.apply(batch.float_image(), rng))
-        known = batch.label >= 0
         # Of the images with a label alone: a batch may have none.
-        total = F.cross_entropy(logits[known], batch.label[known], reduction="sum")
-        count = known.sum().clamp(min=1)
+        labels = batch.label.clamp(min=UNLABELLED)
+        total = F.cross_entropy(logits, labels, reduction="sum", ignore_index=UNLABELLED)
+        count = (labels >= 0).sum().clamp(min=1)
         norm = self.step_optimizer(self.optimizer_list()[0], self.optimizer, total / count)
         right = (logits.argmax(1) == batch.label).sum() / count
         self.count_images(len(batch), self.classifier, self.ema)

@@ -1,5 +1,6 @@
 """The GAN as a LightningModule: one batch from photographs to logged losses."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -111,11 +112,6 @@ class GAN(TrainingModule):
         self.indicator = CollapseIndicator()
         self.collapsed_at: int | None = None
 
-    @property
-    def leaves_parameters_unused(self) -> bool:
-        """True: either optimiser's step leaves the other's parameters without a gradient."""
-        return True
-
     def prepare_data(self) -> None:
         """Measure the training images once, before other processes ask for it."""
         self._open_score()
@@ -225,9 +221,13 @@ class GAN(TrainingModule):
 
     def _counts(self, views: int) -> dict[str, Tensor]:
         """What the schedules say, as curves."""
+        return self._curves({"train/views": views, "train/raw_side": self._side})
+
+    def _curves(self, values: Mapping[str, float]) -> dict[str, Tensor]:
+        """Numbers () on the device, filled there: a copy to it makes the host wait."""
         return {
-            "train/views": torch.tensor(float(views)),
-            "train/raw_side": torch.tensor(float(self._side)),
+            name: torch.full((), value, dtype=torch.float32, device=self.device)
+            for name, value in values.items()
         }
 
     def _watch(self) -> dict[str, Tensor]:
@@ -242,7 +242,7 @@ class GAN(TrainingModule):
             self.collapsed_at = self.images_seen
         found = {f"diversity/{name}": value for name, value in values.items()}
         found |= {f"collapse/{name}": share for name, share in shares.items()}
-        return {name: torch.tensor(value) for name, value in found.items()}
+        return self._curves(found)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Nothing: a generator is not compared with single photographs."""
@@ -262,8 +262,8 @@ class GAN(TrainingModule):
 
     def _mean(self, values: Tensor) -> Tensor:
         """Mean over all processes of values (N,), N differing between them, that are numbers."""
-        known = values[values.isfinite()]
-        sums = self.all_gather(torch.stack([known.sum(), known.new_tensor(len(known))]))
+        known = values.isfinite()
+        sums = self.all_gather(torch.stack([torch.where(known, values, 0).sum(), known.sum()]))
         assert isinstance(sums, Tensor)
         total, count = sums.view(-1, 2).sum(0)
         return total / count

@@ -125,12 +125,6 @@ class Stage1(TrainingModule):
         self.metrics = ReconstructionMetrics(autoencoder.codes)
         self.adversaries = Stage1Adversaries(autoencoder.resolution, rays, weights, discriminator)
 
-    @property
-    def leaves_parameters_unused(self) -> bool:
-        """Whether a step leaves parameters without a gradient: with discriminators, the step of
-        either optimiser does."""
-        return any(True for _ in self.adversaries.parameters())
-
     def setup(self, stage: str) -> None:
         """Refuse data that do not fit, before training begins."""
         data = self._datamodule()
@@ -242,7 +236,8 @@ class Stage1(TrainingModule):
     ) -> dict[str, Tensor]:
         """Weigh, differentiate, clip and step; returns what to log."""
         total = weighted_sum(terms, weights)
-        norm = self.step_optimizer(self.optimizer_list()[0], self.optimizer, total)
+        optimizer = self.optimizer_list()[0]
+        norm = self.step_optimizer(optimizer, self.optimizer, total, "total", terms, weights)
         logs = {f"loss/{name}": term.detach() for name, term in terms.items()}
         return logs | {"loss/total": total.detach(), "train/grad_norm": norm}
 
@@ -263,7 +258,8 @@ class Stage1(TrainingModule):
         quantizer.observe(quantized)
         revived = quantizer.revive(quantized.latents, self.step_rng(Purpose.CODEBOOK, rank=0))
         # A mean of a code's old and new place would be neither.
-        self.ema.quantizer.codebook[revived] = quantizer.codebook[revived]
+        mean = self.ema.quantizer.codebook
+        mean.copy_(torch.where(revived[:, None], quantizer.codebook, mean))
         alive = (quantizer.usage >= quantizer.size.dead_share).float().mean()
         return {
             "codebook/perplexity": perplexity(quantizer.usage),

@@ -1,6 +1,5 @@
 """The depth term of stage 1: labels in metres where they are, relative disparity elsewhere."""
 
-import torch
 from torch import Tensor
 
 from datamodules.schema import Batch
@@ -36,7 +35,7 @@ def depth_term(
     known, weights = at_pixels(batch.disparity_known()), opaque_at_the_end(views.grid.weights)
     if visible is not None:
         known = known & visible.object
-    metric, size = torch.zeros(()), batch.size()
+    metric, size = weights.new_zeros(()), batch.size()
     if autoencoder.uses_sight and batch.rays is not None and size is not None:
         reach = size.amax(1)[:, None] / 2  # (B, 1)
         sized = reach.isfinite()

@@ -87,6 +87,7 @@ class Stage2(TrainingModule):
         self.stage1, self.dropout, self.sampling = stage1, dropout, sampling
         self.optimizer = optimizer
         self.metrics = PriorMetrics(prior.codes)
+        self.has_encoded = False
         self._stage1: tuple[TokenAutoencoder, str] | None = (
             None  # in a tuple: no part of this module's state
         )
@@ -153,7 +154,9 @@ class Stage2(TrainingModule):
         """Tokens (B, T) as they were stored, or encoded on the fly: the same ones."""
         if isinstance(batch, TokenBatch):
             return batch.tokens
-        return tokenise(self.autoencoder, batch)
+        # One batch tells whether the frozen model has diverged.
+        check, self.has_encoded = not self.has_encoded, True
+        return tokenise(self.autoencoder, batch, check=check)
 
     def _step_prior(self, result: PriorLoss) -> dict[str, Tensor]:
         """Differentiate, clip and step; returns what to log."""

@@ -3,6 +3,7 @@ rely on, whichever system it is."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -45,6 +46,22 @@ class CanonicalView:
     def offset(self, yaw: Tensor, pitch: Tensor) -> Camera:
         """Cameras (B,) turned around the origin by yaw and pitch (B,) in radians, from this one."""
         return orbit_camera(self.yaw + yaw, self.pitch + pitch, self.radius, self.fov_degrees)
+
+
+class FixedCamera:
+    """The camera of a view, made once for a device: it takes some thirty small operations."""
+
+    def __init__(self, view: CanonicalView) -> None:
+        self.view = view
+        self._made: Camera | None = None
+
+    def on(self, device: torch.device) -> Camera:
+        """It, batch shape (1,)."""
+        if self._made is None or self._made.cam2world.device != device:
+            # Asked for by a validation first, it will be trained with.
+            with torch.inference_mode(False):
+                self._made = self.view.camera(device)
+        return self._made
 
 
 @dataclass(frozen=True)
@@ -126,8 +143,13 @@ class TokenAutoencoder(nn.Module, ABC):
         along the canonical camera's axis."""
         return axis_cosine(rays, self._cameras(rays.directions))
 
+    @cached_property
+    def canonical(self) -> FixedCamera:
+        """The camera of `view`."""
+        return FixedCamera(self.view)
+
     def _cameras(self, like: Tensor) -> Camera:
-        return expand_camera(self.view.camera(like.device), len(like))
+        return expand_camera(self.canonical.on(like.device), len(like))
 
     @property
     def codes(self) -> int:

@@ -188,7 +188,7 @@ class GINA3D(TokenAutoencoder):
         """Token vectors (B, T, D) to scenes, each in a box of the size that its tokens say."""
         tokens = self.decoder(vectors)
         half_extents = self.reach * self.to_size(tokens.mean(1)).float().sigmoid()
-        canonical = self.view.camera(tokens.device)
+        canonical = self.canonical.on(tokens.device)
         planes, space = self.to_planes(tokens), self._space(half_extents)
         return Scenes(planes, self.field, space, self.sampling, canonical)
 

@@ -123,13 +123,14 @@ class BoxSpace:
 class SceneBoxes:
     """A box around the origin for each of B scenes, of sides of its own.
 
-    half_extents: (B, 3) half the sides along x, y and z, in world units; gradients reach them.
+    half_extents: (B, 3) half the sides along x, y and z, in world units, finite and above 0: to
+        check it, the host would wait for the device. Gradients reach them.
     background: as of `BoxSpace`. reach: half the side of the part of the world that the cube of the
     planes stands for, the same for all scenes, so that objects keep their size there; None lets
     every box fill the cube.
 
-    Raises ValueError for another shape, an extent that is not above 0 and finite, a grey level
-    outside [0, 1], and, when used, rays or points of another number of scenes.
+    Raises ValueError for another shape, a grey level outside [0, 1], and, when used, rays or points
+    of another number of scenes.
     """
 
     half_extents: Tensor
@@ -137,14 +138,10 @@ class SceneBoxes:
     reach: float | None = None
 
     def __post_init__(self) -> None:
-        """Check extents, background and reach."""
+        """Check shape, background and reach."""
         shape = tuple(self.half_extents.shape)
         if len(shape) != 2 or shape[1] != 3:
             raise ValueError(f"SceneBoxes half_extents are {shape}: give (B, 3), a row a scene.")
-        usable = (self.half_extents > 0) & self.half_extents.isfinite()
-        if not usable.all():
-            broken = self.half_extents[~usable.all(1)][0].tolist()
-            raise ValueError(f"SceneBoxes half_extents hold {broken}: give numbers above 0.")
         _check_background(self.background)
         if self.reach is not None:
             check_number("reach", self.reach, *LENGTHS)
@@ -191,7 +188,8 @@ def box_sides(size: Tensor) -> Tensor:
     >>> box_sides(torch.tensor([[4.0, 2.0, 1.5]])).tolist()
     [[4.0, 1.5, 2.0]]
     """
-    return size[:, [0, 2, 1]]
+    length, width, height = size.unbind(1)
+    return torch.stack([length, height, width], 1)
 
 
 def _check_background(grey: float | None) -> None:

@@ -61,8 +61,11 @@ class ViewPrior(nn.Module):
 
         Several views are as far apart as the odds have it, not by construction.
         """
-        probabilities = self.log_probabilities(labels).detach().exp()
-        cell = torch.multinomial(probabilities, views, replacement=True, generator=rng)
+        probabilities = self.log_probabilities(labels).detach().exp()[:, None]  # (B, 1, K)
+        # The first of exponential clocks to ring: `torch.multinomial` would ask the device whether
+        # these are probabilities.
+        clocks = probabilities.expand(-1, views, -1).clone().exponential_(generator=rng)
+        cell = (probabilities / clocks).argmax(-1)
         place = torch.rand(*cell.shape, 2, generator=rng, device=rng.device)
         yaw = (cell % self.cells.yaws + place[..., 0]) / self.cells.yaws
         height = (cell // self.cells.yaws + place[..., 1]) / self.cells.heights

@@ -108,7 +108,7 @@ class VQ3D(TokenAutoencoder):
     def decode(self, vectors: Tensor) -> Scenes:
         """Token vectors (B, T, D) to scenes."""
         planes = self.to_planes(self.decoder(vectors))
-        canonical = self.view.camera(planes.device)
+        canonical = self.canonical.on(planes.device)
         return Scenes(planes, self.field, self.space, self.sampling, canonical)
 
     def scale_disparity(self, disparity: Tensor) -> Tensor:

@@ -8,11 +8,13 @@ No pose enters: cameras are drawn from a distribution, whatever photographs ther
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from models.autoencoder import FixedCamera
 from models.blocks.field import DensityPrior, TriplaneField
 from models.blocks.mapping import MappingNetwork, class_means, truncate
 from models.blocks.plane_decoder import PLANES, PlaneSize
@@ -193,6 +195,11 @@ class WildGAN(nn.Module):
             },
         }
 
+    @cached_property
+    def canonical(self) -> FixedCamera:
+        """The camera in the middle of `views`."""
+        return FixedCamera(self.views.canonical())
+
     @property
     def space(self) -> BoxSpace | ContractedSpace:
         """Where the scene lies."""
@@ -220,7 +227,7 @@ class WildGAN(nn.Module):
             if self.refiner is None
             else LatentRefiner(self.refiner, mapped, self.raw_resolution)
         )
-        canonical = self.views.canonical().camera(planes.device)
+        canonical = self.canonical.on(planes.device)
         return Scenes(planes, self.field, self.space, self.sampling, canonical, refiner)
 
     def forward(self, latents: Tensor, labels: Tensor) -> Scenes:

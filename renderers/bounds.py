@@ -74,8 +74,10 @@ def box_bounds(
     >>> bounds.near.tolist(), bounds.far.tolist(), bounds.hit.tolist()
     ([[1.5, 2.0]], [[2.5, 2.0]], [[True, False]])
     """
-    extent = torch.as_tensor(half_extent, dtype=torch.float32, device=rays.origins.device)
-    extent = extent.unsqueeze(1) if extent.ndim == 2 else extent
+    extent = half_extent
+    if not isinstance(extent, int | float):  # a number needs no copy to the device
+        extent = torch.as_tensor(extent, dtype=torch.float32, device=rays.origins.device)
+        extent = extent.unsqueeze(1) if extent.ndim == 2 else extent
     direction = rays.directions
     tiny = torch.full_like(direction, 1e-9)
     # A component of exactly zero would give 0/0 on the slab's face; 1e-9 gives an interval beyond

@@ -62,12 +62,21 @@ class Camera:
 
 
 def _as_tensor(value: float | Tensor, device: torch.device) -> Tensor:
-    return torch.as_tensor(value, dtype=torch.float32, device=device)
+    """A number as a tensor (), filled on its device: `torch.tensor` makes the host wait for it."""
+    if isinstance(value, Tensor):
+        return value.to(device, torch.float32)
+    return torch.full((), value, dtype=torch.float32, device=device)
+
+
+def _vector(values: Tensor | Sequence[float], device: torch.device) -> Tensor:
+    if isinstance(values, Tensor):
+        return values.to(device, torch.float32)
+    return torch.stack([_as_tensor(value, device) for value in values])
 
 
 def _pose(right: Tensor, down: Tensor, forward: Tensor, position: Tensor) -> Tensor:
     upper = torch.stack([right, down, forward, position], dim=-1)  # (..., 3, 4)
-    last = upper.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(*upper.shape[:-2], 1, 4)
+    last = torch.eye(4, device=upper.device)[3:].expand(*upper.shape[:-2], 1, 4)
     return torch.cat([upper, last], dim=-2)
 
 
@@ -86,14 +95,13 @@ def look_at(
     [0.0, 0.0, -1.0]
     """
     position = position.float()
-    goal = torch.as_tensor(target, dtype=torch.float32, device=position.device)
+    goal = _vector(target, position.device)
     forward = torch.nn.functional.normalize(goal - position, dim=-1)
-    up_vector = forward.new_tensor(up).expand_as(forward)
+    up_vector = _vector(up, forward.device).expand_as(forward)
     right = torch.linalg.cross(forward, up_vector)
     parallel = right.norm(dim=-1, keepdim=True) < 1e-6
-    substitute = torch.linalg.cross(
-        forward, forward.new_tensor([0.0, 0.0, -1.0]).expand_as(forward)
-    )
+    behind = _vector((0.0, 0.0, -1.0), forward.device).expand_as(forward)
+    substitute = torch.linalg.cross(forward, behind)
     right = torch.nn.functional.normalize(torch.where(parallel, substitute, right), dim=-1)
     return _pose(right, torch.linalg.cross(forward, right), forward, position)
 
@@ -125,7 +133,7 @@ def orbit_camera(
     outward = torch.stack([sin_yaw * cos_pitch, sin_pitch, cos_yaw * cos_pitch], dim=-1)
     right = torch.stack([cos_yaw, torch.zeros_like(sin_yaw), -sin_yaw], dim=-1)
     down = torch.stack([sin_yaw * sin_pitch, -cos_pitch, cos_yaw * sin_pitch], dim=-1)
-    centre = torch.as_tensor(target, dtype=torch.float32, device=where)
+    centre = _vector(target, where)
     pose = _pose(right, down, -outward, centre + radii.unsqueeze(-1) * outward)
     return Camera(pose, intrinsics_from_fov(fov))
 

@@ -31,7 +31,8 @@ def sample_triplane_plain(planes: Tensor, points: Tensor) -> Tensor:
     """
     kind = torch.promote_types(planes.dtype, torch.float32)
     points = points.to(kind)
-    grids = torch.stack([points[..., list(axes)] for axes in PLANE_AXES], dim=1)
+    axes = points.unbind(-1)
+    grids = torch.stack([torch.stack([axes[a], axes[b]], -1) for a, b in PLANE_AXES], dim=1)
     sampled = grid_sample(
         planes.to(kind).flatten(0, 1),
         grids.flatten(0, 1).unsqueeze(1),

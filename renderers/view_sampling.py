@@ -16,7 +16,7 @@ from torch.nn.functional import normalize
 GOLDEN_ANGLE = math.pi * (3.0 - math.sqrt(5.0))
 
 
-def constellation(views: int) -> Tensor:
+def constellation(views: int, device: torch.device | str = "cpu") -> Tensor:
     """Return V unit vectors (V, 3) far apart: opposite, a triangle, a tetrahedron, then a spiral.
 
     Their smallest angle is 180, 120 and 109.5 degrees for two, three and four views, which is the
@@ -25,13 +25,14 @@ def constellation(views: int) -> Tensor:
     if views < 1:
         raise ValueError(f"A scene needs at least one view, got {views}.")
     if views <= 3:
-        angle = torch.arange(views) * (2.0 * math.pi / views)
-        return torch.stack([angle.sin(), torch.zeros(views), angle.cos()], dim=-1)
+        angle = torch.arange(views, device=device) * (2.0 * math.pi / views)
+        return torch.stack([angle.sin(), torch.zeros_like(angle), angle.cos()], dim=-1)
+    number = torch.arange(views, device=device)
     if views == 4:
-        corners = [[1.0, 1.0, 1.0], [1.0, -1.0, -1.0], [-1.0, 1.0, -1.0], [-1.0, -1.0, 1.0]]
-        return torch.tensor(corners) / math.sqrt(3.0)
-    height = 1.0 - (2.0 * torch.arange(views) + 1.0) / views
-    angle, ring = torch.arange(views) * GOLDEN_ANGLE, (1.0 - height.square()).sqrt()
+        x, y = 1.0 - 2.0 * (number // 2), 1.0 - 2.0 * (number % 2)
+        return torch.stack([x, y, x * y], dim=-1) / math.sqrt(3.0)
+    height = 1.0 - (2.0 * number + 1.0) / views
+    angle, ring = number * GOLDEN_ANGLE, (1.0 - height.square()).sqrt()
     return torch.stack([ring * angle.sin(), height, ring * angle.cos()], dim=-1)
 
 
@@ -51,7 +52,7 @@ def random_rotations(count: int, rng: torch.Generator) -> Tensor:
 
 def sphere_directions(scenes: int, views: int, rng: torch.Generator) -> Tensor:
     """Return V directions a scene (B, V, 3), each uniform on the sphere, together far apart."""
-    fixed = constellation(views).to(rng.device)
+    fixed = constellation(views, rng.device)
     turned = random_rotations(scenes, rng)
     return (turned.unsqueeze(1) * fixed.unsqueeze(1).unsqueeze(0)).sum(dim=-1)
 

@@ -36,18 +36,18 @@ class CollapseWatch:
         check_number("patience", self.patience, 1, 1_000_000)
 
 
-def diversity(values: Tensor, labels: Tensor) -> Tensor:
-    """Root mean square distance () of values (N, F) to the mean of those of their label (N,)."""
-    classes, index = labels.unique(return_inverse=True)
-    sums = values.new_zeros(len(classes), values.shape[1]).index_add_(0, index, values)
-    counts = torch.bincount(index).to(values.dtype)
-    deviation = values - (sums / counts[:, None])[index]
+def diversity(values: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Root mean square distance () of values (N, F) to the mean of those of their label (N,), from
+    0 to `classes` - 1."""
+    sums = values.new_zeros(classes, values.shape[1]).index_add_(0, labels, values)
+    counts = values.new_zeros(classes).index_add_(0, labels, torch.ones_like(values[:, 0]))
+    deviation = values - (sums / counts[:, None])[labels]
     return deviation.square().mean().sqrt()
 
 
-def relative_diversity(features: Tensor, labels: Tensor) -> Tensor:
+def relative_diversity(features: Tensor, labels: Tensor, classes: int) -> Tensor:
     """`diversity` of features (N, F) of any scale, as a share of their root mean square."""
-    return diversity(features, labels) / features.square().mean().sqrt().clamp_min(1e-12)
+    return diversity(features, labels, classes) / features.square().mean().sqrt().clamp_min(1e-12)
 
 
 @dataclass

@@ -28,17 +28,21 @@ def diversities(
 
     rng: of the samples along the rays.
     """
-    labels = torch.arange(scenes, device=rng.device) % max(1, model.classes)
+    classes = max(1, model.classes)
+    labels = torch.arange(scenes, device=rng.device) % classes
     colors, features = [], []
     for start in range(0, scenes, SCENES_AT_ONCE):
         some = labels[start : start + SCENES_AT_ONCE]
         view = _canonical_view(model, some, start, rng, with_disparity=shown.settings.disparity)
         colors.append(view.image.flatten(1).float())
         features.append(adversary.discriminator.features(shown.joined(view)).float())
-    return {
-        "colors": float(diversity(torch.cat(colors), labels)),
-        "features": float(relative_diversity(torch.cat(features), labels)),
-    }
+    found = torch.stack(
+        [
+            diversity(torch.cat(colors), labels, classes),
+            relative_diversity(torch.cat(features), labels, classes),
+        ]
+    )
+    return dict(zip(("colors", "features"), found.tolist(), strict=True))
 
 
 def _canonical_view(
@@ -46,7 +50,7 @@ def _canonical_view(
 ) -> Judged:
     """Images of one scene of each label (B,), seen from the middle of the views of training."""
     made = model.scenes(model.mapped(labels, range(first_seed, first_seed + len(labels))))
-    camera = expand_camera(model.views.canonical().camera(rng.device), len(labels))
+    camera = expand_camera(model.canonical.on(rng.device), len(labels))
     return render_judged(
         made,
         Camera(camera.cam2world[:, None], camera.intrinsics[:, None]),

@@ -215,6 +215,7 @@ class LastCheckpoint(Checkpoint):
 
     def _save_and_stop_if_asked(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, TrainingModule)
+        module.check_finite()
         folder, images = checkpoint_folder(trainer), module.images_seen
         check_weights(trainer, module, images)
         if trainer.is_global_zero and self.last_at not in (None, images):

@@ -11,6 +11,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from datamodules.errors import check_number
 from lightning_modules.training.base import TrainingModule
 
+REFRESH_SECONDS = 1.0
+"""Between two looks of a bar at the metrics."""
+
 
 class ImagesProgressBar(ProgressBar):
     """Images seen of `max_images`, images/s, time left; in a log file, a line now and then.
@@ -29,6 +32,7 @@ class ImagesProgressBar(ProgressBar):
         self.progress: Progress | None = None
         self.task = TaskID(0)
         self.begun = self.printed = 0.0
+        self.metrics = ""
         self.images_before = 0
 
     def disable(self) -> None:
@@ -77,8 +81,9 @@ class ImagesProgressBar(ProgressBar):
         now, seen = time.monotonic(), pl_module.images_seen
         rate = (seen - self.images_before) / max(now - self.begun, 1e-9)
         if self.progress is not None:
-            metrics = _metrics(trainer, pl_module, outputs)
-            self.progress.update(self.task, completed=seen, rate=rate, metrics=metrics)
+            if now - self.printed >= REFRESH_SECONDS:  # to read them, the host waits
+                self.printed, self.metrics = now, _metrics(trainer, pl_module, outputs)
+            self.progress.update(self.task, completed=seen, rate=rate, metrics=self.metrics)
         elif self.enabled and now - self.printed >= self.log_seconds:
             self.printed = now
             left = (pl_module.max_images - seen) / max(rate, 1e-9)

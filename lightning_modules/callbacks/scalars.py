@@ -3,6 +3,7 @@
 import resource
 import sys
 import time
+from collections import Counter
 from typing import Any
 
 import torch
@@ -56,8 +57,8 @@ class ScalarLog(Callback):
         check_number("scalars.every_images", every_images, 1, MOST_IMAGES)
         self.every_images = every_images
         self.throughput = Throughput()
-        self.sums: dict[str, Tensor] = {}
-        self.counts: dict[str, int] = {}
+        self.sums: dict[tuple[str, ...], Tensor] = {}
+        self.counts = Counter[tuple[str, ...]]()
         self.logged_at = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -81,12 +82,13 @@ class ScalarLog(Callback):
         batch_idx: int,
     ) -> None:
         """Add up this step's metrics; log when enough images have passed."""
-        for name, value in outputs.items():
-            self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + value.detach()
-            self.counts[name] = self.counts.get(name, 0) + 1
+        # Together, and on their device: steps that made the same metrics are one sum.
+        names, values = tuple(outputs), torch.stack([v.detach().float() for v in outputs.values()])
+        self.sums[names] = self.sums[names] + values if names in self.sums else values
+        self.counts[names] += 1
         seen = _images_seen(pl_module)
         if seen - self.logged_at >= self.every_images:
-            self._write(trainer, seen)
+            self._write(trainer, pl_module, seen)
         self.throughput.batch_done()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -101,14 +103,27 @@ class ScalarLog(Callback):
         _log(trainer, metrics, _images_seen(pl_module))
         self.throughput.restart(_images_seen(pl_module))
 
-    def _write(self, trainer: Trainer, images_seen: int) -> None:
-        metrics = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+    def _write(self, trainer: Trainer, module: LightningModule, images_seen: int) -> None:
+        assert isinstance(module, TrainingModule)
+        module.check_finite()
+        metrics = self._means()
         metrics |= self.throughput.read(images_seen)
         datamodule = getattr(trainer, "datamodule", None)
         if isinstance(datamodule, StreamDataModule):
             metrics["data/skipped"] = float(datamodule.skipped)
         _log(trainer, metrics, images_seen)
-        self.sums, self.counts, self.logged_at = {}, {}, self._last_multiple(images_seen)
+        self.sums, self.logged_at = {}, self._last_multiple(images_seen)
+        self.counts.clear()
+
+    def _means(self) -> dict[str, float]:
+        """The mean of every metric since the last time, in one read."""
+        sums, counts = Counter[str](), Counter[str]()
+        values = torch.cat(list(self.sums.values())).tolist()
+        names = [(name, form) for form in self.sums for name in form]
+        for (name, form), value in zip(names, values, strict=True):
+            sums[name] += value
+            counts[name] += self.counts[form]
+        return {name: value / counts[name] for name, value in sums.items()}
 
     def _last_multiple(self, images_seen: int) -> int:
         return images_seen // self.every_images * self.every_images

@@ -58,6 +58,7 @@ class Sheets(Callback):
 
     @torch.no_grad()
     def _draw(self, trainer: Trainer, module: TrainingModule) -> None:
+        module.check_finite()
         self.last_sheet = module.images_seen
         self.drawn_at = module.images_seen // self.every_images * self.every_images
         if not (probe := self._probe(trainer)):

@@ -1,4 +1,4 @@
-"""Strategy and precision of a run, suited to the hardware where the command leaves them open."""
+"""Precision of a run, suited to the hardware where the command leaves it open."""
 
 import re
 from difflib import get_close_matches
@@ -13,7 +13,6 @@ from renderers.cpu.precision import bf16_is_fast
 
 MOST_SEED = 2**32 - 1
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
-FINDS_UNUSED = "ddp_find_unused_parameters_true"
 FLOAT32 = "32-true"
 PRECISIONS = ("bf16-mixed", "bf16", FLOAT32, "32")
 
@@ -78,24 +77,6 @@ def _check_accelerator(accelerator: str) -> None:
 def _on_cpu(accelerator: str) -> bool:
     """Whether `accelerator` is the CPU, also as what `auto` comes to."""
     return accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
-
-
-def suited_strategy(asked: object, unused: bool, devices: object, nodes: int) -> object:
-    """Return the strategy of a run: the one asked for, unless that is left to us and must find
-    unused parameters.
-
-    Two optimisers that step in turn leave each other's parameters without a gradient, and plain DDP
-    stops at the second step with an error that names neither.
-
-    Args:
-        asked: Lightning's name or a strategy; `auto` and `ddp` are replaced.
-        unused: whether steps leave parameters without a gradient.
-        devices, nodes: processes per node, in any of Lightning's spellings, and nodes.
-    """
-    several = nodes > 1 or str(devices) not in ("1", "auto", "-1")
-    if str(devices) in ("auto", "-1") and torch.accelerator.is_available():
-        several |= torch.accelerator.device_count() > 1
-    return FINDS_UNUSED if unused and several and asked in ("auto", "ddp") else asked
 
 
 def suited_precision(asked: str, accelerator: str) -> tuple[str, str | None]:

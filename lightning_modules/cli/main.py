@@ -42,7 +42,7 @@ from lightning_modules.cli.continuing import (
     was_restoring,
 )
 from lightning_modules.cli.faults import exit_code, one_line
-from lightning_modules.cli.hardware import check_hardware, suited_precision, suited_strategy
+from lightning_modules.cli.hardware import check_hardware, suited_precision
 from lightning_modules.cli.parser import NearestNameParser
 from lightning_modules.cli.refusals import refusal
 from lightning_modules.cli.run_record import SaveRunConfig, check_places
@@ -66,6 +66,10 @@ TRAINER_DEFAULTS = {
     "enable_model_summary": False,
     "check_val_every_n_epoch": None,
 }
+
+
+def _ask_nothing() -> None:
+    """In place of a question of Lightning's."""
 
 
 class RunCLI(LightningCLI):
@@ -170,13 +174,10 @@ class RunCLI(LightningCLI):
         checkpoints = AtomicCheckpointIO()
         kwargs["plugins"] = [checkpoints, *(settings.plugins or [])]
         kwargs["precision"] = self._suit_precision()
-        kwargs["strategy"] = suited_strategy(
-            settings.strategy,
-            self.config_init[self.subcommand].model.leaves_parameters_unused,
-            settings.devices,
-            settings.num_nodes,
-        )
         trainer: Trainer = super().instantiate_trainer(**kwargs)
+        # Lightning asks at every step whether the first process got SIGTERM, and all wait for each
+        # other and for their devices; `LastCheckpoint` sees to signals now and then.
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = _ask_nothing  # type: ignore[method-assign]
         checkpoints.opened = self._find_continued(trainer) if self.subcommand == "fit" else None
         if own_logger:
             # Lightning sets its list of callbacks without declaring it.

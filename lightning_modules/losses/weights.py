@@ -55,22 +55,8 @@ class Stage1Weights:
 def weighted_sum(terms: dict[str, Tensor], weights: dict[str, float]) -> Tensor:
     """Sum of weight times term over the terms that were computed.
 
-    Raises:
-        FloatingPointError: the sum is not finite; names the terms that are not.
-
     >>> terms = {"l2": torch.tensor(0.5), "depth": torch.tensor(2.0)}
     >>> weighted_sum(terms, {"l2": 1.0, "depth": 0.25, "adversarial": 0.1}).item()
     1.0
     """
-    total = torch.stack([weights[name] * term.float() for name, term in terms.items()]).sum()
-    if not torch.isfinite(total):
-        broken = [
-            f"{name} = {float(term)}, weight {weights[name]:g}"
-            for name, term in terms.items()
-            if not (weights[name] * term.float()).isfinite() or not term.isfinite()
-        ]
-        raise FloatingPointError(
-            f"The loss is {float(total)} ({', '.join(broken)}): "
-            "lower the learning rate or the weight of that term."
-        )
-    return total
+    return torch.stack([weights[name] * term.float() for name, term in terms.items()]).sum()

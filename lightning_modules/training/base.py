@@ -1,6 +1,8 @@
 """Base of every training: progress in images, optimiser steps, averaged weights."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, cast
 
 import torch
@@ -8,6 +10,7 @@ import torch.distributed as dist
 from lightning import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from datamodules.errors import DataError, check_number
@@ -22,7 +25,13 @@ from lightning_modules.training.checks import (
 )
 from lightning_modules.training.compilation import compile_blocks
 from lightning_modules.training.ema import ema_decay, update_average
-from lightning_modules.training.optimization import OptimizerSettings, check_optimizer_states
+from lightning_modules.training.finite import MOST_NOTES, FiniteGuard, finite_only
+from lightning_modules.training.optimization import (
+    OptimizerSettings,
+    average_gradients,
+    check_optimizer_states,
+    clip_gradients,
+)
 from lightning_modules.training.rng import Purpose, step_rng
 from lightning_modules.training.schedules import MOST_IMAGES
 from lightning_modules.training.sharding import whole
@@ -68,11 +77,7 @@ class TrainingModule(LightningModule, ABC):
         self.automatic_optimization, self.compiles = False, False
         self.max_images, self.images_seen = max_images, 0
         self.ema_half_life, self.seed = ema_half_life, seed
-
-    @property
-    def leaves_parameters_unused(self) -> bool:
-        """Whether a step leaves parameters without a gradient."""
-        return False
+        self.guard = FiniteGuard()
 
     @abstractmethod
     def whole_average(self) -> nn.Module:
@@ -174,28 +179,57 @@ class TrainingModule(LightningModule, ABC):
         settings: OptimizerSettings,
         loss: Tensor,
         name: str = "total",
+        terms: Mapping[str, Tensor] = MappingProxyType({}),
+        weights: Mapping[str, float] = MappingProxyType({}),
     ) -> Tensor:
         """Differentiate `loss` and step at the scheduled rate; returns the gradient norm.
 
-        name: of the loss, for the error.
+        Where the norm is not finite, the weights stay as they are from then on; `check_finite` says
+        so. Optimisers must be fused ones: others do not heed `found_inf`.
 
-        Raises:
-            FloatingPointError: the norm is not finite; the weights are as they were.
+        Args:
+            name: of the loss, for the error.
+            terms, weights: what it is the sum of, for the error.
         """
         settings.apply(optimizer, settings.lr_at(self.images_seen, self.max_images))
         optimizer.zero_grad(set_to_none=True)
-        self.manual_backward(loss)
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, settings.grad_clip or float("inf"))
-        norm = whole(norm)
-        if not norm.isfinite():
-            raise FloatingPointError(
-                f"The gradient norm of the {name} loss is {float(norm)} in the step after "
-                f"{self.images_seen} images, at a loss of {float(loss.detach())}: lower the "
-                "learning rate."
-            )
+        self._differentiate(loss, parameters)
+        norm = whole(clip_gradients(parameters, settings.grad_clip))
+        found = self.guard.note(self.images_seen, name, norm, loss, terms, weights)
+        optimizer.optimizer.found_inf = found  # type: ignore[attr-defined]
         optimizer.step()
         return norm
+
+    def _differentiate(self, loss: Tensor, parameters: Sequence[Tensor]) -> None:
+        """Give parameters the gradients of a loss (), averaged over all processes."""
+        wrapped, start = self.trainer.strategy.model, finite_only(loss)
+        if not isinstance(wrapped, DistributedDataParallel) or len(self.optimizer_list()) == 1:
+            self.manual_backward(loss, gradient=start)
+            return
+        # DDP would average the gradients of all networks after the backward pass of each.
+        with wrapped.no_sync():
+            self.manual_backward(loss, gradient=start)
+        average_gradients(parameters)
+
+    def check_finite(self) -> None:
+        """Ask the device whether all steps so far were finite; every process must call.
+
+        Raises:
+            FloatingPointError: one was not; the weights are as they were before it, and so is
+                `images_seen` now.
+        """
+        if (broken := self.guard.first_broken()) is not None:
+            self.images_seen = broken.images
+            raise FloatingPointError(broken.said())
+
+    def on_validation_start(self) -> None:
+        """See `check_finite`."""
+        self.check_finite()
+
+    def on_train_end(self) -> None:
+        """See `check_finite`."""
+        self.check_finite()
 
     def count_images(self, batch: int, model: nn.Module, average: nn.Module) -> None:
         """Move progress on by a batch of this process, and `average` towards `model`."""
@@ -206,6 +240,8 @@ class TrainingModule(LightningModule, ABC):
         update_average(average, model, decay)
         if (datamodule := self._datamodule()) is not None:
             datamodule.images_seen = self.images_seen
+        if len(self.guard.notes) >= MOST_NOTES:
+            self.check_finite()
 
     def optimizer_list(self) -> list[LightningOptimizer]:
         """The optimisers as a list, however many there are."""

@@ -65,8 +65,8 @@ class Jitter:
         brightness, contrast, saturation = (2 * drawn - 1).unbind(0)  # (B, 1, 1, 1) in [-1, 1)
         mean = images.mean((1, 2, 3), keepdim=True)
         images = mean + (images - mean) * (1 + self.contrast * contrast)
-        luma = images.new_tensor(LUMA)[:, None, None]
-        grey = (images * luma).sum(1, keepdim=True)
+        parts = zip(images.split(1, dim=1), LUMA, strict=True)
+        grey = torch.stack([part * weight for part, weight in parts]).sum(0)
         images = grey + (images - grey) * (1 + self.saturation * saturation)
         return images + self.brightness * brightness
 

@@ -32,6 +32,9 @@ class MuonAdamW(torch.optim.AdamW):
     bf16 units a step of 1.2 M parameters took it 2.3 s, several times all else of a training step.
     And it is one optimiser, as a step counts for one.
 
+    As fused AdamW does, it leaves everything as it is where the attribute `found_inf`, () float32,
+    is 1, without asking the device.
+
     Args:
         network: what is optimised.
         lr, betas, weight_decay: as of AdamW; matrices decay, vectors do not.
@@ -74,7 +77,7 @@ class MuonAdamW(torch.optim.AdamW):
             if not state:
                 state["step"] = torch.zeros(())  # AdamW looks for it when states are loaded
                 state["momentum"] = torch.zeros_like(weight)
-            mean = state["momentum"].mul_(MOMENTUM).add_(gradient)
+            mean = self._unless_found(state["momentum"], MOMENTUM * state["momentum"] + gradient)
             directions.append(gradient.add(mean, alpha=MOMENTUM))
         whole = [d.full_tensor() if isinstance(d, DTensor) else d for d in directions]
         size = lr * ADAMS_UPDATE * max(weights[0].shape) ** 0.5
@@ -82,7 +85,13 @@ class MuonAdamW(torch.optim.AdamW):
             if isinstance(weight, DTensor):
                 mesh, placements = weight.device_mesh, weight.placements
                 update = distribute_tensor(update, mesh, placements, src_data_rank=None)
-            weight.mul_(1 - lr * decay).sub_(update.to(weight.dtype), alpha=size)
+            moved = (1 - lr * decay) * weight - size * update.to(weight.dtype)
+            self._unless_found(weight, moved)
+
+    def _unless_found(self, value: Tensor, moved: Tensor) -> Tensor:
+        """Give a tensor in place another value; where `found_inf` is 1, it keeps its own."""
+        found = getattr(self, "found_inf", None)
+        return value.copy_(moved if found is None else torch.where(found == 1, value, moved))
 
 
 def orthogonalized(matrices: Tensor) -> Tensor:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Literal, get_args
 
 import torch
+import torch.distributed as dist
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -15,6 +17,9 @@ from lightning_modules.training.schedules import MOST_IMAGES, warmup_cosine
 from models.stored import told
 
 Method = Literal["adamw", "muon"]
+
+BUCKET = 1 << 24
+"""Numbers in gradients that are averaged at once."""
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 """What AdamW keeps of a parameter."""
@@ -75,6 +80,30 @@ class OptimizerSettings:
         for group in matrices:
             group.update(lr=lr, betas=self.betas, weight_decay=self.weight_decay)
         vectors.update(lr=lr, betas=self.betas, weight_decay=0.0)
+
+
+def clip_gradients(parameters: Sequence[Tensor], limit: float) -> Tensor:
+    """Scale the gradients of parameters down to a norm over all of them, 0 for no limit; returns
+    the norm before. Nothing is read."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if limit > 0:
+        torch.nn.utils.clip_grads_with_norm_(parameters, limit, norm)
+    return norm
+
+
+def average_gradients(parameters: Sequence[Tensor]) -> None:
+    """Replace the gradients of parameters by their means over all processes, bucket by bucket."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    while gradients:
+        ends = accumulate(gradient.numel() for gradient in gradients)
+        count = max(1, sum(end <= BUCKET for end in ends))
+        bucket, gradients = gradients[:count], gradients[count:]
+        flat = torch.cat([gradient.flatten() for gradient in bucket])
+        dist.all_reduce(flat.div_(dist.get_world_size()))
+        parts = flat.split([gradient.numel() for gradient in bucket])
+        means = [part.view_as(own) for part, own in zip(parts, bucket, strict=True)]
+        torch._foreach_copy_(bucket, means)
 
 
 def check_optimizer_states(saved: object, own: Sequence[Optimizer]) -> None:

@@ -153,35 +153,40 @@ class VectorQuantizer(nn.Module):
 
     @torch.no_grad()
     def observe(self, quantized: Quantized) -> None:
-        """Move usage, mean and spread towards those of this step, taken over all ranks.
+        """Move usage, mean and spread towards those of this step, taken over all ranks; what is not
+        finite in it moves nothing.
 
         `usage` is 1 for a code that gets its uniform share K-th of the tokens.
         """
-        projected = self._by_place(quantized.projected).double()
-        moments = torch.stack([torch.ones_like(projected), projected, projected.square()]).sum(1)
-        count, total, squares = _sum_over_ranks(moments)  # (c,) or (T, c) each
-        mean = total / count
-        spread = (squares / count - mean.square()).clamp(min=SMALLEST_SPREAD**2).sqrt()
-        self.mean.lerp_(mean.float(), STATISTICS_SHARE)
-        self.spread.lerp_(spread.float(), STATISTICS_SHARE)
+        # From the running mean: it is near, so float32 does for the squares.
+        apart = self._by_place(quantized.projected) - self.mean
+        sums = [torch.full_like(apart[0], len(apart)), apart.sum(0), apart.square().sum(0)]
+        count, total, squares = _sum_over_ranks(torch.stack(sums))  # (c,) or (T, c) each
+        step = total / count
+        spread = (squares / count - step.square()).clamp(min=SMALLEST_SPREAD**2).sqrt()
+        usable = step.isfinite() & spread.isfinite()
+        self.mean.add_(torch.where(usable, step, 0.0), alpha=STATISTICS_SHARE)
+        self.spread.lerp_(torch.where(usable, spread, self.spread), STATISTICS_SHARE)
         tokens = quantized.tokens.flatten()
-        counts = _sum_over_ranks(torch.bincount(tokens, minlength=self.size.codes).float())
+        ones = self.usage.new_ones(len(tokens))
+        counts = _sum_over_ranks(torch.zeros_like(self.usage).index_add_(0, tokens, ones))
         tokens_per_code = counts.sum() / self.size.codes
         keep = torch.exp(-tokens_per_code / self.size.memory)
         self.usage.lerp_(counts / tokens_per_code, 1 - keep)
 
     @torch.no_grad()
     def revive(self, latents: Tensor, rng: torch.Generator) -> Tensor:
-        """Move dead codes onto randomly drawn latents (B, T, c); returns which, (K,) bool.
+        """Move dead codes onto randomly drawn latents (B, T, c), those that are finite; returns
+        which, (K,) bool.
 
         `rng` is in the same state on every rank and rank 0's latents are used everywhere, so the
         codebook stays equal across ranks.
         """
-        dead = self.usage < self.size.dead_share  # (K,)
         candidates = latents.detach().flatten(0, 1)
         draw = torch.randint(len(candidates), (self.size.codes,), generator=rng, device=rng.device)
         replacement = candidates[draw.to(candidates.device)].to(self.codebook.dtype)
         replacement = _broadcast(replacement)
+        dead = (self.usage < self.size.dead_share) & replacement.isfinite().all(1)  # (K,)
         self.codebook.copy_(torch.where(dead[:, None], replacement, self.codebook))
         self.usage.masked_fill_(dead, 1.0)
         return dead
@@ -253,5 +258,5 @@ def perplexity(counts: Tensor) -> Tensor:
     >>> [round(perplexity(torch.tensor(c)).item(), 3) for c in ([5, 5, 5, 5], [5, 5, 0, 0])]
     [4.0, 2.0]
     """
-    share = counts.double() / counts.sum().clamp(min=1)
-    return torch.exp(-torch.special.xlogy(share, share).sum()).float()
+    share = counts.float() / counts.sum().clamp(min=1)
+    return torch.exp(-torch.special.xlogy(share, share).sum())

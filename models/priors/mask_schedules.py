@@ -10,18 +10,23 @@ MaskSchedule = Literal["cosine", "linear", "arccos"]
 
 
 def masked_share(progress: float, schedule: MaskSchedule) -> float:
-    """Share of tokens still masked at `progress` in [0, 1]: from 1 down to 0.
+    """`masked_shares` of one number."""
+    return float(masked_shares(torch.tensor(progress, dtype=torch.float64), schedule))
+
+
+def masked_shares(progress: Tensor, schedule: MaskSchedule) -> Tensor:
+    """Shares of tokens still masked at `progress` in [0, 1], any shape: from 1 down to 0.
 
     cosine: cos(pi r / 2), MaskGIT's (arXiv 2202.04200, section 3.3); linear: 1 - r; arccos:
     2 / pi arccos(r). Cosine decodes few tokens at first and many at the end, arccos the other way.
     """
     match schedule:
         case "cosine":
-            return math.cos(math.pi / 2 * progress)
+            return torch.cos(math.pi / 2 * progress)
         case "linear":
             return 1 - progress
         case "arccos":
-            return math.acos(progress) * 2 / math.pi
+            return torch.acos(progress) * 2 / math.pi
 
 
 def random_mask(counts: Tensor, tokens: int, rng: torch.Generator) -> Tensor:
@@ -39,11 +44,8 @@ def training_counts(
     MaskGIT's published settings keep the share above a half; here small ones are trained as well,
     since edits leave most tokens known.
     """
-    counts = [
-        math.ceil(tokens * masked_share(progress, schedule))
-        for progress in even_progress(batch, rng).tolist()
-    ]
-    return torch.tensor(counts, device=rng.device).clamp(1, tokens)
+    shares = masked_shares(even_progress(batch, rng).double(), schedule)
+    return (tokens * shares).ceil().long().clamp(1, tokens)
 
 
 def uniform_counts(batch: int, tokens: int, rng: torch.Generator) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from lightning import Callback, LightningModule, Trainer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from datamodules.schema import Batch
@@ -105,6 +105,11 @@ class Exploding(Callback):
                 parameter *= self.factor
 
 
+def fused_sgd(network: nn.Module) -> SGD:
+    """Plain gradient descent that heeds `found_inf`."""
+    return SGD(network.parameters(), lr=0.0, fused=True)
+
+
 class DealtStage1(Stage1):
     """Stage 1 whose random numbers belong to the images, not to the ranks that hold them.
 
@@ -132,7 +137,7 @@ class DealtStage1(Stage1):
         return Pixels(pixels.grid[own], pixels.patch[own]), novel[own]
 
     def configure_optimizers(self) -> list[Optimizer]:
-        return [SGD(part.parameters(), lr=0.0) for part in (self.autoencoder, self.adversaries)]
+        return [fused_sgd(part) for part in (self.autoencoder, self.adversaries)]
 
 
 class RankWeights(Callback):
@@ -194,7 +199,7 @@ class DealtGAN(GAN):
         return slice(self.global_rank, None, self._world)
 
     def configure_optimizers(self) -> list[Optimizer]:
-        return [SGD(part.parameters(), lr=0.0) for part in (self.generator, self.adversary)]
+        return [fused_sgd(part) for part in (self.generator, self.adversary)]
 
 
 class PoisonedGAN(Callback):

@@ -18,19 +18,19 @@ def test_diversity_is_the_deviation_within_classes() -> None:
     labels = torch.tensor([0, 1]).repeat(5000)
     values = torch.randn(10_000, 3, generator=torch.Generator().manual_seed(0)) * 0.2
     values += 100.0 * labels[:, None]  # what lies between classes does not count
-    assert diversity(values, labels).item() == pytest.approx(0.2, rel=0.02)
+    assert diversity(values, labels, 2).item() == pytest.approx(0.2, rel=0.02)
 
 
 def test_scenes_that_are_alike_have_none() -> None:
     labels = torch.tensor([0, 0, 1, 1])
     values = torch.tensor([[1.0], [1.0], [3.0], [3.0]])
-    assert diversity(values, labels) == 0
+    assert diversity(values, labels, 2) == 0
 
 
 def test_relative_diversity_does_not_depend_on_scale() -> None:
     labels, values = torch.zeros(20, dtype=torch.long), torch.rand(20, 4)
     torch.testing.assert_close(
-        relative_diversity(7 * values, labels), relative_diversity(values, labels)
+        relative_diversity(7 * values, labels, 1), relative_diversity(values, labels, 1)
     )
 
 

@@ -159,6 +159,20 @@ def test_statistics_follow_those_of_the_steps() -> None:
     torch.testing.assert_close(quantizer.spread, torch.tensor([2.0, 0.5]))
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, 1e30])
+def test_what_is_not_finite_moves_neither_statistics_nor_codes(value: float) -> None:
+    quantizer = make()
+    values = torch.tensor([[[value, -0.5], [1.0, -1.5]]])
+    quantizer.observe(step_of(torch.tensor([[0, 1]]), values))
+    assert quantizer.mean[0] == 0
+    assert quantizer.spread[0] == 1
+    assert quantizer.mean[1] == pytest.approx(-0.02)
+    before = quantizer.codebook.detach().clone()
+    quantizer.usage.zero_()
+    assert not quantizer.revive(torch.full((1, 3, 2), torch.nan), noise()).any()
+    assert torch.equal(quantizer.codebook, before)
+
+
 def nearly_alike(seed: int = 0) -> Tensor:
     """Outputs (2, 64, 5) such as an untrained encoder's: one vector and a little spread."""
     return 3 + 0.1 * torch.randn(2, 64, 5, generator=noise(seed))
