@@ -125,11 +125,11 @@ class Stage2(TrainingModule):
         self.compile_trained()
         if self.device_mesh is None:
             return
-        mesh = data_mesh(self.device_mesh)
+        mesh, in_bf16 = data_mesh(self.device_mesh), "bf16" in str(self.trainer.precision)
         for model in (self.prior, self.ema):
             # Lightning calls this again for the validation that follows a fit.
             if not isinstance(model, FSDPModule):
-                shard_blocks(model, model.transformer.blocks, mesh)
+                shard_blocks(model, model.transformer.blocks, mesh, in_bf16=in_bf16)
 
     def training_step(self, batch: Batch | TokenBatch, batch_idx: int) -> dict[str, Tensor]:
         """One batch: tokens, conditions, prediction, step."""

@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
@@ -47,16 +47,28 @@ def data_mesh(mesh: DeviceMesh) -> DeviceMesh:
     return mesh["data_parallel"]
 
 
-def shard_blocks(model: nn.Module, blocks: nn.ModuleList, mesh: DeviceMesh) -> None:
+def shard_blocks(
+    model: nn.Module, blocks: nn.ModuleList, mesh: DeviceMesh, *, in_bf16: bool = False
+) -> None:
     """Divide the weights of every block, and of the rest of the model, among the processes.
 
-    A block's weights are gathered when it runs and dropped afterwards, so a process holds its
-    share and one block.
+    The weights of a block's linear layers are gathered when it runs and dropped afterwards, so a
+    process holds its share and one block.
+
+    in_bf16: whether they are gathered in bfloat16, for autocast, which would round them alike; it
+    halves what is sent. Gradients are added up in float32.
     """
+    rounded = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
+    policy = rounded if in_bf16 else MixedPrecisionPolicy()
     for block in blocks:
-        fully_shard(block, mesh=mesh)
+        parts = [part for part in block.children() if _has_linear(part)]
+        fully_shard(parts, mesh=mesh, mp_policy=policy)
     # By default the outermost weights stay gathered until a backward pass: an average has none.
     fully_shard(model, mesh=mesh, reshard_after_forward=True)
+
+
+def _has_linear(module: nn.Module) -> bool:
+    return any(isinstance(part, nn.Linear) for part in module.modules())
 
 
 def whole(value: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from datamodules.errors import DataError
 from lightning_modules.classifier import ClassifierTraining
 from lightning_modules.training.compilation import compile_blocks
 from lightning_modules.training.ema import averaged_copy, update_average
-from lightning_modules.training.optimization import OptimizerSettings
+from lightning_modules.training.optimization import Method, OptimizerSettings
 from lightning_modules.training.sharding import (
     data_mesh,
     gathered,
@@ -57,9 +57,9 @@ def tiny_prior(
     return build(8, layout, size, dropout=0.0, checkpointing=checkpointing)
 
 
-def divided(mesh: DeviceMesh, *settings: Any) -> TokenPrior:
+def divided(mesh: DeviceMesh, *settings: Any, in_bf16: bool = False) -> TokenPrior:
     prior = tiny_prior(*settings)
-    shard_blocks(prior, prior.transformer.blocks, data_mesh(mesh))
+    shard_blocks(prior, prior.transformer.blocks, data_mesh(mesh), in_bf16=in_bf16)
     return prior
 
 
@@ -124,6 +124,41 @@ def test_muon_moves_a_divided_prior_as_a_whole_one(mesh: DeviceMesh) -> None:
     name = "transformer.blocks.0.mlp.0.weight"
     moved = ours[name] - tiny_prior(*settings).state_dict()[name]
     assert moved.abs().mean() > 0.01
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_weights_that_are_gathered_in_bfloat16_are_those_that_autocast_rounds(
+    checkpointing: bool, mesh: DeviceMesh
+) -> None:
+    settings = (AutoregressivePrior, checkpointing)
+    priors = tiny_prior(*settings), divided(mesh, *settings, in_bf16=True)
+    losses = []
+    for prior in priors:
+        with torch.autocast("cpu", torch.bfloat16):
+            losses.append(loss(prior))
+        losses[-1].backward()
+    assert losses[0] == losses[1]
+    mlp = priors[1].transformer.blocks[0].mlp
+    mlp.unshard()
+    assert mlp[0].weight.dtype == torch.bfloat16
+    mlp.reshard()
+    for ours, theirs in zip(*(prior.parameters() for prior in priors), strict=True):
+        assert theirs.grad.dtype == torch.float32
+        torch.testing.assert_close(whole(theirs.grad), ours.grad)
+
+
+@pytest.mark.parametrize("method", ["adamw", "muon"])
+def test_a_broken_step_leaves_a_divided_prior_as_it_is(method: Method, mesh: DeviceMesh) -> None:
+    prior = divided(mesh, MaskedPrior, False, 16)
+    optimizer = OptimizerSettings(lr=0.1, method=method).build(prior)
+    for found in (0.0, 1.0):
+        before = {name: whole(value).clone() for name, value in prior.state_dict().items()}
+        optimizer.zero_grad()
+        (loss(prior) * (torch.nan if found else 1.0)).backward()
+        optimizer.found_inf = torch.tensor(found)
+        optimizer.step()
+        kept = [torch.equal(whole(prior.state_dict()[name]), before[name]) for name in before]
+        assert all(kept) if found else not all(kept)
 
 
 def test_dividing_leaves_the_recipe_alone(mesh: DeviceMesh) -> None:
