@@ -74,6 +74,7 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     run.trainer.callback_metrics["val/psnr"] = torch.tensor(21.234)
     run.train(30, 600, loss=0.25)
     run.end()
+    run.train(0.5, 0, loss=0.125)  # a second has not passed
     last = run.said().splitlines()[-1]
     assert "2,200/4,000 images 20 images/s 0:01:30 loss 0.2500, val PSNR 21.23 dB" in last
     assert run.bar.progress is None

@@ -5,7 +5,13 @@ import torch
 from torch import nn
 
 from datamodules.errors import DataError
-from lightning_modules.training.optimization import Method, OptimizerSettings
+from lightning_modules.training import optimization
+from lightning_modules.training.optimization import (
+    Method,
+    OptimizerSettings,
+    average_gradients,
+    clip_gradients,
+)
 
 
 def network() -> nn.Module:
@@ -68,3 +74,26 @@ def test_settings_of_now_replace_those_of_a_checkpoint(method: Method) -> None:
 def test_a_method_that_is_none_is_told() -> None:
     with pytest.raises(DataError, match="method is 'sgd', it must be 'adamw' or 'muon'"):
         OptimizerSettings(method="sgd")  # type: ignore[arg-type]
+
+
+def test_gradients_are_averaged_over_processes_in_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Two processes, of which the other's gradients are three times as large.
+    monkeypatch.setattr(optimization.dist, "get_world_size", lambda: 2)
+    sizes = []
+    monkeypatch.setattr(optimization.dist, "all_reduce", lambda x: sizes.append(len(x.mul_(4))))
+    monkeypatch.setattr(optimization, "BUCKET", 16)
+    parameters = [nn.Parameter(torch.zeros(shape)) for shape in ((2, 3), (10,), (4, 5), (1,), (2,))]
+    for number, parameter in enumerate(parameters[:-1]):
+        parameter.grad = torch.full_like(parameter, number + 1.0)
+    average_gradients(parameters)
+    assert sizes == [16, 20, 1]
+    assert [p.grad.unique().tolist() for p in parameters[:-1]] == [[2.0], [4.0], [6.0], [8.0]]
+    assert parameters[-1].grad is None
+
+
+@pytest.mark.parametrize(("limit", "length"), [(0.0, 5.0), (1.0, 1.0), (10.0, 5.0)])
+def test_gradients_are_shortened_to_a_limit(limit: float, length: float) -> None:
+    first, second = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
+    first.grad, second.grad = torch.tensor([3.0]), torch.tensor([4.0])
+    assert clip_gradients([first, second, nn.Parameter(torch.zeros(1))], limit) == 5
+    assert torch.stack([first.grad, second.grad]).norm().item() == pytest.approx(length)
