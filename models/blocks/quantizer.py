@@ -169,7 +169,7 @@ class VectorQuantizer(nn.Module):
         self.spread.lerp_(torch.where(usable, spread, self.spread), STATISTICS_SHARE)
         tokens = quantized.tokens.flatten()
         ones = self.usage.new_ones(len(tokens))
-        counts = _sum_over_ranks(torch.zeros_like(self.usage).index_add_(0, tokens, ones))
+        counts = _sum_over_ranks(torch.zeros_like(self.usage).scatter_add_(0, tokens, ones))
         tokens_per_code = counts.sum() / self.size.codes
         keep = torch.exp(-tokens_per_code / self.size.memory)
         self.usage.lerp_(counts / tokens_per_code, 1 - keep)

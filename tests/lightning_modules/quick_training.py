@@ -19,10 +19,11 @@ class Logs(Callback):
         self.steps.append({name: value.clone() for name, value in outputs.items()})
 
 
-def quiet_trainer(*callbacks: Callback) -> Trainer:
+def quiet_trainer(*callbacks: Callback, accelerator: str = "cpu") -> Trainer:
     """One that writes and shows nothing."""
     return Trainer(
-        accelerator="cpu",
+        accelerator=accelerator,
+        devices=1,
         max_epochs=1,
         logger=False,
         enable_checkpointing=False,

@@ -41,9 +41,7 @@ def trained(stage1: str, steps: int, *callbacks: Callback) -> tuple[Stage2, list
     trainer = quiet_trainer(*callbacks)
     loader = DataLoader([token_batch()] * steps, batch_size=None)
     if callbacks:
-        with pytest.raises(
-            FloatingPointError, match=r"total loss is (inf|nan) in the step after 8"
-        ):
+        with pytest.raises(FloatingPointError, match=r"loss is (inf|nan) in the step after 8"):
             trainer.fit(module, loader)
     else:
         trainer.fit(module, loader)

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from every_system import SYSTEMS, Files, System
 from host_reads import HostReads, Reads, StepReads
+from lightning import Callback, LightningModule, Trainer
 from meta_training import train_on_meta
 from quick_training import quiet_trainer
 from torch import Tensor
@@ -42,8 +44,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 def test_a_step_reads_nothing_and_leaves_nothing_on_the_cpu(name: str, files: Files) -> None:
     system: System = SYSTEMS[name](files)
     if isinstance(system.module, GAN):
-        never = replace(system.module.collapse, every_images=10_000)
-        system.module.collapse = never
+        system.module.collapse = replace(system.module.collapse, every_images=10_000)
     if isinstance(system.module, Stage2):
         system.module.has_encoded = True
     first, *steps = train_on_meta(system.module, system.batch, 3)
@@ -103,3 +104,31 @@ def test_reads_are_found(what: str, read: Callable[[Tensor], object]) -> None:
         values.repeat_interleave(2) + values.sum()
     assert {what for what, _ in found.found} == {what}
     assert all(Path(__file__).name in place for _, place in found.found)
+
+
+class Strict(Callback):
+    """Has CUDA raise an error at what waits for it, after the first step."""
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, index: int
+    ) -> None:
+        torch.cuda.set_sync_debug_mode("error" if index else "default")
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_gpu_is_not_waited_for(name: str, files: Files) -> None:
+    system = SYSTEMS[name](files)
+    if isinstance(system.module, GAN):
+        system.module.collapse = replace(system.module.collapse, every_images=10_000)
+    trainer = quiet_trainer(ScalarLog(), Strict(), accelerator="gpu")
+    try:
+        trainer.fit(system.module, DataLoader([system.batch] * 3, batch_size=None))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert system.module.images_seen == 12
