@@ -75,6 +75,7 @@ class Files:
 
 
 def write_vgg(folder: Path) -> str:
+    torch.manual_seed(0)
     path = folder / VGG16_FILE
     trunk = make_layers(cfgs["D"], batch_norm=False).state_dict()
     torch.save({f"features.{name}": value for name, value in trunk.items()}, path)
