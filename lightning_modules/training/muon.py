@@ -70,14 +70,17 @@ class MuonAdamW(torch.optim.AdamW):
 
     def _step_alike(self, weights: list[Tensor], lr: float, decay: float) -> None:
         """Step weights of one shape together."""
-        directions = []
+        directions, found = [], getattr(self, "found_inf", None)
+        moves = 1.0 if found is None else 1 - found  # as a factor: nothing is asked of the device
         for weight in weights:
             state, gradient = self.state[weight], weight.grad
             assert gradient is not None
             if not state:
                 state["step"] = torch.zeros(())  # AdamW looks for it when states are loaded
                 state["momentum"] = torch.zeros_like(weight)
-            mean = self._unless_found(state["momentum"], MOMENTUM * state["momentum"] + gradient)
+            if found is not None:
+                gradient = torch.where(found == 1, 0.0, gradient)
+            mean = state["momentum"].mul_(1 - (1 - MOMENTUM) * moves).add_(gradient)
             directions.append(gradient.add(mean, alpha=MOMENTUM))
         whole = [d.full_tensor() if isinstance(d, DTensor) else d for d in directions]
         size = lr * ADAMS_UPDATE * max(weights[0].shape) ** 0.5
@@ -85,13 +88,7 @@ class MuonAdamW(torch.optim.AdamW):
             if isinstance(weight, DTensor):
                 mesh, placements = weight.device_mesh, weight.placements
                 update = distribute_tensor(update, mesh, placements, src_data_rank=None)
-            moved = (1 - lr * decay) * weight - size * update.to(weight.dtype)
-            self._unless_found(weight, moved)
-
-    def _unless_found(self, value: Tensor, moved: Tensor) -> Tensor:
-        """Give a tensor in place another value; where `found_inf` is 1, it keeps its own."""
-        found = getattr(self, "found_inf", None)
-        return value.copy_(moved if found is None else torch.where(found == 1, value, moved))
+            weight.mul_(1 - lr * decay * moves).sub_(update.to(weight.dtype) * (size * moves))
 
 
 def orthogonalized(matrices: Tensor) -> Tensor:
