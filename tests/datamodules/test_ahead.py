@@ -56,7 +56,7 @@ def test_closed_it_gives_nothing_and_its_thread_is_gone():
     ahead = Ahead(noted(100, []))
     assert next(ahead) == 0
     ahead.close()
-    assert "ahead" not in [thread.name for thread in threading.enumerate()]
+    assert not ahead._thread.is_alive()
     with pytest.raises(StopIteration):
         next(ahead)
     ahead.close()

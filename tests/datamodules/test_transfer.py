@@ -150,11 +150,11 @@ def test_the_end_of_a_run_ends_thread_and_workers(root):
     for _ in range(2):
         batches = iter(loader)
         next(batches)
-        workers = loader._shares._workers
+        workers, thread = loader._shares._workers, loader._ahead._thread
         assert loader._iterator is None
         loader._iterator = None  # as Lightning does
         assert not any(worker.is_alive() for worker in workers)
-        assert "ahead" not in [thread.name for thread in threading.enumerate()]
+        assert not thread.is_alive()
         assert list(batches) == []
 
 
