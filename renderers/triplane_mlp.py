@@ -1,8 +1,8 @@
 """Triplane lookup and a small MLP as one operation: features -> (Linear -> softplus) x n -> Linear.
 
 On CPU it works through the points in chunks that stay in the second-level cache, and its backward
-recomputes the hidden layers instead of storing them. Elsewhere it is the plain composition of
-PyTorch operations.
+recomputes the hidden layers instead of storing them. On a GPU it is a kernel each way, whose
+backward recomputes the lookup too. Elsewhere it is the plain composition of PyTorch operations.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.nn.functional import linear, softplus
 
 from renderers.cpu.precision import product_type
 from renderers.cpu.triplane_mlp_layers import Activation, prepare_layers
-from renderers.dispatch import fast_path, kernels
+from renderers.dispatch import fast_path, gpu_path, kernels
 from renderers.triplane import KERNELS as LOOKUP
 from renderers.triplane import check_triplane, sample_triplane
 
@@ -26,6 +26,8 @@ CHUNKS = "renderers.cpu.triplane_mlp_chunks"
 """The chunk loops, around PyTorch's products."""
 FUSED = "renderers.cpu.triplane_mlp_fused_kernel"
 """The forward in one kernel, products in float32."""
+GPU = "renderers.cuda.points"
+"""All of it on a GPU."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,13 @@ def triplane_mlp(
     """
     check_triplane(planes, points)
     _check_weights(weights, planes.shape[2])
-    if points.requires_grad or not fast_path(planes):
-        return triplane_mlp_plain(planes, points, weights, activation)
     parameters = weights.flat()
+    if points.requires_grad:
+        return triplane_mlp_plain(planes, points, weights, activation)
+    if gpu_path(planes, parameters, activation):
+        return kernels(GPU).triplane_mlp(planes, points, weights, activation)
+    if not fast_path(planes):
+        return triplane_mlp_plain(planes, points, weights, activation)
     keep = torch.is_grad_enabled() and any(x.requires_grad for x in (planes, *parameters))
     return _TriplaneMLP.apply(
         planes, points.float().contiguous(), activation, keep, *(x.float() for x in parameters)
