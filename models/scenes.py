@@ -7,11 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.blocks.field import TriplaneField
 from models.spaces import SceneBoxes, Space
 from renderers.cameras import Camera, distance_to_z
 from renderers.ray_sampling import RaySampling
 from renderers.rays import Rays, camera_rays, rays_to_image
-from renderers.renderer import POINTS_PER_CHUNK, render_image, render_rays
+from renderers.renderer import POINTS_PER_CHUNK, Field, render_image, render_rays
 from renderers.rendering import Rendering
 
 
@@ -106,7 +107,7 @@ class Scenes:
     def render(self, rays: Rays, rng: torch.Generator | None = None) -> Rendering:
         """Render rays (B, R), with gradients; without `rng` sampling is deterministic."""
         return render_rays(
-            self.at,
+            self._field(),
             rays,
             self.sampling,
             self.space.bounds(rays),
@@ -148,6 +149,12 @@ class Scenes:
         raw = self._raw_view(rays, depth_share, size, points_per_chunk)
         return replace(raw, rgb=raw.rgb[:, :3].clamp(0, 1))
 
+    def _field(self) -> Field:
+        """The field in the world, as a `Radiance` where it is one."""
+        if isinstance(self.field, TriplaneField):
+            return self.field.radiance(self.planes, self.space.cube)
+        return self.at
+
     def _background(self) -> Tensor | None:
         grey = self.space.background
         return None if grey is None else self.planes.new_full((1, 1, 1), grey)
@@ -158,7 +165,7 @@ class Scenes:
         """Render what the rays see, in `rgb` all channels of the features."""
         bounds = self.space.bounds(rays)
         rendering = render_image(
-            self.at,
+            self._field(),
             rays,
             self.sampling,
             bounds,

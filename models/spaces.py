@@ -8,7 +8,7 @@ from torch import Tensor
 
 from models.limits import LENGTHS
 from renderers.bounds import Bounds, box_bounds, constant_bounds
-from renderers.contraction import contract
+from renderers.contraction import CubeMap
 from renderers.ranges import check_number
 from renderers.rays import Rays
 
@@ -31,6 +31,10 @@ class Space(Protocol):
 
     def bounds(self, rays: Rays) -> Bounds:
         """Interval of each ray (B, R) in which there is anything to see."""
+
+    @property
+    def cube(self) -> CubeMap:
+        """Map of the world into the cube of the planes."""
 
     def to_cube(self, points: Tensor) -> Tensor:
         """World points (B, N, 3) to cube points (B, N, 3) in [-1, 1]."""
@@ -80,9 +84,14 @@ class ContractedSpace:
         """Map disparity linearly so that `far` becomes 0 and `near` 1."""
         return (disparity - 1 / self.far) / (1 / self.near - 1 / self.far)
 
+    @property
+    def cube(self) -> CubeMap:
+        """Contraction of what lies beyond `inner`."""
+        return CubeMap(self.inner, contracted=True)
+
     def to_cube(self, points: Tensor) -> Tensor:
         """World points (..., 3) to cube points (..., 3) in [-1, 1]."""
-        return contract(points / self.inner)
+        return self.cube(points)
 
 
 @dataclass(frozen=True)
@@ -114,9 +123,14 @@ class BoxSpace:
         """Interval of each ray (B, R) between where it enters and where it leaves the box."""
         return box_bounds(rays, self.half)
 
+    @property
+    def cube(self) -> CubeMap:
+        """The box to the cube."""
+        return CubeMap(self.half)
+
     def to_cube(self, points: Tensor) -> Tensor:
         """World points (..., 3) to cube points (..., 3); those of the box in [-1, 1]."""
-        return points / self.half
+        return self.cube(points)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,10 +181,15 @@ class SceneBoxes:
         self._check_scenes(len(rays.directions))
         return box_bounds(rays, self.half_extents)
 
+    @property
+    def cube(self) -> CubeMap:
+        """Every box to the cube, or the part of the world within `reach`."""
+        return CubeMap(self.half_extents if self.reach is None else self.reach)
+
     def to_cube(self, points: Tensor) -> Tensor:
         """World points (B, N, 3) to cube points (B, N, 3); those of their box in [-1, 1]."""
         self._check_scenes(len(points))
-        return points / (self.half_extents[:, None] if self.reach is None else self.reach)
+        return self.cube(points)
 
     def _check_scenes(self, count: int) -> None:
         """Refuse another number of scenes, which one box, or one scene, would broadcast to."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -39,3 +41,24 @@ def normalise_box(points: Tensor, half_extent: float | Tensor) -> Tensor:
     half_extent: one number, or a tensor that broadcasts against points (..., 3).
     """
     return points / half_extent
+
+
+@dataclass(frozen=True, eq=False)
+class CubeMap:
+    """Map of the world into the cube: points divided by `scale`, one number or (B, 3), None for
+    one; then contracted, where so asked."""
+
+    scale: float | Tensor | None = None
+    contracted: bool = False
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """World points (B, N, 3) to cube points (B, N, 3).
+
+        >>> CubeMap(2.0, contracted=True)(torch.tensor([[[2.0, 0.0, 8.0]]])).tolist()
+        [[[0.21875, 0.0, 0.875]]]
+        """
+        if isinstance(self.scale, Tensor):
+            points = points / self.scale[:, None]
+        elif self.scale is not None:
+            points = points / self.scale
+        return contract(points) if self.contracted else points

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from renderers.bounds import Bounds
+from renderers.dispatch import gpu_path, kernels
+from renderers.radiance import Radiance
 from renderers.ray_sampling import RaySampling, positions_to_distance, stratified_positions
 from renderers.rays import Rays
 from renderers.rendering import ImageRendering, Rendering
 from renderers.resampling import importance_distances
-from renderers.volume_integration import Samples, integrate
+from renderers.volume_integration import Samples, before_background, integrate
 
 Field = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Maps world points (B, N, 3) to density (B, N) float32 >= 0 and features (B, N, C)."""
+FUSED = "renderers.cuda.rays"
+"""Sampling, lookup, MLP and integration as one operation on a GPU."""
 POINTS_PER_CHUNK = 1 << 20
 """Field evaluations that `render_image` holds at once, if not told otherwise."""
 
@@ -54,6 +59,9 @@ def render_rays(
     >>> seen.opacity.round().tolist(), seen.weights.shape
     ([[1.0, 0.0]], torch.Size([1, 2, 128]))
     """
+    if isinstance(field, Radiance) and _in_one_kernel(field, rays, bounds):
+        seen = kernels(FUSED).render(field, rays, sampling, bounds, rng, far_is_opaque)
+        return replace(seen, rgb=before_background(seen.rgb, seen.opacity, background))
     batch, count = rays.directions.shape[:2]
     device = rays.directions.device
     positions = stratified_positions(batch, count, sampling.coarse, device, rng)
@@ -65,6 +73,14 @@ def render_rays(
         )
         fine = evaluate_field(field, rays, t)
     return integrate(coarse, fine, bounds, background=background, far_is_opaque=far_is_opaque)
+
+
+def _in_one_kernel(field: Radiance, rays: Rays, bounds: Bounds) -> bool:
+    """Return whether a GPU takes it all, which gives no gradients to where the rays run."""
+    lines = (rays.origins, rays.directions, bounds.near, bounds.far, field.cube.scale)
+    if torch.is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in lines):
+        return False
+    return gpu_path(field.planes, field.weights.flat(), "sigmoid")
 
 
 @torch.no_grad()

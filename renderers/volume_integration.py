@@ -106,9 +106,16 @@ def integrate(
     rgb = composite(weights_c, coarse.features)
     if fine is not None:
         rgb = rgb + composite(weights_f, fine.features)
-    if background is not None:
-        rgb = rgb + (1.0 - opacity).unsqueeze(-1) * background.to(rgb.dtype)
+    rgb = before_background(rgb, opacity, background)
     return Rendering(rgb, depth, disparity, opacity, weights, t)
+
+
+def before_background(rgb: Tensor, opacity: Tensor, background: Tensor | None) -> Tensor:
+    """Add a background, if there is one, weighted by the residual 1 - opacity (B, R), to composited
+    features (B, R, C)."""
+    if background is None:
+        return rgb
+    return rgb + (1.0 - opacity).unsqueeze(-1) * background.to(rgb.dtype)
 
 
 def _integrate_plain(

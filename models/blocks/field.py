@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from renderers.contraction import CubeMap
+from renderers.radiance import Radiance
 from renderers.ranges import check_number
-from renderers.triplane_mlp import MLPWeights, triplane_mlp
+from renderers.triplane_mlp import MLPWeights
 
 COLOR_MARGIN = 0.001
 """Colours reach slightly past [0, 1] (as in EG3D), so that black and white have finite logits."""
@@ -84,10 +85,12 @@ class TriplaneField(nn.Module):
 
         Returns density (B, N) float32 >= 0 and features (B, N, F) in about [0, 1], colour first.
         """
+        return self.radiance(planes, CubeMap())(points)
+
+    def radiance(self, planes: Tensor, cube: CubeMap) -> Radiance:
+        """The field of scenes of which planes (B, 3, C, H, W) are known, in the world."""
         linears = cast(Iterable[nn.Linear], self.middle)
         middle = tuple((layer.weight, layer.bias) for layer in linears)
         ends = (self.hidden.weight, self.hidden.bias, self.out.weight, self.out.bias)
-        raw, features = triplane_mlp(planes, points, MLPWeights(*ends, middle), "sigmoid")
-        density = F.softplus(raw + self.prior.bias - self.prior.slope * points[..., 2])
-        margin = features.new_full((), -COLOR_MARGIN)
-        return density, torch.add(margin, features, alpha=1 + 2 * COLOR_MARGIN)
+        weights, prior = MLPWeights(*ends, middle), self.prior
+        return Radiance(planes, weights, prior.bias, prior.slope, COLOR_MARGIN, cube)
