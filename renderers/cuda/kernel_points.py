@@ -70,7 +70,7 @@ def points_forward(
     tl.store(features + index[:, None] * F + column, seen.to(kind), mask=mask)
 
 
-@triton.jit(do_not_specialize=["N", "H", "W", "tiles"])
+@triton.jit(do_not_specialize=["N", "H", "W", "tiles", "size"])
 def points_backward(
     planes,
     points,

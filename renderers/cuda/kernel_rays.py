@@ -36,40 +36,39 @@ def precise_softplus(x):
     power = tl.exp(-tl.abs(x))
     whole = 1.0 + power
     # log(whole) / (whole - 1) forgives the rounding of the sum (Kahan).
-    low = tl.where(whole == 1.0, power, tl.log(whole) * power / (whole - 1.0))
-    return tl.maximum(x, 0.0) + low
+    added = tl.where(whole == 1.0, 1.0, whole - 1.0)
+    ratio = tl.where(whole == 1.0, 1.0, tl.log(whole) / added)
+    return tl.maximum(x, 0.0) + ratio * power
 
 
 @triton.jit
-def load_rays(origins, directions, near, far, tile, R, M: tl.constexpr):
-    """Return scene, places (M) of rays among all, which are there, their lines and intervals."""
+def load_rays(origins, directions, near, far, scale, tile, R, M: tl.constexpr):
+    """Return scene, places (M) of rays among all, which are there, their lines in units of the
+    cube, and their intervals."""
     scene = tile // tl.cdiv(R, M)
     ray = tile % tl.cdiv(R, M) * M + tl.arange(0, M)
     rows = ray < R
     index = scene.to(tl.int64) * R + ray
     line = ()
-    for source in tl.static_range(2):
+    for part in tl.static_range(2):
         for axis in tl.static_range(3):
-            pointer = (directions if source == 1 else origins) + index * 3 + axis
-            line = line + (tl.load(pointer, mask=rows, other=0.0),)  # noqa: RUF005
+            pointer = (directions if part == 1 else origins) + index * 3 + axis
+            value = tl.load(pointer, mask=rows, other=0.0) / tl.load(scale + scene * 3 + axis)
+            line = line + (value,)  # noqa: RUF005
     start = tl.load(near + index, mask=rows, other=0.0)
     stop = tl.load(far + index, mask=rows, other=0.0)
     return scene, index, rows, line, start, stop
 
 
 @triton.jit
-def cube_points(line, t, scale, scene, CONTRACTED: tl.constexpr):
+def cube_points(line, t, contracted):
     """Return x, y, z in the cube, (M) each, of points at distances t (M) along rays."""
-    x = (line[0] + t * line[3]) / tl.load(scale + scene * 3)
-    y = (line[1] + t * line[4]) / tl.load(scale + scene * 3 + 1)
-    z = (line[2] + t * line[5]) / tl.load(scale + scene * 3 + 2)
-    if CONTRACTED:
-        norm = tl.maximum(tl.maximum(tl.abs(x), tl.abs(y)), tl.maximum(tl.abs(z), 1.0))
-        factor = (1.0 - 0.5 / norm) / norm
-        x *= factor
-        y *= factor
-        z *= factor
-    return x, y, z
+    x = line[0] + t * line[3]
+    y = line[1] + t * line[4]
+    z = line[2] + t * line[5]
+    norm = tl.maximum(tl.maximum(tl.abs(x), tl.abs(y)), tl.maximum(tl.abs(z), 1.0))
+    factor = tl.where(contracted != 0, (1.0 - 0.5 / norm) / norm, 1.0)
+    return x * factor, y * factor, z * factor
 
 
 @triton.jit
@@ -90,20 +89,20 @@ def optical_depth(argument, length):
     return tl.where(depth > DENSEST, DENSEST, depth)
 
 
-@triton.jit(do_not_specialize=["R", "S", "H", "W"])
+@triton.jit(do_not_specialize=["contracted", "opaque", "R", "S", "H", "W"])
 def rays_forward(
     planes, weights, origins, directions, near, far, scale, t, sample_weights, rgb, sums, ends,
-    counts, bias, slope, R, S, H, W,
+    counts, bias, slope, contracted, opaque, R, S, H, W,
     C: tl.constexpr, K: tl.constexpr, F: tl.constexpr, MIDDLE: tl.constexpr, CP: tl.constexpr,
     KP: tl.constexpr, FP: tl.constexpr, SIGMOID: tl.constexpr, PRECISION: tl.constexpr,
-    M: tl.constexpr, CONTRACTED: tl.constexpr, OPAQUE: tl.constexpr, FEATURES: tl.constexpr,
+    M: tl.constexpr, FEATURES: tl.constexpr,
 ):  # fmt: skip
     """Write the weights (B, R, S) of samples at t (B, R, S), where they are not zero.
 
     With FEATURES also, of every ray, rgb (B, R, F), sums of depth, disparity and weights (B, R, 3),
     and for the backward its optical depth `ends` and the number `counts` of samples that count.
     """
-    loaded = load_rays(origins, directions, near, far, tl.program_id(0), R, M)
+    loaded = load_rays(origins, directions, near, far, scale, tl.program_id(0), R, M)
     scene, index, rows, line, start, stop = loaded
     layers = load_layers(weights, planes.dtype.element_ty, C, K, F, MIDDLE, CP, KP, FP)
     of_scene = planes + scene.to(tl.int64) * 3 * H * W * C
@@ -119,15 +118,14 @@ def rays_forward(
         more = sample + 1 < S
         after = tl.load(t + index * S + sample + 1, mask=rows & more, other=1.0)
         upper = tl.where(more, 0.5 * (here + after), stop)
-        x, y, z = cube_points(line, here, scale, scene, CONTRACTED)
+        x, y, z = cube_points(line, here, contracted)
         values, argument = sample_field(
             of_scene, layers, x, y, z, alive, H, W, bias, slope, C, CP, MIDDLE, PRECISION
         )
         optical = optical_depth(argument, tl.maximum(upper - lower, 0.0))
         left = tl.exp(-passed)
         weight = left * (1.0 - tl.exp(-optical))
-        if OPAQUE:
-            weight = tl.where(more, weight, left)
+        weight = tl.where((opaque != 0) & (sample == S - 1), left, weight)
         weight = tl.where(alive, weight, 0.0)
         tl.store(sample_weights + index * S + sample, weight, mask=rows)
         if FEATURES:
@@ -152,24 +150,27 @@ def rays_forward(
         tl.store(counts + index, count, mask=rows)
 
 
-@triton.jit(do_not_specialize=["R", "S", "H", "W", "tiles"])
+@triton.jit(
+    do_not_specialize=["contracted", "opaque", "weighted", "R", "S", "H", "W", "tiles", "size"]
+)
 def rays_backward(
     planes, weights, origins, directions, near, far, scale, t, ends, counts, d_sample_weights,
-    d_rgb, d_sums, d_planes, d_weights, bias, slope, R, S, H, W, tiles, size,
+    d_rgb, d_sums, d_planes, d_weights, bias, slope, contracted, opaque, weighted, R, S, H, W,
+    tiles, size,
     C: tl.constexpr, K: tl.constexpr, F: tl.constexpr, MIDDLE: tl.constexpr, CP: tl.constexpr,
     KP: tl.constexpr, FP: tl.constexpr, SIGMOID: tl.constexpr, PRECISION: tl.constexpr,
-    M: tl.constexpr, CONTRACTED: tl.constexpr, OPAQUE: tl.constexpr, WEIGHTED: tl.constexpr,
+    M: tl.constexpr,
 ):  # fmt: skip
     """Add to d_planes (B, 3, H, W, C) float32 and to a row of d_weights (programs, size).
 
-    d_sample_weights: (B, R, S), read if WEIGHTED; d_rgb: (B, R, F); d_sums: (B, R, 3).
+    d_sample_weights: (B, R, S), read if `weighted`; d_rgb: (B, R, F); d_sums: (B, R, 3).
     """
     layers = load_layers(weights, planes.dtype.element_ty, C, K, F, MIDDLE, CP, KP, FP)
     sums = zero_gradients(MIDDLE, CP, KP, FP)
     row = d_weights + tl.program_id(0) * size
     column = tl.arange(0, FP)[None, :]
     for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
-        loaded = load_rays(origins, directions, near, far, tile, R, M)
+        loaded = load_rays(origins, directions, near, far, scale, tile, R, M)
         scene, index, rows, line, start, stop = loaded
         plane = scene.to(tl.int64) * 3 * H * W * C
         mask = rows[:, None] & (column < F)
@@ -190,7 +191,7 @@ def rays_backward(
             lower = tl.where(sample > 0, 0.5 * (before + here), start)
             length = tl.maximum(upper - lower, 0.0)
             counted = sample < count
-            x, y, z = cube_points(line, here, scale, scene, CONTRACTED)
+            x, y, z = cube_points(line, here, contracted)
             values, argument = sample_field(
                 planes + plane, layers, x, y, z, counted, H, W, bias, slope, C, CP, MIDDLE,
                 PRECISION,
@@ -202,14 +203,12 @@ def rays_backward(
             through = tl.exp(-passed)
             weight = through * (1.0 - tl.exp(-optical))
             value = tl.sum(d_color * seen, 1) + d_depth * here + d_disparity / here + d_opacity
-            if WEIGHTED:
-                given = d_sample_weights + index * S + sample
-                value += tl.load(given, mask=rows, other=0.0)
+            given = d_sample_weights + index * S + sample
+            value += tl.load(given, mask=rows & (weighted != 0), other=0.0)
             d_density = length * (left * value - behind)
-            if OPAQUE:
-                ends_here = sample == S - 1
-                weight = tl.where(ends_here, through, weight)
-                d_density = tl.where(ends_here, 0.0, d_density)
+            ends_here = (opaque != 0) & (sample == S - 1)
+            weight = tl.where(ends_here, through, weight)
+            d_density = tl.where(ends_here, 0.0, d_density)
             weight = tl.where(counted, weight, 0.0)
             behind += weight * value
             d_logits = tl.where(counted, d_density * sigmoid(argument), 0.0)

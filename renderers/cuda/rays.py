@@ -43,6 +43,11 @@ class _Plan:
     sampling: RaySampling
     rng: torch.Generator | None
 
+    @property
+    def numbers(self) -> tuple[float, float, int, int]:
+        """What the kernels take of it."""
+        return self.bias, self.slope, int(self.contracted), int(self.opaque)
+
 
 def render(
     field: Radiance,
@@ -102,9 +107,9 @@ def _march(operands: _Operands, plan: _Plan, t: Tensor, *, features: bool) -> tu
     if operands.tiles > 0:
         with torch.cuda.device_of(t):
             rays_forward[(operands.tiles,)](
-                operands.rows, operands.weights, *operands.lines, t, *outputs, plan.bias,
-                plan.slope, count, samples, *operands.planes.shape[3:], **operands.settings,
-                CONTRACTED=plan.contracted, OPAQUE=plan.opaque, FEATURES=features,
+                operands.rows, operands.weights, *operands.lines, t, *outputs, *plan.numbers,
+                count, samples, *operands.planes.shape[3:], **operands.settings,
+                FEATURES=features,
             )  # fmt: skip
     return outputs
 
@@ -201,9 +206,8 @@ def _march_back(
         with torch.cuda.device_of(t):
             rays_backward[(len(shares),)](
                 operands.rows, operands.weights, *operands.lines, t, *kept, given,
-                d_rgb.contiguous(), d_sums, d_rows, shares, plan.bias, plan.slope, count, samples,
-                *operands.planes.shape[3:], operands.tiles, len(operands.weights),
-                **operands.settings, CONTRACTED=plan.contracted, OPAQUE=plan.opaque,
-                WEIGHTED=d_weights is not None,
+                d_rgb.contiguous(), d_sums, d_rows, shares, *plan.numbers,
+                int(d_weights is not None), count, samples, *operands.planes.shape[3:],
+                operands.tiles, len(operands.weights), **operands.settings,
             )  # fmt: skip
     return from_rows(d_rows, operands.planes), *unpack(shares.sum(0), weights)

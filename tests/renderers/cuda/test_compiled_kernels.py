@@ -10,16 +10,21 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from renderers.cuda import kernel_points, packing
+from renderers.cuda import kernel_points, kernel_rays, packing
 
 pytestmark = pytest.mark.slow
-INTEGERS = ("N", "H", "W", "tiles", "size")
+NUMBERS = {
+    **dict.fromkeys(("N", "R", "S", "H", "W", "tiles", "size"), "i32"),
+    **dict.fromkeys(("contracted", "opaque", "weighted"), "i32"),
+    **dict.fromkeys(("bias", "slope"), "fp32"),
+    "counts": "*i32",
+}
 STORED = ("planes", "features", "d_features")
 SHARED_BYTES = {80: 163 << 10, 90: 227 << 10}
 """Shared memory of a program, by compute capability: A100 and H100."""
 
 
-def settings(kind: str, exact: bool, middle: int) -> dict[str, Any]:
+def settings(exact: bool, middle: int) -> dict[str, Any]:
     sizes = {"C": 32, "K": 64, "F": 32, "MIDDLE": middle, "CP": 32, "KP": 64, "FP": 32}
     tile = packing.EXACT_TILE if exact else packing.TILE
     return {**sizes, "SIGMOID": True, "PRECISION": "ieee" if exact else "tf32", "M": tile}
@@ -28,16 +33,12 @@ def settings(kind: str, exact: bool, middle: int) -> dict[str, Any]:
 def compiled(kernel: Any, kind: str, capability: int, constants: dict[str, Any]) -> Any:
     """The kernel for planes of a type, its assembly and its needs."""
     names = kernel.arg_names
-    signature = {
-        name: "constexpr"
-        if name in constants
-        else "i32"
-        if name in INTEGERS
-        else f"*{kind}"
-        if name in STORED
-        else "*fp32"
-        for name in names
+    kinds = {
+        **NUMBERS,
+        **dict.fromkeys(STORED, f"*{kind}"),
+        **dict.fromkeys(constants, "constexpr"),
     }
+    signature = {name: kinds.get(name, "*fp32") for name in names}
     aligned = [["tt.divisibility", 16]]
     attributes = {(i,): aligned for i, name in enumerate(names) if signature[name][0] == "*"}
     values = {(names.index(name),): value for name, value in constants.items()}
@@ -47,7 +48,15 @@ def compiled(kernel: Any, kind: str, capability: int, constants: dict[str, Any])
     return triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
 
 
-@pytest.mark.parametrize("name", ["points_forward", "points_backward"])
+KERNELS = {
+    "points_forward": kernel_points.points_forward,
+    "points_backward": kernel_points.points_backward,
+    "rays_forward": kernel_rays.rays_forward,
+    "rays_backward": kernel_rays.rays_backward,
+}
+
+
+@pytest.mark.parametrize("name", KERNELS)
 @pytest.mark.parametrize(
     ("kind", "exact", "capability", "middle", "product"),
     [
@@ -69,8 +78,8 @@ def test_they_compile_to_the_products_they_are_meant_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    kernel = getattr(kernel_points, name)
-    found = compiled(kernel, kind, capability, settings(kind, exact, middle))
+    constants = settings(exact, middle) | ({"FEATURES": True} if name == "rays_forward" else {})
+    found = compiled(KERNELS[name], kind, capability, constants)
     assert found.metadata.shared <= SHARED_BYTES[capability]
     assert product in found.asm["ptx"]
     if capability == 90 and name.endswith("backward"):
