@@ -6,13 +6,14 @@ import ctypes
 import multiprocessing
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 Side = Callable[[], object]
 LARGEST, SMALLEST = 2048, 256
@@ -137,3 +138,21 @@ def peak_bytes(prepare: Callable[[], Side]) -> int:
     peak: int = receiver.recv()
     process.join()
     return peak
+
+
+def kept_bytes(run: Callable[[], object], inputs: Sequence[Tensor]) -> int:
+    """Return the bytes that the operations of a run keep for their backward, besides inputs."""
+    known = {x.untyped_storage().data_ptr() for x in inputs}
+    kept: dict[int, int] = {}
+    alive = []  # storages that die make room for others at their address
+
+    def pack(x: Tensor) -> Tensor:
+        storage = x.untyped_storage()
+        if storage.data_ptr() not in known:
+            kept[storage.data_ptr()] = storage.nbytes()
+            alive.append(storage)
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+        run()
+    return sum(kept.values())

@@ -60,14 +60,19 @@ def gpu_path(planes: Tensor, weights: Sequence[Tensor], activation: str) -> bool
             planes.dtype,
             tuple(tuple(x.shape) for x in weights),
             activation,
-            torch.get_float32_matmul_precision(),
+            tf32_allowed(),
         )
     )
 
 
+def tf32_allowed() -> bool:
+    """Return whether float32 products on a GPU may be rounded to TF32, as PyTorch is told."""
+    return torch.backends.cuda.matmul.fp32_precision == "tf32"
+
+
 @cache
 def _trial(
-    device: torch.device, kind: torch.dtype, shapes: tuple[Any, ...], activation: str, _: str
+    device: torch.device, kind: torch.dtype, shapes: tuple[Any, ...], activation: str, _: bool
 ) -> bool:
     """Try the kernels once for each kind of problem; warn if they do not work."""
     try:

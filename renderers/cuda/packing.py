@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from renderers.cpu.triplane_mlp_layers import Activation
+from renderers.dispatch import tf32_allowed
 
 TILE, WARPS = 64, 4
 """Points that a program works on at once, and its warps: the tiles of Hopper's tensor cores, and
@@ -48,7 +49,7 @@ def padded(size: int) -> int:
 def constants(planes: Tensor, weights: Sequence[Tensor], activation: Activation) -> dict[str, Any]:
     """What the kernels are compiled for, by the names of their arguments."""
     (width, channels), features = weights[0].shape, len(weights[3]) - 1
-    exact = planes.dtype == torch.float32 and torch.get_float32_matmul_precision() == "highest"
+    exact = planes.dtype == torch.float32 and not tf32_allowed()
     return {
         "C": channels,
         "K": width,

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.blocks.field import DensityPrior, TriplaneField
 from models.scenes import Scenes, axis_cosine, expand_camera
 from models.spaces import BoxSpace, ContractedSpace, SceneBoxes
 from renderers.cameras import Camera, orbit_camera
@@ -265,3 +266,25 @@ def test_gradients_reach_planes_and_extents_of_their_own_scene_only() -> None:
         assert gradient.isfinite().all()
         assert gradient[1].abs().sum() > 0
         assert not gradient[[0, 2]].any()
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        ContractedSpace(1.0, 20.0, 0.7),
+        BoxSpace(0.8),
+        SceneBoxes(torch.tensor([[1.0, 0.5, 0.7], [0.6, 0.9, 0.8]])),
+        SceneBoxes(torch.ones(2, 3), reach=1.3),
+    ],
+)
+def test_a_field_that_is_rendered_as_a_whole_is_the_one_that_points_are_asked_of(
+    space: object,
+) -> None:
+    torch.manual_seed(0)
+    field = TriplaneField(4, 8, DensityPrior(0.0, 2.0), middle_layers=1)
+    planes = torch.randn(2, 3, 4, 5, 5)
+    made = Scenes(planes, field, space, RaySampling(6, 6), camera())
+    rays = camera_rays(camera(2), 3, 3)
+    found = made.render(rays)
+    plain = replace(made, field=lambda planes, points: field(planes, points)).render(rays)
+    torch.testing.assert_close(found, plain, atol=0, rtol=0)

@@ -1,6 +1,6 @@
 import torch
 
-from renderers.contraction import contract, normalise_box, uncontract
+from renderers.contraction import CubeMap, contract, normalise_box, uncontract
 
 
 def test_the_unit_cube_is_halved_and_infinity_reaches_the_border():
@@ -34,3 +34,13 @@ def test_normalise_box_divides_by_half_the_side():
     points = torch.tensor([[1.0, 0.5, -2.0]])
     expected = torch.tensor([[0.5, 1.0, -1.0]])
     torch.testing.assert_close(normalise_box(points, torch.tensor([2.0, 0.5, 2.0])), expected)
+
+
+def test_a_map_into_the_cube_divides_and_contracts():
+    points = torch.tensor([[[1.0, 0.5, -2.0]], [[4.0, 2.0, 0.0]]])
+    assert CubeMap()(points) is points
+    torch.testing.assert_close(CubeMap(2.0)(points), points / 2)
+    boxes = torch.tensor([[1.0, 2.0, 4.0], [2.0, 2.0, 2.0]])
+    expected = torch.tensor([[[1.0, 0.25, -0.5]], [[2.0, 1.0, 0.0]]])
+    torch.testing.assert_close(CubeMap(boxes)(points), expected)
+    torch.testing.assert_close(CubeMap(boxes, contracted=True)(points), contract(expected))

@@ -154,12 +154,14 @@ def test_the_trial_passes_and_wrong_values_are_told_once(
 ) -> None:
     shapes = tuple(tuple(x.shape) for x in problem(middle=1)[2].flat())
     settings = (torch.device("cpu"), HALF, shapes, "sigmoid")
-    assert dispatch._trial(*settings, "highest")
+    with torch.inference_mode():
+        assert dispatch._trial(*settings, False)
+    assert dispatch._trial(*settings[:3], "linear", False)
     assert not recwarn
     probe = dispatch.kernels("renderers.cuda.probe")
     right = probe.triplane_mlp
     monkeypatch.setattr(probe, "triplane_mlp", lambda *x: tuple(1.5 * y for y in right(*x)))
     for _ in range(2):
-        assert not dispatch._trial(*settings, "high")
+        assert not dispatch._trial(*settings, True)
     (told,) = recwarn
     assert "ArithmeticError: values are 0.5 off); rendering there falls back" in str(told.message)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.harness import kept_bytes
 from renderers import renderer
 from renderers.bounds import Bounds
 from renderers.contraction import CubeMap
@@ -173,19 +174,14 @@ def test_a_second_backward_draws_the_same_samples() -> None:
 
 def test_a_ray_keeps_at_most_64_bytes() -> None:
     field, (rays, bounds) = field_of(), rays_of(count=64)
-    known = [field.planes, *field.weights.flat(), rays.origins, rays.directions]
-    inputs = {x.untyped_storage().data_ptr() for x in (*known, bounds.near, bounds.far)}
-    kept = {}
+    lines = (rays.origins, rays.directions, bounds.near, bounds.far)
 
-    def pack(x: Tensor) -> Tensor:
-        if x.untyped_storage().data_ptr() not in inputs:
-            kept[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
-        return x
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+    def run() -> None:
         seen = render_rays(field, rays, FEW, bounds, background=torch.ones(1, 1, 1))
-    assert seen.rgb.requires_grad
-    assert sum(kept.values()) == 64 * 8 + 12 + 4  # a box and a background besides
+        assert seen.rgb.requires_grad
+
+    inputs = [field.planes, *field.weights.flat(), *lines]
+    assert kept_bytes(run, inputs) == 64 * 8 + 12 + 4  # a box and a background besides
 
 
 def test_double_backward_is_that_of_the_plain_path() -> None:
