@@ -53,7 +53,7 @@ def shard_blocks(
     """Divide the weights of every block, and of the rest of the model, among the processes.
 
     The weights of a block's linear layers are gathered when it runs and dropped afterwards, so a
-    process holds its share and one block.
+    process holds its share and one block. A compiled block runs in parts between the gatherings.
 
     in_bf16: whether they are gathered in bfloat16, for autocast, which would round them alike; it
     halves what is sent. Gradients are added up in float32.
