@@ -2,19 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import torch
 
 from datamodules.errors import DataError
 from datamodules.modalities import TimeOfDay
 from datamodules.ranges import Range
+from lightning_modules.inference.computing import Precision
 from lightning_modules.inference.limits import Positive, Truncation
 from models.priors.mask_schedules import MaskSchedule
 from models.priors.masked import MaskedDecoding
 from models.priors.sampling import TokenSampling
 
-Precision = Literal["float32", "bf16"]
 Settings = TypeVar("Settings", TokenSampling, MaskedDecoding)
 
 

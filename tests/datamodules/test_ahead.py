@@ -71,5 +71,7 @@ def test_closing_waits_no_longer_than_it_is_told_to():
 
     ahead = Ahead(items())
     ahead.close(patience=0.01)
+    assert ahead._thread.is_alive()
     come.set()
     ahead.close()
+    assert not ahead._thread.is_alive()
